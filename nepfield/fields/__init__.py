@@ -1,0 +1,1 @@
+"""What is placed on a Space; all of it becomes arrays over the quadrature points."""

@@ -1,0 +1,169 @@
+"""Coherent pumps P(r) = sum_k w_k X_k G_k(r), nep (10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from nepfield.errors import InputError
+from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.space import Space
+
+
+@dataclass(frozen=True)
+class Pump:
+    """A coherent drive w_k X_k G_k(r) (nep 10).
+
+    Attributes
+    ----------
+    profile : callable
+        Maps a Space to the values of G_k at its quadrature points, shape (nq,).
+    weight : complex
+        Weight w_k. A complex weight makes its imaginary part a parameter too.
+    input : int, optional
+        Which input X drives it; by default its position in the list of pumps.
+    trainable : bool
+    """
+
+    profile: Callable[[Space], np.ndarray]
+    weight: complex = 1.0
+    input: int | None = None
+    trainable: bool = True
+
+
+def gaussian_pump(
+    center: Sequence[float],
+    width: float,
+    weight: complex = 1.0,
+    wavevector: Sequence[float] | None = None,
+    **options: Any,
+) -> Pump:
+    """A Gaussian beam ``exp(-|r - center|^2 / (2 width^2) + i k . r)`` (nep 10).
+
+    Parameters
+    ----------
+    center : sequence of float, shape (dim,)
+    width : float
+        Standard deviation of the amplitude, in mesh units.
+    weight : complex
+    wavevector : sequence of float, optional
+        k of an oblique beam, in inverse mesh units.
+    **options
+        `input` and `trainable` of `Pump`.
+    """
+
+    def profile(space: Space) -> np.ndarray:
+        offset = space.points - checked_point(space, center, "pump center")
+        if not width > 0 or not np.isfinite(width):
+            raise InputError(f"pump at {list(center)}: width = {width}; it must be positive.")
+        values = np.exp(-np.sum(offset**2, axis=1) / (2 * width**2))
+        if values.max() < 0.1:
+            raise InputError(
+                f"pump at {list(center)} with width {width} lies outside the domain, which reaches "
+                f"{extent(space)}."
+            )
+        if wavevector is None:
+            return values
+        k = checked_point(space, wavevector, "pump wavevector")
+        return values * np.exp(1j * (space.points @ k))
+
+    return Pump(profile, weight, **options)
+
+
+def site_pump(site: Site, weight: complex = 1.0, **options: Any) -> Pump:
+    """A pump on one vertex of a graph: ``G = 1`` there (nep 13)."""
+
+    def profile(space: Space) -> np.ndarray:
+        values = np.zeros(len(space.w))
+        values[site_index(space, site)] = 1.0
+        return values
+
+    return Pump(profile, weight, **options)
+
+
+def region_pump(region: str, weight: complex = 1.0, **options: Any) -> Pump:
+    """A top-hat pump: ``G = 1`` on a named region."""
+
+    def profile(space: Space) -> np.ndarray:
+        return region_indicator(space, region).astype(float)
+
+    return Pump(profile, weight, **options)
+
+
+def field_pump(
+    field: Callable[[np.ndarray], np.ndarray], weight: complex = 1.0, **options: Any
+) -> Pump:
+    """A pump of any shape: `field` maps points (nq, dim) to the values of G, shape (nq,)."""
+    return Pump(lambda space: np.asarray(field(space.points)), weight, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class PumpArray:
+    """The pumps of a system, placed on its space.
+
+    Attributes
+    ----------
+    load : csr_array, shape (ndof, npumps)
+        Integral of G_k against every shape function.
+    input : ndarray of int, shape (npumps,)
+        Input that drives each pump.
+    weights : ndarray, shape (npumps,)
+        Real, or complex if any weight is.
+    trainable : ndarray of bool, shape (npumps,)
+    """
+
+    load: sp.csr_array
+    input: np.ndarray
+    weights: np.ndarray
+    trainable: np.ndarray
+
+    @property
+    def ninputs(self) -> int:
+        """Number of inputs that the pumps need."""
+        return int(self.input.max()) + 1 if len(self.input) else 0
+
+    @cached_property
+    def load_conjugate_transposed(self) -> sp.csr_array:
+        """``load^H``, shape (npumps, ndof)."""
+        return self.load.conj().T.tocsr()
+
+    def amplitudes(self, inputs: np.ndarray) -> np.ndarray:
+        """w_k X_k, shape (npumps, nsamples), of `inputs` of shape (nsamples, ninputs)."""
+        return self.weights[:, None] * inputs[:, self.input].T
+
+
+def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
+    """Evaluate pumps on a space.
+
+    Raises
+    ------
+    InputError
+        If a pump lies outside the domain or its numbers are not finite.
+    """
+    columns = []
+    for k, pump in enumerate(pumps):
+        values = np.asarray(pump.profile(space))
+        if values.shape != space.w.shape or not np.all(np.isfinite(values)):
+            raise InputError(
+                f"pump {k}: its profile must give one finite value for each of the {len(space.w)} "
+                f"points; it gave shape {values.shape}."
+            )
+        if not np.isfinite(pump.weight):
+            raise InputError(f"pump {k}: weight = {pump.weight} is not finite.")
+        if pump.input is not None and pump.input < 0:
+            raise InputError(f"pump {k}: input = {pump.input}; inputs are counted from 0.")
+        columns.append(sp.csc_array(space.integrate(values)[:, None]))
+    load = sp.hstack(columns).tocsr() if columns else sp.csr_array((space.ndof, 0))
+    return PumpArray(
+        load=sp.csr_array(load),
+        input=np.array(
+            [k if p.input is None else p.input for k, p in enumerate(pumps)], dtype=np.int64
+        ),
+        weights=np.array([p.weight for p in pumps]) if columns else np.zeros(0),
+        trainable=np.array([p.trainable for p in pumps], dtype=bool),
+    )
