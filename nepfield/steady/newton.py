@@ -1,0 +1,195 @@
+"""Steady states by Newton-Krylov, batched over samples.
+
+    kappa(Psi, theta, X) = 0                                                         nep (2), (3)
+
+Plain Newton with a line search comes first. A sample on which it fails is started again by
+pseudo-transient continuation (`nepfield.steady.pseudotime`). Convergence is decided by the
+residual, never by a number of steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+
+from nepfield.errors import InputError, NotConverged
+from nepfield.steady.linear import SharedPreconditioner, solve_linearised
+from nepfield.steady.pseudotime import continue_in_pseudotime
+from nepfield.systems.gpe import GPE
+
+_SHORTEST_STEP = 2.0**-10
+
+
+class SolverOptions(TypedDict, total=False):
+    """Keywords of `solve_steady` that learning and studies pass on."""
+
+    tolerance: float
+    max_iterations: int
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Steady:
+    """Steady states with a certificate for each sample.
+
+    Attributes
+    ----------
+    state : ndarray, shape (ndof, nsamples)
+        Psi.
+    converged : ndarray of bool, shape (nsamples,)
+    residual : ndarray, shape (nsamples,)
+        Norm of dPsi/dt over the norm of the drive (1 where there is no drive).
+    iterations : ndarray of int, shape (nsamples,)
+        Newton steps, those of the continuation included.
+    reason : tuple of str
+        One sentence a sample: how it ended and, if it failed, what to try.
+    """
+
+    state: np.ndarray
+    converged: np.ndarray
+    residual: np.ndarray
+    iterations: np.ndarray
+    reason: tuple[str, ...]
+
+    def samples(self, chosen: np.ndarray) -> Steady:
+        """The same for some of the samples (indices or mask)."""
+        index = np.arange(len(self.converged))[chosen]
+        return Steady(
+            self.state[:, index],
+            self.converged[index],
+            self.residual[index],
+            self.iterations[index],
+            tuple(self.reason[k] for k in index),
+        )
+
+
+def solve_steady(
+    system: GPE,
+    inputs: np.ndarray,
+    *,
+    nudge: np.ndarray | None = None,
+    initial: np.ndarray | None = None,
+    tolerance: float = 1e-10,
+    max_iterations: int = 50,
+    method: str = "newton",
+    on_failure: str = "raise",
+) -> Steady:
+    """Find the steady states of a system for a batch of inputs.
+
+    Parameters
+    ----------
+    system : GPE
+    inputs : ndarray, shape (nsamples, ninputs)
+    nudge : ndarray, shape (ndof, nsamples), optional
+        A drive in weak form that is added to the pumps: ``-i beta dC/dPsibar`` in nep (3).
+    initial : ndarray, shape (ndof, nsamples), optional
+        Warm start; by default the vacuum, Psi = 0.
+    tolerance : float
+        Bound on the residual relative to the drive.
+    max_iterations : int
+        Newton steps before the continuation takes over; it may take ten times as many.
+    method : {"newton", "pseudotime"}
+        "pseudotime" goes straight to the continuation, which stays near the path that an experiment
+        would take from the initial state, and so chooses its branch where several are stable.
+    on_failure : {"raise", "flag"}
+        Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
+
+    Returns
+    -------
+    Steady
+
+    Raises
+    ------
+    NotConverged
+        With the last iterate as its attribute `steady`.
+    InputError
+        If an argument does not fit.
+    """
+    if not 0 < tolerance < 1:
+        raise InputError(f"tolerance = {tolerance}: it must lie between 0 and 1.")
+    for name, value, known in (
+        ("method", method, ("newton", "pseudotime")),
+        ("on_failure", on_failure, ("raise", "flag")),
+    ):
+        if value not in known:
+            raise InputError(f"{name} = {value!r}: choose {known[0]!r} or {known[1]!r}.")
+    drive = system.drive(inputs)
+    drive = drive.astype(complex) if nudge is None else drive + nudge
+    start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
+    if start.shape != drive.shape or not np.all(np.isfinite(start)):
+        raise InputError(
+            f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
+            f"has shape {start.shape}."
+        )
+    scale = system.space.norm(drive)
+    scale[scale == 0] = 1.0
+    if method == "newton":
+        state, residual, iterations = _newton(
+            system, drive, scale, start.copy(), tolerance, max_iterations
+        )
+    else:
+        state, iterations = start.copy(), np.zeros(drive.shape[1], dtype=int)
+        residual = np.full(drive.shape[1], np.inf)
+    reason = ["converged"] * len(residual)
+    for k in np.flatnonzero(~(residual <= tolerance)):
+        column, residual[k], steps = continue_in_pseudotime(
+            system, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations
+        )
+        state[:, k] = column[:, 0]
+        iterations[k] += steps
+        reason[k] = (
+            "converged by pseudo-transient continuation"
+            if residual[k] <= tolerance
+            else f"not converged: residual {residual[k]:.1e} after {iterations[k]} steps; the "
+            "state may be unstable. Try more loss, a weaker pump or nonlinearity, or a finer mesh."
+        )
+    steady = Steady(state, residual <= tolerance, residual, iterations, tuple(reason))
+    if on_failure == "raise" and not steady.converged.all():
+        failed = np.flatnonzero(~steady.converged)
+        raise NotConverged(
+            f"{len(failed)} of {len(residual)} steady states were not found; sample {failed[0]} "
+            f"{reason[failed[0]]}",
+            steady,
+        )
+    return steady
+
+
+def _newton(
+    system: GPE,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    state: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Damped Newton on all samples; those that cannot go on keep their last iterate."""
+    preconditioner = SharedPreconditioner()
+    force = system.residual(state, drive)
+    residual = system.space.norm(force) / scale
+    iterations = np.zeros(len(scale), dtype=int)
+    active = np.flatnonzero(residual > tolerance)
+    while len(active) and iterations[active[0]] < max_iterations:
+        linear = system.linearise(state[:, active])
+        # Solving no more accurately than Newton's own error keeps its convergence quadratic.
+        accuracy = np.clip(
+            np.minimum(residual[active], 0.1), 0.1 * tolerance / residual[active], 1e-2
+        )
+        step, _ = solve_linearised(linear, -force[:, active], accuracy, preconditioner)
+        iterations[active] += 1
+        improved = np.zeros(len(active), dtype=bool)
+        length, trying = 1.0, np.arange(len(active))
+        while len(trying) and length >= _SHORTEST_STEP:
+            chosen = active[trying]
+            trial = state[:, chosen] + length * step[:, trying]
+            trial_force = system.residual(trial, drive[:, chosen])
+            trial_residual = system.space.norm(trial_force) / scale[chosen]
+            good = trial_residual <= (1 - 1e-4 * length) * residual[chosen]
+            kept = chosen[good]
+            state[:, kept], force[:, kept] = trial[:, good], trial_force[:, good]
+            residual[kept] = trial_residual[good]
+            improved[trying[good]] = True
+            trying, length = trying[~good], length / 2
+        active = active[improved & (residual[active] > tolerance)]
+    return state, residual, iterations

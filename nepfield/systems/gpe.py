@@ -1,0 +1,377 @@
+"""Driven-dissipative Gross-Pitaevskii equation.
+
+    dPsi/dt = kappa = -i (-1/2 Laplacian + V + f(|Psi|^2) - i gamma) Psi + P       nep (10), (13)
+
+    Psi    wave function in the frame of the drive, hbar = m = 1
+    V      potential, trainable, complex in general (Im V <= 0 is extra loss)
+    f      density response g n or saturation response g / (1 + n) or any function of n = |Psi|^2
+    gamma  loss rate
+    P      sum_k w_k X_k G_k(r), pumps with trainable weights w_k driven by the inputs X_k
+
+Inside, everything is written for F = i kappa in weak form,
+
+    F(Psi) = H Psi + f(n) Psi + i P,      H = -1/2 Laplacian + V - i gamma,
+
+because H is complex symmetric and shared by all samples. The linearisation of F is
+``(H + a) d + b conj(d)`` with ``a = f + n f'`` and ``b = f' Psi^2``; in the notation of the papers
+A = dkappa/dPsi = -i (H + a) and B = dkappa/dPsibar = -i b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from nepfield.errors import InputError
+from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pumps import Pump, PumpArray, place_pumps
+from nepfield.space import Space
+from nepfield.sparse import Factorisation
+from nepfield.systems.nonlinearity import Nonlinearity
+
+
+@dataclass(frozen=True, eq=False)
+class Linearisation:
+    """The real-linear map ``d -> (H + a) d + b conj(d)`` in weak form, for a batch of samples.
+
+    Attributes
+    ----------
+    system : GPE
+        Whose ``H`` it uses.
+    direct, conjugate : ndarray, shape (nq, nsamples), or None
+        a and b at the quadrature points; None for a linear system.
+    reversed_loss : bool
+        Whether H and a are replaced by their complex conjugates (gamma -> -gamma, Im V -> -Im V).
+    """
+
+    system: GPE
+    direct: np.ndarray | None
+    conjugate: np.ndarray | None
+    reversed_loss: bool = False
+
+    @cached_property
+    def operator(self) -> sp.csr_array:
+        """H, csr_array of shape (ndof, ndof)."""
+        operator = self.system.operator
+        return operator.conj() if self.reversed_loss else operator
+
+    def apply(self, d: np.ndarray) -> np.ndarray:
+        """Image of a batch of fields, shape (ndof, nsamples)."""
+        image = self.operator @ d
+        if self.direct is not None:
+            values = self.system.space.evaluate(d)
+            image += self.system.space.integrate(
+                self.direct * values + self.conjugate * values.conj()
+            )
+        return image
+
+    def vacuum_factorisation(self) -> Factorisation:
+        """Factors of H + a at the vacuum, which all samples share."""
+        if self.reversed_loss:
+            return Factorisation(self.system.vacuum_operator.conj())
+        return self.system.vacuum_factorisation
+
+    def factorise(self, direct: np.ndarray) -> Factorisation:
+        """Factors of H + a for one field a of shape (nq,)."""
+        return Factorisation(self.operator + self.system.space.assemble(direct))
+
+    def samples(self, chosen: np.ndarray) -> Linearisation:
+        """The same for some of the samples."""
+        if self.direct is None or self.conjugate is None:
+            return self
+        return replace(self, direct=self.direct[:, chosen], conjugate=self.conjugate[:, chosen])
+
+    def transposed(self) -> Linearisation:
+        """The map of the adjoint equation, ``(H + a) l - conj(b) conj(l)``.
+
+        ``A^T l + conj(B)^T conj(l) = conj(c)`` becomes this map of l equal to ``i conj(c)``.
+        """
+        if self.conjugate is None:
+            return self
+        return replace(self, conjugate=-self.conjugate.conj())
+
+    def with_reversed_loss(self) -> Linearisation:
+        """The map with H + a replaced by its complex conjugate.
+
+        With it, `nep-linear` is the exact gradient: loss is the whole bias of NEP.
+        """
+        direct = None if self.direct is None else np.conj(self.direct)
+        return replace(self, direct=direct, reversed_loss=not self.reversed_loss)
+
+    def stacked(self) -> np.ndarray:
+        """Dense real matrices acting on (Re d, Im d), shape (nsamples or 1, 2 ndof, 2 ndof)."""
+        space = self.system.space
+        n = space.ndof
+        sum_, difference = self.system.dense_operator, self.system.dense_operator
+        if self.reversed_loss:
+            sum_ = difference = self.system.dense_operator.conj()
+        sum_, difference = sum_[None], difference[None]
+        if self.direct is not None and self.conjugate is not None:
+            direct, conjugate = self.direct.T, self.conjugate.T
+            sum_ = sum_ + self._dense(direct + conjugate)
+            difference = difference + self._dense(direct - conjugate)
+        matrix = np.empty((len(sum_), 2 * n, 2 * n))
+        matrix[:, :n, :n], matrix[:, n:, :n] = sum_.real, sum_.imag
+        matrix[:, :n, n:], matrix[:, n:, n:] = -difference.imag, difference.real
+        return matrix
+
+    def _dense(self, coefficient: np.ndarray) -> np.ndarray:
+        """Dense mass matrices with coefficients of shape (nsamples, nq)."""
+        space = self.system.space
+        if space.is_graph:
+            return coefficient[:, :, None] * np.eye(space.ndof)
+        values = self.system.dense_values
+        return np.matmul(values.T * (space.w * coefficient)[:, None, :], values)
+
+
+@dataclass(frozen=True, eq=False)
+class GPE:
+    """A driven-dissipative Gross-Pitaevskii system (nep 10) on a mesh or a graph (nep 13).
+
+    Parameters
+    ----------
+    space : Space
+    potential : Potential, number or array
+        A number or an array of one value a cell becomes a trainable `Potential`.
+    pumps : sequence of Pump
+    nonlinearity : Density, Saturation or CustomNonlinearity, optional
+        None is the linear Schroedinger equation.
+    loss : float
+        gamma >= 0.
+    background : ndarray, shape (nq,), optional
+        A fixed part of the potential: absorbing layers, walls, disorder.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite, the loss negative, or a field does not fit the space.
+    """
+
+    space: Space
+    potential: Potential
+    pumps: PumpArray
+    nonlinearity: Nonlinearity | None = None
+    loss: float = 0.1
+    background: np.ndarray | None = None
+
+    def __init__(
+        self,
+        space: Space,
+        potential: Potential | complex | np.ndarray = 0.0,
+        pumps: Sequence[Pump] | PumpArray = (),
+        nonlinearity: Nonlinearity | None = None,
+        loss: float = 0.1,
+        background: np.ndarray | None = None,
+    ) -> None:
+        if not np.isfinite(loss) or loss < 0:
+            raise InputError(f"loss = {loss}: the loss rate gamma must be finite and >= 0.")
+        for name, value in (
+            ("space", space),
+            ("potential", _placed_potential(space, potential)),
+            ("pumps", pumps if isinstance(pumps, PumpArray) else place_pumps(space, pumps)),
+            ("nonlinearity", nonlinearity),
+            ("loss", float(loss)),
+            ("background", background),
+        ):
+            object.__setattr__(self, name, value)
+        if self.potential.support.shape != space.w.shape:
+            raise InputError("potential: it was made for another space.")
+        if background is not None and (
+            np.shape(background) != space.w.shape or not np.all(np.isfinite(background))
+        ):
+            raise InputError(
+                f"background: give one finite value for each of the {len(space.w)} quadrature "
+                f"points; the shape is {np.shape(background)}."
+            )
+
+    # -- equilibrium ------------------------------------------------------------------
+
+    @cached_property
+    def operator(self) -> sp.csr_array:
+        """H = -1/2 Laplacian + V - i gamma in weak form, csr_array of shape (ndof, ndof)."""
+        field = self.potential.at_points() - 1j * self.loss
+        if self.background is not None:
+            field = field + self.background
+        kinetic = 0.5 * (self.space.stiffness + self.space.boundary_matrix)
+        return (kinetic + self.space.assemble(field)).tocsr()
+
+    @cached_property
+    def vacuum_operator(self) -> sp.csr_array:
+        """H + a at Psi = 0."""
+        if self.nonlinearity is None:
+            return self.operator
+        return self.operator + self.space.assemble(self._responses(np.zeros_like(self.space.w))[1])
+
+    @cached_property
+    def vacuum_factorisation(self) -> Factorisation:
+        """LU factors of `vacuum_operator`; made once for each set of parameters."""
+        return Factorisation(self.vacuum_operator)
+
+    @cached_property
+    def dense_operator(self) -> np.ndarray:
+        """H as a dense array, for small systems."""
+        return self.operator.toarray()
+
+    @cached_property
+    def dense_values(self) -> np.ndarray:
+        """B as a dense array, for small systems."""
+        return self.space.B.toarray()
+
+    def _responses(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """f, a = f + n f' and f' at density n."""
+        assert self.nonlinearity is not None
+        f, slope = self.nonlinearity.f(n), self.nonlinearity.derivative(n)
+        return f, f + n * slope, slope
+
+    def drive(self, inputs: np.ndarray) -> np.ndarray:
+        """P in weak form, shape (ndof, nsamples), of inputs of shape (nsamples, ninputs).
+
+        Raises
+        ------
+        InputError
+            If the inputs do not fit the pumps or are not finite.
+        """
+        return self.pumps.load @ self.pumps.amplitudes(self.checked_inputs(inputs))
+
+    def checked_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """The inputs as a float array of shape (nsamples, ninputs)."""
+        array = np.asarray(inputs, dtype=float)
+        if array.ndim != 2 or array.shape[1] != self.pumps.ninputs:
+            raise InputError(
+                f"inputs: the {len(self.pumps.weights)} pumps need an array of shape "
+                f"(nsamples, {self.pumps.ninputs}); this one has shape {array.shape}."
+            )
+        if not np.all(np.isfinite(array)):
+            raise InputError("inputs: all values must be finite.")
+        return array
+
+    def residual(self, state: np.ndarray, drive: np.ndarray) -> np.ndarray:
+        """F = i kappa in weak form, shape (ndof, nsamples); zero in a steady state."""
+        residual = self.operator @ state + 1j * drive
+        if self.nonlinearity is not None:
+            values = self.space.evaluate(state)
+            residual += self.space.integrate(self.nonlinearity.f(density(values)) * values)
+        return residual
+
+    def linearise(self, state: np.ndarray) -> Linearisation:
+        """Linearisation of F at a state of shape (ndof, nsamples)."""
+        if self.nonlinearity is None:
+            return Linearisation(self, None, None)
+        values = self.space.evaluate(state)
+        _, direct, slope = self._responses(density(values))
+        return Linearisation(self, direct, slope * values**2)
+
+    # -- parameters -------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The trainable parameters: ``potential`` (nvalues,) and ``weights`` (npumps,)."""
+        values = {}
+        if self.potential.trainable:
+            values["potential"] = self.potential.values
+        if self.pumps.trainable.any():
+            values["weights"] = self.pumps.weights
+        return values
+
+    @property
+    def measures(self) -> dict[str, np.ndarray]:
+        """What a derivative is divided by to become a field (the Riesz map)."""
+        values = {
+            "potential": self.potential.measure,
+            "weights": np.ones(len(self.pumps.weights)),
+        }
+        return {name: values[name] for name in self.parameters}
+
+    def with_parameters(self, values: Mapping[str, np.ndarray]) -> GPE:
+        """The same system with other parameters, moved into their bounds."""
+        placed, pumps = self.potential, self.pumps
+        if "potential" in values:
+            placed = replace(placed, values=placed.clipped(values["potential"]))
+        if "weights" in values:
+            pumps = replace(pumps, weights=values["weights"])
+        return replace(self, potential=placed, pumps=pumps)
+
+    def observables(
+        self, state: np.ndarray, inputs: np.ndarray, reference: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The observables conjugate to the parameters, whose contrast is the NEP gradient.
+
+        Parameters
+        ----------
+        state : ndarray, shape (ndof, nsamples)
+        inputs : ndarray, shape (nsamples, ninputs)
+        reference : ndarray, shape (ndof, nsamples)
+            The free state. The intensity (nep 11) does without it; the contrast conjugate to Im V
+            is an interference with the free state, ``-2 Im(conj(Psi) Psi_0)``.
+
+        Returns
+        -------
+        dict
+            ``potential`` (nvalues, nsamples): integral of ``|Psi|^2`` over each support, nep (11);
+            ``weights`` (npumps, nsamples): ``2 X_k Im int conj(G_k) Psi``, nep (12). Where the
+            parameter is complex, the imaginary part holds the observable of its imaginary part.
+        """
+        observed = {}
+        if self.potential.trainable:
+            values = self.space.evaluate(state)
+            contrast = density(values)
+            if np.iscomplexobj(self.potential.values):
+                free = self.space.evaluate(reference)
+                contrast = contrast - 2j * (values.conj() * free).imag
+            observed["potential"] = self.potential.integrate(self.space.w[:, None] * contrast)
+        if self.pumps.trainable.any():
+            overlap = (
+                -2j * self._pump_inputs(inputs) * (self.pumps.load_conjugate_transposed @ state)
+            )
+            observed["weights"] = _as(self.pumps.weights, overlap)
+        return observed
+
+    def parameter_derivative(
+        self, state: np.ndarray, multiplier: np.ndarray, inputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """``-2 Re int l dkappa/dtheta`` for all parameters theta.
+
+        Parameters
+        ----------
+        state : ndarray, shape (ndof, nsamples)
+            The free steady state.
+        multiplier : ndarray, shape (ndof, nsamples)
+            l; for the NEP family, nep (8), it is ``-i conj(d)``.
+        inputs : ndarray, shape (nsamples, ninputs)
+
+        Returns
+        -------
+        dict
+            The shapes of `observables`; dC/dRe + i dC/dIm for complex parameters.
+        """
+        derivative = {}
+        if self.potential.trainable:
+            product = self.space.evaluate(multiplier) * self.space.evaluate(state)
+            integral = self.potential.integrate(self.space.w[:, None] * product)
+            derivative["potential"] = _as(self.potential.values, -2 * (-1j * integral).conj())
+        if self.pumps.trainable.any():
+            overlap = self._pump_inputs(inputs) * (self.pumps.load.T @ multiplier)
+            derivative["weights"] = _as(self.pumps.weights, -2 * overlap.conj())
+        return derivative
+
+    def _pump_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """X of each pump, zero where its weight is not trained, shape (npumps, nsamples)."""
+        return np.where(self.pumps.trainable[:, None], inputs[:, self.pumps.input].T, 0.0)
+
+
+def density(values: np.ndarray) -> np.ndarray:
+    """``|Psi|^2`` of complex values."""
+    return values.real**2 + values.imag**2
+
+
+def _as(parameter: np.ndarray, derivative: np.ndarray) -> np.ndarray:
+    """The derivative, without its imaginary part where the parameter is real."""
+    return derivative if np.iscomplexobj(parameter) else derivative.real
+
+
+def _placed_potential(space: Space, value: Potential | complex | np.ndarray) -> Potential:
+    return value if isinstance(value, Potential) else potential(space, value)

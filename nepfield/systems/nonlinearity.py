@@ -1,0 +1,69 @@
+"""Local responses f(n) of a wave to its own density n = |Psi|^2, nep (10).
+
+f_d(n) = g n            density response
+f_s(n) = g / (1 + n)    saturation response
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Nonlinearity(Protocol):
+    """A local response f(n) to the density n = |Psi|^2, real or complex."""
+
+    def f(self, n: np.ndarray) -> np.ndarray:
+        """The response at density n."""
+
+    def derivative(self, n: np.ndarray) -> np.ndarray:
+        """df/dn."""
+
+
+@dataclass(frozen=True)
+class Density:
+    """Density response f_d(n) = g n."""
+
+    g: float
+
+    def f(self, n: np.ndarray) -> np.ndarray:
+        """The response at density n."""
+        return self.g * n
+
+    def derivative(self, n: np.ndarray) -> np.ndarray:
+        """df/dn."""
+        return np.full_like(n, self.g)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Saturation response f_s(n) = g / (1 + n)."""
+
+    g: float
+
+    def f(self, n: np.ndarray) -> np.ndarray:
+        """The response at density n."""
+        return self.g / (1 + n)
+
+    def derivative(self, n: np.ndarray) -> np.ndarray:
+        """df/dn."""
+        return -self.g / (1 + n) ** 2
+
+
+@dataclass(frozen=True)
+class CustomNonlinearity:
+    """Any response, given as f(n) and its derivative df/dn, both acting on arrays."""
+
+    response: Callable[[np.ndarray], np.ndarray]
+    response_derivative: Callable[[np.ndarray], np.ndarray]
+
+    def f(self, n: np.ndarray) -> np.ndarray:
+        """The response at density n."""
+        return self.response(n)
+
+    def derivative(self, n: np.ndarray) -> np.ndarray:
+        """df/dn."""
+        return self.response_derivative(n)
