@@ -1,0 +1,78 @@
+"""nepfield: a finite-element laboratory for physical learning with waves."""
+
+from nepfield.domain import Domain, lattice, read_domain, write_domain
+from nepfield.elements import finite_elements
+from nepfield.errors import InputError, NotConverged
+from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
+from nepfield.fields.readouts import Readout, readout
+from nepfield.learning.costs import CCE, MSE
+from nepfield.learning.gradients import RULES, Gradient, compare_gradients, gradient
+from nepfield.learning.optimizers import SGD, Adam, Momentum
+from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.learning.training import (
+    Evaluation,
+    TrainingResult,
+    TrainingState,
+    evaluate,
+    train,
+)
+from nepfield.space import Space, graph
+from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.newton import Steady, solve_steady
+from nepfield.systems.gpe import GPE
+from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium
+from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CCE",
+    "GPE",
+    "MSE",
+    "RULES",
+    "SGD",
+    "Adam",
+    "CustomNonlinearity",
+    "Density",
+    "Domain",
+    "Evaluation",
+    "Evolution",
+    "Gradient",
+    "InputError",
+    "Momentum",
+    "NearEquilibrium",
+    "NotConverged",
+    "Potential",
+    "Pump",
+    "Readout",
+    "Saturation",
+    "Space",
+    "Steady",
+    "Task",
+    "TrainingResult",
+    "TrainingState",
+    "absorbing_layer",
+    "absorbing_region",
+    "compare_gradients",
+    "evaluate",
+    "evolve",
+    "field_pump",
+    "finite_elements",
+    "gaussian_pump",
+    "gradient",
+    "graph",
+    "lattice",
+    "load_task",
+    "near_equilibrium",
+    "potential",
+    "read_domain",
+    "readout",
+    "region_pump",
+    "site_pump",
+    "solve_steady",
+    "train",
+    "write_domain",
+    "xor",
+]

@@ -1,0 +1,147 @@
+"""Optimisers: from gradient fields to steps of the parameters.
+
+An optimiser is a frozen set of rates. Its memory is a dict of arrays that the training loop keeps
+and saves, so a run resumes exactly. Complex parameters are stepped as pairs of real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from nepfield.errors import InputError
+
+Arrays = dict[str, np.ndarray]
+
+
+class Optimizer(Protocol):
+    """What the training loop needs."""
+
+    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+        """Memory before the first step."""
+
+    def step(
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """New parameters and new memory, of gradient fields by parameter name."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent, ``theta -= rate * dC/dtheta``.
+
+    Parameters
+    ----------
+    rate : float
+    rates : mapping of str to float
+        Rates of single parameters, by name (``potential``, ``weights``).
+    """
+
+    rate: float
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_rates(self.rate, self.rates)
+
+    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+        """No memory."""
+        return {}
+
+    def step(
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """New parameters and new memory."""
+        return {
+            name: value - self.rates.get(name, self.rate) * fields[name]
+            for name, value in params.items()
+        }, {}
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Gradient descent with momentum, ``v = momentum v + dC/dtheta; theta -= rate v``."""
+
+    rate: float
+    rates: Mapping[str, float] = field(default_factory=dict)
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_rates(self.rate, self.rates)
+        _check_decay("momentum", self.momentum)
+
+    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+        """Zero velocities."""
+        return {f"velocity_{name}": np.zeros_like(value) for name, value in params.items()}
+
+    def step(
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """New parameters and new memory."""
+        new_params, new_memory = {}, {}
+        for name, value in params.items():
+            velocity = self.momentum * memory[f"velocity_{name}"] + fields[name]
+            new_memory[f"velocity_{name}"] = velocity
+            new_params[name] = value - self.rates.get(name, self.rate) * velocity
+        return new_params, new_memory
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, arXiv 1412.6980)."""
+
+    rate: float
+    rates: Mapping[str, float] = field(default_factory=dict)
+    first_decay: float = 0.9
+    second_decay: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check_rates(self.rate, self.rates)
+        _check_decay("first_decay", self.first_decay)
+        _check_decay("second_decay", self.second_decay)
+
+    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+        """Zero moments."""
+        memory = {"steps": np.zeros((), dtype=np.int64)}
+        for name, value in params.items():
+            memory[f"first_{name}"] = np.zeros_like(_as_real(value))
+            memory[f"second_{name}"] = np.zeros_like(_as_real(value))
+        return memory
+
+    def step(
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """New parameters and new memory."""
+        steps = memory["steps"] + 1
+        new_params, new_memory = {}, {"steps": steps}
+        for name, value in params.items():
+            slope = _as_real(fields[name])
+            first = self.first_decay * memory[f"first_{name}"] + (1 - self.first_decay) * slope
+            second = (
+                self.second_decay * memory[f"second_{name}"] + (1 - self.second_decay) * slope**2
+            )
+            new_memory[f"first_{name}"], new_memory[f"second_{name}"] = first, second
+            mean = first / (1 - self.first_decay**steps)
+            spread = np.sqrt(second / (1 - self.second_decay**steps))
+            step = self.rates.get(name, self.rate) * mean / (spread + self.epsilon)
+            new_params[name] = (_as_real(value) - step).view(value.dtype)
+        return new_params, new_memory
+
+
+def _as_real(values: np.ndarray) -> np.ndarray:
+    """Complex values as pairs of real ones."""
+    return np.ascontiguousarray(values).view(float)
+
+
+def _check_rates(rate: float, rates: Mapping[str, float]) -> None:
+    for name, value in {"rate": rate, **rates}.items():
+        if not np.isfinite(value) or value < 0:
+            raise InputError(f"optimiser: {name} = {value}; rates must be finite and >= 0.")
+
+
+def _check_decay(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise InputError(f"optimiser: {name} = {value}; it must be at least 0 and below 1.")
