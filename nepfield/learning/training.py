@@ -17,7 +17,7 @@ import numpy as np
 
 from nepfield.errors import InputError, NotConverged
 from nepfield.learning.costs import Cost
-from nepfield.learning.gradients import Gradient, Params, gradient, inner_product
+from nepfield.learning.gradients import Gradient, Params, checked_samples, gradient, inner_product
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.tasks import Task
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
@@ -139,7 +139,7 @@ def evaluate(
     initial, **solver
         As in `solve_steady`.
     """
-    targets = cost.checked_targets(targets)
+    inputs, targets = checked_samples(system, cost, inputs, targets)
     steady = solve_steady(system, inputs, initial=initial, on_failure="flag", **solver)
     good = steady.converged
     outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
@@ -168,15 +168,12 @@ class TrainingResult:
         Of the trained system on the training samples, after the last step.
     test : Evaluation or None
         On the test samples, if the task has any.
-    gradient : Gradient or None
-        Of the last batch of the last epoch that was run now.
     """
 
     system: GPE
     history: list[HistoryRow]
     final: Evaluation
     test: Evaluation | None
-    gradient: Gradient | None
 
 
 def train(
@@ -241,7 +238,9 @@ def train(
     NotConverged
         If in a whole epoch no sample has a steady state.
     """
-    inputs, targets = system.checked_inputs(task.inputs), cost.checked_targets(task.targets)
+    inputs, targets = checked_samples(system, cost, task.inputs, task.targets)
+    if task.test_inputs is not None and task.test_targets is not None:
+        checked_samples(system, cost, task.test_inputs, task.test_targets)
     nsamples = len(inputs)
     batch = nsamples if batch is None else batch
     if batch < 1 or epochs < 0:
@@ -308,7 +307,6 @@ def train(
         state.history,
         evaluate(system, cost, inputs, targets, initial=state.warm, **solver),
         test,
-        last,
     )
 
 
@@ -332,6 +330,7 @@ def _resumed_state(checkpoint: str | Path, fresh: TrainingState) -> TrainingStat
     for what, have, want in (
         ("parameters", saved.parameters, fresh.parameters),
         ("memory of the optimiser", saved.memory, fresh.memory),
+        ("warm starts", _warm(saved), _warm(fresh)),
     ):
         shapes = {name: (value.shape, value.dtype) for name, value in have.items()}
         if shapes != {name: (value.shape, value.dtype) for name, value in want.items()}:
@@ -340,6 +339,10 @@ def _resumed_state(checkpoint: str | Path, fresh: TrainingState) -> TrainingStat
                 "study; resume with the study that began the run, or choose another folder."
             )
     return saved
+
+
+def _warm(state: TrainingState) -> Params:
+    return {} if state.warm is None else {f"of {state.warm.shape[1]} samples": state.warm}
 
 
 class _EpochRecord:

@@ -1,0 +1,279 @@
+"""The command line: check, solve, train, compare, plot."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nepfield.errors import InputError, NotConverged
+
+if TYPE_CHECKING:
+    from nepfield.learning.training import TrainingState
+    from nepfield.study.config import StudyConfig
+
+# The numerical modules are imported inside the commands: `nepfield --help` answers at once.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train the potential inside a mesh by near-equilibrium propagation.",
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="study file")]
+StudyOrRun = Annotated[
+    Path, typer.Argument(metavar="STUDY.toml|RUN", help="study file, or run folder (as trained)")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME]")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
+
+EXIT_INPUT = 2
+EXIT_NOT_CONVERGED = 3
+EXIT_NO_PICTURES = 4
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point of the command `nepfield`."""
+    app()
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="STUDY.toml|MESH")],
+    overrides: Set = None,
+    seed: Seed = None,
+) -> None:
+    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength."""
+    with _errors():
+        from nepfield.study.check import check as report
+
+        text = report(path, tuple(overrides or ()), seed)
+        typer.echo(text)
+
+
+@app.command()
+def train(
+    study: StudyFile,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the run in the folder, if there is one")
+    ] = False,
+    out: Out = None,
+    overrides: Set = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a study; writes a run folder with pictures and fields for ParaView."""
+    with _errors():
+        from nepfield.study.config import load_study
+        from nepfield.study.run import train_study
+
+        config = load_study(study, tuple(overrides or ()), seed)
+        folder = out or Path("runs") / config.name
+        with _Progress(config, quiet) as progress:
+            summary = train_study(config, folder, resume=resume, on_epoch=progress.show)
+        _report(summary, folder, quiet)
+    if summary["status"] == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@app.command()
+def solve(
+    study: StudyOrRun,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-solve]"),
+    ] = None,
+    overrides: Set = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find the steady states of a study's inputs, with its starting or its trained parameters."""
+    with _errors():
+        from nepfield.study.run import solve_study
+
+        config, run = _study_or_run(study, overrides, seed)
+        folder = out or Path("runs") / f"{config.name}-solve"
+        summary = solve_study(config, folder, run)
+        _report(summary, folder, quiet)
+    if summary["not_converged"]:
+        typer.echo(f"not converged: {summary['not_converged'][0]}", err=True)
+        raise typer.Exit(EXIT_NOT_CONVERGED)
+
+
+@app.command()
+def compare(
+    study: StudyOrRun,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
+    ] = None,
+    overrides: Set = None,
+    seed: Seed = None,
+) -> None:
+    """Hold every gradient rule against the exact gradient (the adjoint)."""
+    with _errors():
+        from nepfield.study.folder import write_text
+        from nepfield.study.run import compare_study
+
+        if out is not None and (out.suffix != ".csv" or out.exists()):
+            raise InputError(f"{out}: --out needs the name of a new .csv file.")
+        config, run = _study_or_run(study, overrides, seed)
+        result = compare_study(config, run)
+        table = Table(title=f"{config.name}: gradient rules against the adjoint")
+        for name in ("rule", *result.columns):
+            table.add_column(name.replace("_", " "), justify="left" if name == "rule" else "right")
+        for row in result.reset_index().itertuples(index=False):
+            table.add_row(*(f"{v:.6f}" if isinstance(v, float) else str(v) for v in row))
+        Console().print(table)
+        if out is not None:
+            write_text(out, result.to_csv())
+
+
+@app.command()
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="write one picture here"),
+    ] = None,
+    field: Annotated[
+        str, typer.Option(help="which picture: density, phase, potential, gradient, training, ...")
+    ] = "density",
+    interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
+) -> None:
+    """Draw the pictures of a run anew, or open them in a window."""
+    with _errors():
+        from nepfield.study.run import draw_run
+        from nepfield.view.fields import interactive as open_window
+
+        if interactive:
+            open_window(run)
+            return
+        if output is not None and (output.suffix.lower() != ".png" or output.exists()):
+            raise InputError(f"{output}: -o needs the name of a new .png file.")
+        if not (run / "fields.vtu").is_file():
+            raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
+        drawn = draw_run(run)
+        if output is None:
+            typer.echo("\n".join(str(path) for path in drawn))
+            return
+        by_name = {path.stem: path for path in drawn}
+        if field not in by_name:
+            raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
+        shutil.copyfile(by_name[field], output)
+
+
+def _study_or_run(
+    path: Path, overrides: list[str] | None, seed: int | None
+) -> tuple[StudyConfig, Path | None]:
+    """The study of a file or of a run folder, and the folder."""
+    from nepfield.study.config import load_study
+
+    run = path if path.is_dir() else None
+    if run is not None and not (run / "study.toml").is_file():
+        raise InputError(f"{run}: this is no run folder (it has no study.toml).")
+    file = path if run is None else run / "study.toml"
+    return load_study(file, tuple(overrides or ()), seed), run
+
+
+class _Progress:
+    """A progress bar with cost and time left; a line each tenth where there is no screen."""
+
+    def __init__(self, config: StudyConfig, quiet: bool) -> None:
+        self.console = Console(stderr=True)
+        self.epochs, self.quiet = config.training.epochs, quiet
+        self.bar = Progress(
+            TextColumn(config.name),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("cost {task.fields[cost]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("epochs", total=self.epochs, cost="...")
+
+    def __enter__(self) -> _Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, state: TrainingState) -> None:
+        """Called after each epoch."""
+        cost = f"{state.history[-1]['cost']:.4g}"
+        self.bar.update(self.task, completed=state.epoch, cost=cost)
+        tenth = max(1, self.epochs // 10)
+        if not self.quiet and not self.console.is_terminal and state.epoch % tenth == 0:
+            typer.echo(f"epoch {state.epoch}/{self.epochs}  cost {cost}", err=True)
+
+
+def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
+    """The end of a run in a few lines; why there are no pictures is said even when quiet."""
+    for note in summary["notes"]:
+        typer.echo(f"no pictures of fields: {note}", err=True)
+    if quiet:
+        return
+    typer.echo(f"{summary['name']}: {summary['status']}")
+    typer.echo(f"  cost {summary['cost']:.4g} (mean over {len(summary['inputs'])} samples)")
+    cosine = summary.get("gradient_cosine", float("nan"))
+    if cosine == cosine:
+        typer.echo(
+            f"  gradient: cosine {cosine:.4f} between {summary['rule']} and the adjoint, "
+            f"epoch {summary['gradient_cosine_epoch']}"
+        )
+    if len(summary["inputs"]) <= 8:
+        for x, target, output in zip(
+            summary["inputs"], summary["targets"], summary["outputs"], strict=True
+        ):
+            typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)} (target {_row(target)})")
+    if summary["fraction_converged"] < 1:
+        typer.echo(f"  {1 - summary['fraction_converged']:.1%} of the samples did not converge")
+    typer.echo(f"  wrote {folder}/")
+    if summary["status"] == "interrupted":
+        typer.echo("  go on with --resume")
+
+
+def _row(values: Any, digits: int | None = None) -> str:
+    return ", ".join(f"{v:g}" if digits is None else f"{v:.{digits}f}" for v in values)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Errors that a user can mend end with their message and an exit status, not a traceback."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_INPUT) from None
+    except NotConverged as error:
+        typer.echo(f"not converged: {error}", err=True)
+        raise typer.Exit(EXIT_NOT_CONVERGED) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except RuntimeError as error:
+        if type(error).__name__ != "PicturesUnavailable":
+            raise
+        typer.echo(f"no pictures of fields: {error}", err=True)
+        raise typer.Exit(EXIT_NO_PICTURES) from None
+
+
+if __name__ == "__main__":
+    main()

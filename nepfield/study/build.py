@@ -1,0 +1,211 @@
+"""A `StudyConfig` becomes the objects of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nepfield.domain import Domain, lattice, read_domain
+from nepfield.elements import finite_elements
+from nepfield.errors import InputError
+from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
+from nepfield.fields.readouts import readout
+from nepfield.learning.costs import CCE, MSE, Cost
+from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.space import Space, graph
+from nepfield.steady.newton import SolverOptions
+from nepfield.study.config import (
+    AbsorberConfig,
+    DomainConfig,
+    Normal,
+    PhysicsConfig,
+    Pixels,
+    PotentialConfig,
+    PumpConfig,
+    StudyConfig,
+    TaskConfig,
+    TrainingConfig,
+    Uniform,
+)
+from nepfield.systems.gpe import GPE
+from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
+
+Initial = float | complex | tuple[float, ...] | Uniform | Normal
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything that a study speaks of, ready to run.
+
+    Attributes
+    ----------
+    config : StudyConfig
+    system : GPE
+        With its starting parameters, drawn by the study's seed.
+    cost : MSE or CCE
+    task : Task
+    optimizer : Optimizer
+    solver : SolverOptions
+        Keywords of `solve_steady`.
+    """
+
+    config: StudyConfig
+    system: GPE
+    cost: Cost
+    task: Task
+    optimizer: Optimizer
+    solver: SolverOptions
+
+
+def build(config: StudyConfig) -> Study:
+    """Read the mesh, place the fields, draw the starting values.
+
+    Raises
+    ------
+    InputError
+        If anything in the study does not fit its mesh or its data.
+    """
+    domain = build_domain(config.domain)
+    space = build_space(config.domain, domain)
+    background = _background(space, config.absorber)
+    system = GPE(
+        space,
+        potential=_potential(space, config.potential, config.seed),
+        pumps=[_pump(pump, config.seed, k) for k, pump in enumerate(config.pump)],
+        nonlinearity=_nonlinearity(config.physics),
+        loss=config.physics.loss,
+        background=background,
+    )
+    outputs = readout(
+        space,
+        regions=config.readout.regions,
+        sites=config.readout.sites,
+        discs=[(disc.center, disc.radius) for disc in config.readout.disc],
+    )
+    cost: Cost = MSE(outputs) if config.training.cost == "mse" else CCE(outputs)
+    task = _task(config.task)
+    for inputs, targets in (
+        (task.inputs, task.targets),
+        (task.test_inputs, task.test_targets),
+    ):
+        if inputs is not None and targets is not None:
+            system.checked_inputs(inputs)
+            cost.checked_targets(targets)
+    if not system.parameters:
+        raise InputError("nothing is trainable: set potential.trainable or pump.trainable to true.")
+    return Study(
+        config=config,
+        system=system,
+        cost=cost,
+        task=task,
+        optimizer=_optimizer(config.training, config.potential),
+        solver={
+            "tolerance": config.solver.tolerance,
+            "max_iterations": config.solver.max_iterations,
+        },
+    )
+
+
+def build_domain(config: DomainConfig) -> Domain:
+    """The mesh or lattice of a study."""
+    if config.mesh is not None:
+        return read_domain(config.mesh, allow_disconnected=config.allow_disconnected)
+    return lattice(*(config.lattice or ()), periodic=config.periodic, sites=config.sites)
+
+
+def build_space(config: DomainConfig, domain: Domain) -> Space:
+    """Finite elements on a mesh, or functions on a graph."""
+    if domain.kind == "graph":
+        return graph(domain, config.dirichlet, config.robin)
+    return finite_elements(domain, config.order, config.dirichlet, config.robin)
+
+
+def _potential(space: Space, config: PotentialConfig, seed: int) -> Potential:
+    basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
+    count = len(potential(space, basis=basis).values)
+    values = draw(config.initial, count, (seed, 0), config.bounds)
+    imaginary = config.imaginary
+    if imaginary is not None:
+        values = values + 1j * draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
+    return potential(
+        space,
+        values,
+        basis,
+        bounds=config.bounds,
+        imaginary_bounds=None if imaginary is None else imaginary.bounds,
+        trainable=config.trainable,
+    )
+
+
+def draw(
+    initial: Initial, count: int, seed: tuple[int, ...], bounds: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Starting values: as given, or drawn from a distribution, which bounds cut off."""
+    random = np.random.default_rng(seed)
+    if isinstance(initial, Uniform):
+        return random.uniform(*initial.uniform, size=count)
+    if isinstance(initial, Normal):
+        values = random.normal(*initial.normal, size=count)
+        return values if bounds is None else np.clip(values, *bounds)
+    values = np.asarray(initial)
+    if values.shape not in ((), (count,)):
+        raise InputError(
+            f"potential.initial: {values.size} values for {count} of the basis; give one number, "
+            f"{count} numbers, or a distribution."
+        )
+    return np.array(np.broadcast_to(values, count))
+
+
+def _pump(config: PumpConfig, seed: int, index: int) -> Pump:
+    weight = draw(config.weight, 1, (seed, 2 + index))[0]
+    options = {"input": config.input, "trainable": config.trainable}
+    if config.center is not None and config.width is not None:
+        return gaussian_pump(config.center, config.width, weight, config.wavevector, **options)
+    if config.wavevector is not None:
+        raise InputError(f"pump.{index}: wavevector goes with center and width.")
+    if config.region is not None:
+        return region_pump(config.region, weight, **options)
+    return site_pump(config.site if config.site is not None else -1, weight, **options)
+
+
+def _nonlinearity(config: PhysicsConfig) -> Nonlinearity | None:
+    if config.nonlinearity == "none" or config.g == 0:
+        return None
+    return (Density if config.nonlinearity == "density" else Saturation)(config.g)
+
+
+def _background(space: Space, absorbers: tuple[AbsorberConfig, ...]) -> np.ndarray | None:
+    total = None
+    for absorber in absorbers:
+        if absorber.region is not None:
+            field = absorbing_region(space, absorber.region, absorber.strength)
+        else:
+            field = absorbing_layer(
+                space, absorber.boundary or "", absorber.width or 0.0, absorber.strength
+            )
+        total = field if total is None else total + field
+    return total
+
+
+def _task(config: TaskConfig) -> Task:
+    if config.file is not None:
+        return load_task(config.file)
+    if config.inputs is not None and config.targets is not None:
+        return Task(np.array(config.inputs), np.array(config.targets))
+    return xor()
+
+
+def _optimizer(training: TrainingConfig, placed: PotentialConfig) -> Optimizer:
+    given = {"potential": placed.rate, "weights": training.weight_rate}
+    rates: Mapping[str, float] = {name: rate for name, rate in given.items() if rate is not None}
+    kinds: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
+        "sgd": SGD,
+        "momentum": Momentum,
+        "adam": Adam,
+    }
+    return kinds[training.optimizer](training.rate, rates)

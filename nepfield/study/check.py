@@ -1,0 +1,96 @@
+"""What `nepfield check` says of a mesh or a study before anything is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nepfield.domain import cell_measures, describe, read_domain
+from nepfield.errors import InputError
+from nepfield.study.build import Study, build
+from nepfield.study.config import load_study
+
+_ENOUGH = {1: 10.0, 2: 5.0}  # cells a wavelength at which the dispersion error is about a per cent
+
+
+def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> str:
+    """Report on a study (.toml) or a mesh file.
+
+    Parameters
+    ----------
+    path : path
+    overrides, seed
+        As in `load_study`; for a study only.
+
+    Returns
+    -------
+    str
+        Regions, boundaries and cell quality; for a study also its size, what it places where, and
+        cells a wavelength, with a line that begins with "warning" for each doubt.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".toml":
+        if overrides or seed is not None:
+            raise InputError(f"{path}: --set and --seed belong to a study (.toml), not to a mesh.")
+        return str(describe(read_domain(path)))
+    return describe_study(build(load_study(path, overrides, seed)))
+
+
+def describe_study(study: Study) -> str:
+    """Lines of text on a study that has been built."""
+    system, config = study.system, study.config
+    space, domain = system.space, system.space.domain
+    summary = describe(domain)
+    lines = [str(summary)]
+    kind = "graph" if space.is_graph else f"finite elements of order {config.domain.order}"
+    lines.append(f"study {config.name!r}: {kind}, {space.ndof} complex unknowns")
+    lines.append(
+        f"  {len(system.potential.values)} values of V "
+        f"({'trained' if system.potential.trainable else 'fixed'}), "
+        f"{len(system.pumps.weights)} pumps ({system.pumps.trainable.sum()} trained), "
+        f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
+        f"{len(study.task.inputs)} samples"
+    )
+    named = config.domain.dirichlet
+    if summary.unnamed_facets and named is not None:
+        lines.append(
+            f"  warning: {summary.unnamed_facets} outer facets belong to no named boundary; with "
+            "domain.dirichlet given they are open (Neumann)"
+        )
+    if not space.is_graph:
+        lines += _resolution(study)
+    lines.append("  ready: nepfield train runs it")
+    return "\n".join(lines)
+
+
+def _resolution(study: Study) -> list[str]:
+    """Cells a wavelength at the largest kinetic energy that the potential's bounds allow."""
+    system = study.system
+    placed = system.potential
+    lowest = float(placed.values.real.min())
+    if placed.trainable and placed.bounds is not None:
+        lowest = min(lowest, placed.bounds[0])
+    energy = max(-lowest, 0.0)
+    sizes = cell_measures(system.space.domain) ** (1 / system.space.domain.dim)
+    size = float(np.quantile(sizes, 0.9))
+    widths = [pump.width for pump in study.config.pump if pump.width is not None]
+    lengths = {"pump width": min(widths)} if widths else {}
+    if energy > 0:
+        lengths["wavelength at the bottom of V"] = 2 * np.pi / np.sqrt(2 * energy)
+    lines = []
+    for name, length in lengths.items():
+        cells = length / size
+        lines.append(f"  {name} {length:.3g}: {cells:.1f} cells (the coarsest tenth: {size:.3g})")
+        needed = _ENOUGH[study.config.domain.order] * (0.2 if name == "pump width" else 1.0)
+        if cells < needed:
+            lines.append(
+                f"  warning: fewer than {needed:g} cells for it; refine the mesh there to "
+                f"{length / needed:.3g}"
+            )
+    return lines

@@ -1,0 +1,288 @@
+"""One study, run: train it, solve it, or compare its gradients, and leave a run folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nepfield
+from nepfield.errors import InputError
+from nepfield.learning.gradients import compare_gradients, gradient
+from nepfield.learning.training import TrainingState, evaluate, train
+from nepfield.study import folder as files
+from nepfield.study.build import Study, build
+from nepfield.study.config import StudyConfig, load_study
+from nepfield.systems.gpe import GPE
+from nepfield.systems.near_equilibrium import near_equilibrium
+from nepfield.view.curves import plot_outputs, plot_training
+from nepfield.view.fields import PicturesUnavailable, render_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GRADIENT_SAMPLES = 256  # samples that enter the gradient field of fields.vtu
+_SUMMARY_SAMPLES = 64  # samples whose inputs, targets and outputs are listed in summary.json
+
+OnEpoch = Callable[[TrainingState], None]
+
+
+def train_study(
+    config: StudyConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
+    """Train a study and write its run folder.
+
+    Everything that can be wrong with the study is found before the folder is made. Ctrl-C ends the
+    training after the epoch before; the folder is then completed as it stands, and the run can be
+    resumed.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : path
+        The run folder.
+    resume : bool
+        Go on with a run that is in the folder; without one, begin.
+    on_epoch : callable, optional
+        Called with the `TrainingState` after each epoch.
+
+    Returns
+    -------
+    dict
+        What is in summary.json. Its ``status`` is "finished" or "interrupted".
+
+    Raises
+    ------
+    InputError
+        If the study cannot be run, or the folder holds something else.
+    NotConverged
+        If in a whole epoch no steady state was found.
+    """
+    out = Path(out)
+    study = build(config)
+    files.open_folder(out, config, resume)
+    checkpoint = out / "checkpoint.npz"
+    started = time.monotonic()
+    last: TrainingState | None = None
+
+    def after_epoch(state: TrainingState) -> None:
+        nonlocal last
+        last = state
+        files.write_history(out / "history.csv", state.history)
+        if on_epoch is not None:
+            on_epoch(state)
+
+    training = config.training
+    status = "finished"
+    try:
+        result = train(
+            study.system,
+            study.cost,
+            study.task,
+            optimizer=study.optimizer,
+            rule=training.rule,
+            epochs=training.epochs,
+            batch=training.batch,
+            beta=training.beta,
+            seed=config.seed,
+            shuffle=training.shuffle,
+            compare_every=training.compare_every,
+            warm_start=training.warm_start,
+            checkpoint=checkpoint,
+            resume=resume,
+            on_epoch=after_epoch,
+            **study.solver,
+        )
+        system, history = result.system, result.history
+    except KeyboardInterrupt:
+        status = "interrupted"
+        if last is None and checkpoint.exists():
+            last = TrainingState.load(checkpoint)
+        system = study.system if last is None else study.system.with_parameters(last.parameters)
+        history = [] if last is None else last.history
+    if history:
+        files.write_history(out / "history.csv", history)
+    compared = [row for row in history if np.isfinite(row["gradient_cosine"])]
+    summary = {
+        "status": status,
+        "epochs": len(history),
+        **_complete(study, system, out),
+        "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
+        "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
+        "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
+        "seconds": time.monotonic() - started,
+    }
+    files.write_summary(out / "summary.json", summary)
+    return summary | {"notes": _draw(config, out)}
+
+
+def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = None) -> dict:
+    """Steady states of a study's inputs, written as a run folder without history.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : path
+        The folder; it must not exist yet.
+    run : path, optional
+        Run folder whose trained parameters are used.
+
+    Returns
+    -------
+    dict
+        What is in summary.json.
+    """
+    out = Path(out)
+    study = build(config)
+    system = trained_system(study, run)
+    files.open_folder(out, config, resume=False)
+    summary = {"status": "solved", **_complete(study, system, out)}
+    files.write_summary(out / "summary.json", summary)
+    return summary | {"notes": _draw(config, out)}
+
+
+def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.DataFrame:
+    """Every gradient rule against the adjoint, for the study's inputs.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    run : path, optional
+        Run folder whose trained parameters are used; otherwise the starting ones.
+
+    Returns
+    -------
+    DataFrame
+        As `compare_gradients`.
+    """
+    study = build(config)
+    task = study.task
+    return compare_gradients(
+        trained_system(study, run),
+        study.cost,
+        task.inputs[:_GRADIENT_SAMPLES],
+        task.targets[:_GRADIENT_SAMPLES],
+        beta=config.training.beta,
+        on_failure="flag",
+        **study.solver,
+    )
+
+
+def load_run(run: str | Path) -> StudyConfig:
+    """The study of a run folder.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no study.
+    """
+    path = Path(run) / "study.toml"
+    if not path.is_file():
+        raise InputError(f"{run}: this is no run folder (it has no study.toml).")
+    return load_study(path)
+
+
+def trained_system(study: Study, run: str | Path | None) -> GPE:
+    """The system of a study with the parameters of a run, if there is one."""
+    if run is None:
+        return study.system
+    checkpoint = Path(run) / "checkpoint.npz"
+    if not checkpoint.exists():
+        raise InputError(f"{run}: this run has no checkpoint yet; train it first.")
+    return study.system.with_parameters(TrainingState.load(checkpoint).parameters)
+
+
+def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
+    """Evaluate a system, write fields.vtu, and return the figures for the summary."""
+    task, training = study.task, study.config.training
+    result = evaluate(system, study.cost, task.inputs, task.targets, **study.solver)
+    first = slice(_GRADIENT_SAMPLES)
+    estimate = gradient(
+        system,
+        study.cost,
+        task.inputs[first],
+        task.targets[first],
+        training.rule,
+        training.beta,
+        steady=result.steady.samples(np.arange(len(task.inputs))[first]),
+        on_failure="flag",
+        **study.solver,
+    )
+    files.write_fields(
+        out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
+    )
+    good = result.steady.converged
+    near = near_equilibrium(system, result.steady.state[:, good])
+    figures: dict[str, Any] = {
+        "name": study.config.name,
+        "seed": study.config.seed,
+        "rule": training.rule,
+        "cost": result.cost,
+        **result.metrics,
+        "inputs": task.inputs[:_SUMMARY_SAMPLES],
+        "targets": task.targets[:_SUMMARY_SAMPLES],
+        "outputs": result.outputs[:_SUMMARY_SAMPLES],
+        "weights": system.pumps.weights,
+        "unknowns": system.space.ndof,
+        "fraction_converged": float(good.mean()),
+        "largest_residual": float(result.steady.residual.max()),
+        "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
+        "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
+        "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
+        "versions": {
+            "nepfield": nepfield.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": sys.platform,
+        },
+    }
+    if task.test_inputs is not None and task.test_targets is not None:
+        test = evaluate(system, study.cost, task.test_inputs, task.test_targets, **study.solver)
+        figures |= {"test_cost": test.cost}
+        figures |= {f"test_{name}": value for name, value in test.metrics.items()}
+    return figures
+
+
+def _left_out(row: dict[str, float], nsamples: int) -> int:
+    return round((1 - row["fraction_converged"]) * nsamples)
+
+
+def draw_run(run: str | Path) -> list[Path]:
+    """Draw all pictures of a run folder into its folder `figures`.
+
+    Raises
+    ------
+    InputError
+        If the folder has no fields.
+    PicturesUnavailable
+        If this machine has no OpenGL; curves are drawn all the same.
+    """
+    run = Path(run)
+    figures = run / "figures"
+    figures.mkdir(exist_ok=True)
+    drawn: list[Path] = []
+    if (run / "history.csv").exists():
+        drawn.append(plot_training(run, figures / "training.png"))
+    outputs = plot_outputs(run, figures / "outputs.png")
+    drawn += [] if outputs is None else [outputs]
+    return drawn + render_run(run, figures)
+
+
+def _draw(config: StudyConfig, out: Path) -> list[str]:
+    """Draw the pictures; a machine without OpenGL gets a note and no error."""
+    if not config.figures.enabled:
+        return []
+    try:
+        draw_run(out)
+    except PicturesUnavailable as problem:
+        return [str(problem)]
+    return []
