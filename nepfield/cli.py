@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -79,7 +81,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
-    with _errors():
+    with _errors(quiet):
         from nepfield.study.config import load_study
         from nepfield.study.run import train_study
 
@@ -104,7 +106,7 @@ def solve(
     quiet: Quiet = False,
 ) -> None:
     """Find the steady states of a study's inputs, with its starting or its trained parameters."""
-    with _errors():
+    with _errors(quiet):
         from nepfield.study.run import solve_study
 
         config, run = _study_or_run(study, overrides, seed)
@@ -124,22 +126,28 @@ def compare(
     ] = None,
     overrides: Set = None,
     seed: Seed = None,
+    quiet: Quiet = False,
 ) -> None:
     """Hold every gradient rule against the exact gradient (the adjoint)."""
-    with _errors():
+    with _errors(quiet):
         from nepfield.study.folder import write_text
         from nepfield.study.run import compare_study
 
-        if out is not None and (out.suffix != ".csv" or out.exists()):
-            raise InputError(f"{out}: --out needs the name of a new .csv file.")
+        _check_new_file(out, ".csv", "--out")
         config, run = _study_or_run(study, overrides, seed)
         result = compare_study(config, run)
-        table = Table(title=f"{config.name}: gradient rules against the adjoint")
+        table = Table(
+            title=f"{config.name}: gradient rules against the adjoint", box=box.SIMPLE_HEAD
+        )
         for name in ("rule", *result.columns):
-            table.add_column(name.replace("_", " "), justify="left" if name == "rule" else "right")
+            heading = name.removesuffix("_potential").removesuffix("_weights").replace("_", " ")
+            of = name.removeprefix("cosine").removeprefix("norm_ratio").lstrip("_")
+            left = name in ("rule", "samples")
+            table.add_column(heading if left else f"{heading}\n{of}", no_wrap=True)
         for row in result.reset_index().itertuples(index=False):
-            table.add_row(*(f"{v:.6f}" if isinstance(v, float) else str(v) for v in row))
-        Console().print(table)
+            table.add_row(*(f"{v:.5f}" if isinstance(v, float) else str(v) for v in row))
+        if not quiet:  # a file or a narrow terminal gets the whole table all the same
+            Console(width=max(Console().width, 100)).print(table)
         if out is not None:
             write_text(out, result.to_csv())
 
@@ -152,8 +160,13 @@ def plot(
         typer.Option("--output", "-o", metavar="FILE.png", help="write one picture here"),
     ] = None,
     field: Annotated[
-        str, typer.Option(help="which picture: density, phase, potential, gradient, training, ...")
-    ] = "density",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="which picture: density, phase, potential, gradient, training, outputs; of a line "
+            "fields [default: density or fields]",
+        ),
+    ] = None,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window."""
@@ -164,8 +177,7 @@ def plot(
         if interactive:
             open_window(run)
             return
-        if output is not None and (output.suffix.lower() != ".png" or output.exists()):
-            raise InputError(f"{output}: -o needs the name of a new .png file.")
+        _check_new_file(output, ".png", "-o")
         if not (run / "fields.vtu").is_file():
             raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
         drawn = draw_run(run)
@@ -173,9 +185,23 @@ def plot(
             typer.echo("\n".join(str(path) for path in drawn))
             return
         by_name = {path.stem: path for path in drawn}
+        if field is None:
+            field = next(name for name in ("density", "fields", *by_name) if name in by_name)
         if field not in by_name:
             raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
         shutil.copyfile(by_name[field], output)
+
+
+def _check_new_file(path: Path | None, suffix: str, option: str) -> None:
+    """Refuse the name of a file to write before anything is computed for it."""
+    if path is None:
+        return
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path}: {option} writes {suffix} files only; choose such a name.")
+    if path.exists():
+        raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first.")
 
 
 def _study_or_run(
@@ -255,12 +281,24 @@ def _row(values: Any, digits: int | None = None) -> str:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(quiet: bool = False) -> Iterator[None]:
     """Errors that a user can mend end with their message and an exit status, not a traceback."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if not quiet:
+            typer.echo(f"warning: {message}", err=True)
+
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_INPUT) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(EXIT_INPUT) from None
     except NotConverged as error:
         typer.echo(f"not converged: {error}", err=True)

@@ -378,8 +378,8 @@ def describe(domain: Domain) -> DomainSummary:
         dim=domain.dim,
         npoints=len(domain.points),
         ncells=len(domain.cells),
-        lower=tuple(domain.points.min(axis=0).tolist()),
-        upper=tuple(domain.points.max(axis=0).tolist()),
+        lower=tuple(_snapped(domain.points.min(axis=0), domain)),
+        upper=tuple(_snapped(domain.points.max(axis=0), domain)),
         measure=float(weights.sum()),
         regions={k: (len(v), float(weights[v].sum())) for k, v in domain.regions.items()},
         boundaries={k: len(v) for k, v in domain.boundaries.items()},
@@ -389,3 +389,9 @@ def describe(domain: Domain) -> DomainSummary:
         worst_quality=float(cell_quality(domain).min(initial=1.0)),
         pieces=geometry.count_pieces(domain.cells, domain.kind, len(domain.points)),
     )
+
+
+def _snapped(corner: Floats, domain: Domain) -> list[float]:
+    """Coordinates of a corner of the box; what is zero but for rounding is zero."""
+    size = np.ptp(domain.points, axis=0).max()
+    return np.where(np.abs(corner) < 1e-12 * size, 0.0, corner).tolist()
