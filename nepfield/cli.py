@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nepfield.learning.training import TrainingState
     from nepfield.study.config import StudyConfig
 
-# The numerical modules are imported inside the commands: `nepfield --help` answers at once.
+# What takes long to import (PyVista, Matplotlib, pandas) is imported inside the commands.
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -114,7 +114,7 @@ def solve(
         summary = solve_study(config, folder, run)
         _report(summary, folder, quiet)
     if summary["not_converged"]:
-        typer.echo(f"not converged: {summary['not_converged'][0]}", err=True)
+        typer.echo(summary["not_converged"][0], err=True)
         raise typer.Exit(EXIT_NOT_CONVERGED)
 
 
@@ -271,6 +271,11 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
             typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)} (target {_row(target)})")
     if summary["fraction_converged"] < 1:
         typer.echo(f"  {1 - summary['fraction_converged']:.1%} of the samples did not converge")
+    if summary.get("samples_left_out"):
+        typer.echo(
+            f"  left out while training, since they did not converge: {summary['samples_left_out']}"
+            f" samples in {summary['epochs']} epochs"
+        )
     typer.echo(f"  wrote {folder}/")
     if summary["status"] == "interrupted":
         typer.echo("  go on with --resume")

@@ -111,7 +111,9 @@ def finite_elements(
         elements=elements,
         dof=dof,
         ndof=ndof,
-        shape_values=np.stack([np.atleast_2d(field[0].value)[0] for field in basis.basis], axis=1),
+        shape_values=np.stack(
+            [np.atleast_2d(np.asarray(field[0]))[0] for field in basis.basis], axis=1
+        ),
         points=np.moveaxis(np.asarray(basis.global_coordinates()), 0, -1).reshape(-1, dim),
         w=np.ascontiguousarray(basis.dx).ravel(),
         gradient_columns=dof[elements],

@@ -122,6 +122,11 @@ class Space:
         return sp.coo_array(entries, shape=(self.ndof, self.ndof)).tocsr()
 
     @cached_property
+    def kinetic(self) -> sp.csr_array:
+        """-1/2 Laplacian with its Robin boundaries, shape (ndof, ndof)."""
+        return (0.5 * (self.stiffness + self.boundary_matrix)).tocsr()
+
+    @cached_property
     def mass(self) -> sp.csr_array:
         """``B.T diag(w) B``, shape (ndof, ndof)."""
         return self.assemble(np.ones_like(self.w))
@@ -199,17 +204,37 @@ class Space:
         csr_array, shape (ndof, ndof)
         """
         pointers, columns, place = self._pattern
-        weighted = (self.w * coefficient).reshape(len(self.elements), -1)
 
         def gather(values: np.ndarray) -> np.ndarray:
-            local = values @ self._shape_products
+            local = (self.w * values).reshape(len(self.elements), -1) @ self._shape_products
             return np.bincount(place, local.ravel(), minlength=len(columns) + 1)[: len(columns)]
 
-        if np.iscomplexobj(weighted):
-            data = gather(weighted.real) + 1j * gather(weighted.imag)
+        if np.iscomplexobj(coefficient):
+            data = np.empty(len(columns), dtype=complex)
+            data.real, data.imag = gather(coefficient.real), gather(coefficient.imag)
         else:
-            data = gather(weighted)
+            data = gather(coefficient)
         return sp.csr_array((data, columns, pointers), shape=(self.ndof, self.ndof))
+
+    @cached_property
+    def _dense_values(self) -> np.ndarray:
+        return self.B.toarray()
+
+    def assemble_dense(self, coefficient: np.ndarray) -> np.ndarray:
+        """The result of `assemble` as dense arrays, for small spaces.
+
+        Parameters
+        ----------
+        coefficient : ndarray, shape (nq,) or (nsamples, nq)
+
+        Returns
+        -------
+        ndarray, shape (ndof, ndof) or (nsamples, ndof, ndof)
+        """
+        if self.is_graph:
+            return coefficient[..., None] * np.eye(self.ndof)
+        values = self._dense_values
+        return np.matmul(values.T * (self.w * coefficient)[..., None, :], values)
 
     def at_nodes(self, state: np.ndarray) -> np.ndarray:
         """Values at all nodes, zeros at Dirichlet nodes included, shape (nnodes, ...)."""
@@ -228,7 +253,11 @@ class Space:
         ndarray, shape (nsamples,)
             Euclidean norm of ``residual / sqrt(diag(mass))``.
         """
-        return np.linalg.norm(residual / np.sqrt(self.mass_diagonal)[:, None], axis=0)
+        return np.linalg.norm(residual * self._norm_weight, axis=0)
+
+    @cached_property
+    def _norm_weight(self) -> np.ndarray:
+        return 1 / np.sqrt(self.mass_diagonal)[:, None]
 
 
 def graph(

@@ -9,6 +9,11 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from threadpoolctl import ThreadpoolController
 
+DENSE_LIMIT = 48
+"""Up to this many unknowns dense arrays beat the sparse machinery."""
+
+_BLOCK = 16  # right-hand sides that SuperLU solves at once; more do not fit the cache
+
 
 def csr_of_rows(columns: np.ndarray, values: np.ndarray, ncolumns: int) -> sp.csr_array:
     """CSR matrix whose k-th row has ``values[k]`` in ``columns[k]``.
@@ -64,5 +69,12 @@ class Factorisation:
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one or many right-hand sides, shape (n,) or (n, nsamples)."""
+        right = np.asarray(right, dtype=self._dtype)
         with _threadpools().limit(limits=1, user_api="blas"):
-            return self._lu.solve(np.asarray(right, dtype=self._dtype))
+            if right.ndim == 1:
+                return self._lu.solve(right)
+            solution = np.empty(right.shape, self._dtype)  # in rows, as everything else
+            for first in range(0, right.shape[1], _BLOCK):
+                columns = slice(first, first + _BLOCK)
+                solution[:, columns] = self._lu.solve(right[:, columns])
+            return solution

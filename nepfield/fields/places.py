@@ -23,7 +23,13 @@ def site_index(space: Space, site: Site) -> int:
                 f"site {site}: {domain.source} has sites 0 to {len(domain.points) - 1}."
             )
         return int(site)
-    found = np.flatnonzero(np.all(domain.points == np.asarray(site, dtype=float)[::-1], axis=1))
+    try:
+        point = np.asarray(site, dtype=float)[::-1]
+    except (TypeError, ValueError, IndexError):
+        point = np.zeros(0)
+    if point.shape != (domain.dim,):
+        raise InputError(f"site {site!r}: give an index or, on a 2-D lattice, a pair (iy, ix).")
+    found = np.flatnonzero(np.all(domain.points == point, axis=1))
     if len(found) != 1:
         raise InputError(f"site {list(site)}: {domain.source} has no such site (iy, ix).")
     return int(found[0])

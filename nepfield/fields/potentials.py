@@ -167,9 +167,16 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
         raise InputError(
             f'potential: basis = {basis!r} is unknown; use "cells", "regions" or pixels [dx, dy].'
         )
-    pitch = np.broadcast_to(np.asarray(basis, dtype=float), space.points.shape[1])
+    dim = space.points.shape[1]
+    pitch = np.asarray(basis, dtype=float).ravel()
+    if len(pitch) not in (1, dim):
+        raise InputError(
+            f"potential: pixels = {pitch.tolist()}: give {dim} sizes for this {dim}-D domain, "
+            "or one."
+        )
+    pitch = np.broadcast_to(pitch, dim)
     if not np.all(pitch > 0) or not np.all(np.isfinite(pitch)):
-        raise InputError(f"potential: pixels = {list(pitch)}: sizes must be positive.")
+        raise InputError(f"potential: pixels = {pitch.tolist()}: sizes must be positive.")
     corner = space.domain.points.min(axis=0)
     pixel = np.floor((space.points - corner) / pitch + 1e-9).astype(np.int64)
     used, support = np.unique(pixel, axis=0, return_inverse=True)

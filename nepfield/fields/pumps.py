@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.space import Space
+from nepfield.sparse import DENSE_LIMIT
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,15 @@ def gaussian_pump(
     """
 
     def profile(space: Space) -> np.ndarray:
-        offset = space.points - checked_point(space, center, "pump center")
+        middle = checked_point(space, center, "pump center")
+        offset = space.points - middle
         if not width > 0 or not np.isfinite(width):
-            raise InputError(f"pump at {list(center)}: width = {width}; it must be positive.")
+            raise InputError(f"pump at {middle.tolist()}: width = {width}; it must be positive.")
         values = np.exp(-np.sum(offset**2, axis=1) / (2 * width**2))
         if values.max() < 0.1:
             raise InputError(
-                f"pump at {list(center)} with width {width} lies outside the domain, which reaches "
-                f"{extent(space)}."
+                f"pump at {middle.tolist()} with width {width} lies outside the domain, "
+                f"which reaches {extent(space)}."
             )
         if wavevector is None:
             return values
@@ -108,7 +109,7 @@ class PumpArray:
 
     Attributes
     ----------
-    load : csr_array, shape (ndof, npumps)
+    load : csr_array or (small systems) ndarray, shape (ndof, npumps)
         Integral of G_k against every shape function.
     input : ndarray of int, shape (npumps,)
         Input that drives each pump.
@@ -117,7 +118,7 @@ class PumpArray:
     trainable : ndarray of bool, shape (npumps,)
     """
 
-    load: sp.csr_array
+    load: sp.csr_array | np.ndarray
     input: np.ndarray
     weights: np.ndarray
     trainable: np.ndarray
@@ -126,11 +127,6 @@ class PumpArray:
     def ninputs(self) -> int:
         """Number of inputs that the pumps need."""
         return int(self.input.max()) + 1 if len(self.input) else 0
-
-    @cached_property
-    def load_conjugate_transposed(self) -> sp.csr_array:
-        """``load^H``, shape (npumps, ndof)."""
-        return self.load.conj().T.tocsr()
 
     def amplitudes(self, inputs: np.ndarray) -> np.ndarray:
         """w_k X_k, shape (npumps, nsamples), of `inputs` of shape (nsamples, ninputs)."""
@@ -159,11 +155,12 @@ def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
             raise InputError(f"pump {k}: input = {pump.input}; inputs are counted from 0.")
         columns.append(sp.csc_array(space.integrate(values)[:, None]))
     load = sp.hstack(columns).tocsr() if columns else sp.csr_array((space.ndof, 0))
+    small = space.ndof <= DENSE_LIMIT
     return PumpArray(
-        load=sp.csr_array(load),
+        load=load.toarray() if small else sp.csr_array(load),
         input=np.array(
             [k if p.input is None else p.input for k, p in enumerate(pumps)], dtype=np.int64
         ),
-        weights=np.array([p.weight for p in pumps]) if columns else np.zeros(0),
+        weights=np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
         trainable=np.array([p.trainable for p in pumps], dtype=bool),
     )

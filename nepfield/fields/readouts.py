@@ -85,9 +85,9 @@ def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:
     """Quadrature points inside a disc."""
     middle = checked_point(space, center, "readout disc center")
     if not radius > 0 or not np.isfinite(radius):
-        raise InputError(f"readout disc at {list(center)}: radius = {radius} must be positive.")
+        raise InputError(f"readout disc at {middle.tolist()}: radius = {radius} must be positive.")
     inside = np.linalg.norm(space.points - middle, axis=1) <= radius
-    where = f"readout disc at {list(center)} with radius {radius}"
+    where = f"readout disc at {middle.tolist()} with radius {radius}"
     if not inside.any():
         raise InputError(
             f"{where} holds no point of the domain, which reaches {extent(space)}; move it, "

@@ -36,7 +36,7 @@ class Task:
                 if given is None:
                     continue
                 try:
-                    array = np.asarray(given, dtype=float)
+                    array = np.asarray(given).astype(float, casting="same_kind")
                 except (TypeError, ValueError):
                     raise InputError(
                         f"task: {prefix + kind} must be an array of numbers."

@@ -11,11 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nepfield.sparse import Factorisation
+from nepfield.sparse import DENSE_LIMIT, Factorisation
 from nepfield.systems.gpe import Linearisation
-
-DENSE_LIMIT = 48
-"""Up to this many unknowns a dense solve beats the sparse machinery."""
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
 _MAX_ITERATIONS = 40
@@ -149,7 +146,7 @@ def gmres(
             for i in range(j + 1):
                 projection = _real_product(basis[i], new)
                 column[i] += projection
-                new = new - projection * basis[i]
+                new -= projection * basis[i]
         height = np.linalg.norm(new, axis=0)
         for i in range(j):
             column[i], column[i + 1] = (
@@ -166,7 +163,9 @@ def gmres(
         length[running] = j + 1
         iterations += 1
         running &= (np.abs(rotated[j + 1]) > goal) & (radius > 0)
-        basis.append(new / np.where(height > 0, height, 1.0))
+        if running.any():
+            new /= np.where(height > 0, height, 1.0)
+            basis.append(new)
     solution = np.zeros_like(right)
     coefficients = np.zeros((iterations, nsamples))
     for i in reversed(range(iterations)):

@@ -115,8 +115,15 @@ def solve_steady(
     ):
         if value not in known:
             raise InputError(f"{name} = {value!r}: choose {known[0]!r} or {known[1]!r}.")
-    drive = system.drive(inputs)
-    drive = drive.astype(complex) if nudge is None else drive + nudge
+    drive = system.drive(inputs).astype(complex)
+    nudged = np.zeros(drive.shape[1], dtype=bool)
+    if nudge is not None:
+        if np.shape(nudge) != drive.shape or not np.all(np.isfinite(nudge)):
+            raise InputError(
+                f"nudge: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this "
+                f"one has shape {np.shape(nudge)}."
+            )
+        drive, nudged = drive + nudge, np.any(nudge != 0, axis=0)
     start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
     if start.shape != drive.shape or not np.all(np.isfinite(start)):
         raise InputError(
@@ -127,23 +134,25 @@ def solve_steady(
     scale[scale == 0] = 1.0
     if method == "newton":
         state, residual, iterations = _newton(
-            system, drive, scale, start.copy(), tolerance, max_iterations
+            system, drive, scale, start.copy(), tolerance, max_iterations, nudged
         )
     else:
         state, iterations = start.copy(), np.zeros(drive.shape[1], dtype=int)
         residual = np.full(drive.shape[1], np.inf)
     reason = ["converged"] * len(residual)
     for k in np.flatnonzero(~(residual <= tolerance)):
-        column, residual[k], steps = continue_in_pseudotime(
+        column, reached, steps = continue_in_pseudotime(
             system, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations
         )
-        state[:, k] = column[:, 0]
         iterations[k] += steps
+        if not residual[k] <= reached:
+            state[:, k], residual[k] = column[:, 0], reached
         reason[k] = (
             "converged by pseudo-transient continuation"
             if residual[k] <= tolerance
-            else f"not converged: residual {residual[k]:.1e} after {iterations[k]} steps; the "
-            "state may be unstable. Try more loss, a weaker pump or nonlinearity, or a finer mesh."
+            else f"not converged: residual {residual[k]:.1e} after {iterations[k]} steps. Near "
+            f"the tolerance of {tolerance:.0e} that is rounding: raise it. Otherwise the state may "
+            "be unstable: try more loss, a weaker pump or nonlinearity, or a finer mesh."
         )
     steady = Steady(state, residual <= tolerance, residual, iterations, tuple(reason))
     if on_failure == "raise" and not steady.converged.all():
@@ -163,33 +172,44 @@ def _newton(
     state: np.ndarray,
     tolerance: float,
     max_iterations: int,
+    nudged: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Damped Newton on all samples; those that cannot go on keep their last iterate."""
+    """Damped Newton on all samples; those that cannot go on keep their last iterate.
+
+    A nudged sample takes one step at least: near the end of training the nudge is smaller than the
+    tolerance, but the contrast is all that counts.
+    """
     preconditioner = SharedPreconditioner()
     force = system.residual(state, drive)
     residual = system.space.norm(force) / scale
     iterations = np.zeros(len(scale), dtype=int)
-    active = np.flatnonzero(residual > tolerance)
+    active = np.flatnonzero((residual > tolerance) | (nudged & (residual > 0)))
     while len(active) and iterations[active[0]] < max_iterations:
         linear = system.linearise(state[:, active])
         # Solving no more accurately than Newton's own error keeps its convergence quadratic.
-        accuracy = np.clip(
-            np.minimum(residual[active], 0.1), 0.1 * tolerance / residual[active], 1e-2
+        accuracy = np.minimum(
+            np.maximum(residual[active], 0.1 * tolerance / residual[active]),
+            np.where(nudged[active], 1e-4, 1e-2),
         )
         step, _ = solve_linearised(linear, -force[:, active], accuracy, preconditioner)
         iterations[active] += 1
-        improved = np.zeros(len(active), dtype=bool)
-        length, trying = 1.0, np.arange(len(active))
+        length, trying = 1.0, active  # samples for which a length is still sought
         while len(trying) and length >= _SHORTEST_STEP:
-            chosen = active[trying]
-            trial = state[:, chosen] + length * step[:, trying]
-            trial_force = system.residual(trial, drive[:, chosen])
-            trial_residual = system.space.norm(trial_force) / scale[chosen]
-            good = trial_residual <= (1 - 1e-4 * length) * residual[chosen]
-            kept = chosen[good]
-            state[:, kept], force[:, kept] = trial[:, good], trial_force[:, good]
-            residual[kept] = trial_residual[good]
-            improved[trying[good]] = True
-            trying, length = trying[~good], length / 2
-        active = active[improved & (residual[active] > tolerance)]
+            trial = state[:, trying] + length * step
+            trial_force = system.residual(trial, drive[:, trying])
+            trial_residual = system.space.norm(trial_force) / scale[trying]
+            good = trial_residual <= (1 - 1e-4 * length) * residual[trying]
+            if not good.all():
+                failed, trying = trying[~good], trying[good]
+                trial, trial_force = trial[:, good], trial_force[:, good]
+                trial_residual, step = trial_residual[good], step[:, ~good]
+            else:
+                failed = trying[:0]
+            state[:, trying], force[:, trying] = trial, trial_force
+            residual[trying] = trial_residual
+            trying, length = failed, length / 2
+        going = residual[active] > tolerance
+        if len(trying):  # no length improves these
+            going &= ~np.isin(active, trying)
+        active = active[going]
     return state, residual, iterations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,14 @@ from nepfield.elements import finite_elements
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.potentials import Potential, potential
-from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
+from nepfield.fields.pumps import (
+    Pump,
+    PumpArray,
+    gaussian_pump,
+    place_pumps,
+    region_pump,
+    site_pump,
+)
 from nepfield.fields.readouts import readout
 from nepfield.learning.costs import CCE, MSE, Cost
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
@@ -71,31 +79,39 @@ def build(config: StudyConfig) -> Study:
         If anything in the study does not fit its mesh or its data.
     """
     domain = build_domain(config.domain)
-    space = build_space(config.domain, domain)
-    background = _background(space, config.absorber)
+    with _at("domain"):
+        space = build_space(config.domain, domain)
+    with _at("absorber"):
+        background = _background(space, config.absorber)
+    if config.potential.disorder is not None:
+        disorder = _disorder(space, config.potential.disorder, config.seed)
+        background = disorder if background is None else background + disorder
     system = GPE(
         space,
         potential=_potential(space, config.potential, config.seed),
-        pumps=[_pump(pump, config.seed, k) for k, pump in enumerate(config.pump)],
+        pumps=_pumps(space, config.pump, config.seed),
         nonlinearity=_nonlinearity(config.physics),
         loss=config.physics.loss,
         background=background,
     )
-    outputs = readout(
-        space,
-        regions=config.readout.regions,
-        sites=config.readout.sites,
-        discs=[(disc.center, disc.radius) for disc in config.readout.disc],
-    )
+    with _at("readout"):
+        outputs = readout(
+            space,
+            regions=config.readout.regions,
+            sites=config.readout.sites,
+            discs=[(disc.center, disc.radius) for disc in config.readout.disc],
+        )
     cost: Cost = MSE(outputs) if config.training.cost == "mse" else CCE(outputs)
     task = _task(config.task)
-    for inputs, targets in (
-        (task.inputs, task.targets),
-        (task.test_inputs, task.test_targets),
+    where = str(config.task.file or "task")
+    for inputs, targets, kind in (
+        (task.inputs, task.targets, ""),
+        (task.test_inputs, task.test_targets, " (test samples)"),
     ):
         if inputs is not None and targets is not None:
-            system.checked_inputs(inputs)
-            cost.checked_targets(targets)
+            with _at(where + kind):
+                system.checked_inputs(inputs)
+                cost.checked_targets(targets)
     if not system.parameters:
         raise InputError("nothing is trainable: set potential.trainable or pump.trainable to true.")
     return Study(
@@ -109,6 +125,15 @@ def build(config: StudyConfig) -> Study:
             "max_iterations": config.solver.max_iterations,
         },
     )
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put the section of the study (or the file) in front of an error's message."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 def build_domain(config: DomainConfig) -> Domain:
@@ -125,13 +150,23 @@ def build_space(config: DomainConfig, domain: Domain) -> Space:
     return finite_elements(domain, config.order, config.dirichlet, config.robin)
 
 
+def _disorder(space: Space, initial: Initial, seed: int) -> np.ndarray:
+    """A fixed real potential, one value a cell (a vertex of a graph), at the quadrature points."""
+    with _at("potential.disorder"):
+        values = draw(initial, len(space.elements), (seed, 0, 1))
+    return values[space.element_of_point]
+
+
 def _potential(space: Space, config: PotentialConfig, seed: int) -> Potential:
     basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
-    count = len(potential(space, basis=basis).values)
-    values = draw(config.initial, count, (seed, 0), config.bounds)
+    with _at("potential"):
+        count = len(potential(space, basis=basis).values)
+    with _at("potential.initial"):
+        values = draw(config.initial, count, (seed, 0), config.bounds)
     imaginary = config.imaginary
     if imaginary is not None:
-        values = values + 1j * draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
+        with _at("potential.imaginary.initial"):
+            values = values + 1j * draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
     return potential(
         space,
         values,
@@ -155,10 +190,21 @@ def draw(
     values = np.asarray(initial)
     if values.shape not in ((), (count,)):
         raise InputError(
-            f"potential.initial: {values.size} values for {count} of the basis; give one number, "
+            f"{values.size} values for {count} of the basis; give one number, "
             f"{count} numbers, or a distribution."
         )
     return np.array(np.broadcast_to(values, count))
+
+
+def _pumps(space: Space, configs: Sequence[PumpConfig], seed: int) -> PumpArray:
+    pumps = [_pump(pump, seed, k) for k, pump in enumerate(configs)]
+    try:
+        return place_pumps(space, pumps)
+    except InputError:
+        for k, pump in enumerate(pumps):  # which one is it?
+            with _at(f"pump.{k}"):
+                place_pumps(space, [pump])
+        raise
 
 
 def _pump(config: PumpConfig, seed: int, index: int) -> Pump:

@@ -247,11 +247,13 @@ def _unknown(name: str, place: Sequence[int | str]) -> str:
         if (home := _section_in(info.annotation)) and name in home.model_fields
     ]
     text = "unknown key"
-    if nearest := difflib.get_close_matches(name, known, 1, 0.5):
+    # a key that another section has must be much like one of this section to be a slip of the pen
+    nearest = difflib.get_close_matches(name, known, 1, 0.8 if homes else 0.5)
+    if nearest:
         text += f', did you mean "{nearest[0]}"?'
-    elif homes:
-        text += f", it belongs in {' or '.join(homes)};"
-    else:
+    if homes:
+        text += f"{' Or' if nearest else ','} it belongs in {' or '.join(homes)};"
+    elif not nearest:
         text += ";"
     where = f"in {_header(place)}" if place else "outside of the sections"
     return f"{text} known {where}: {', '.join(known)}"

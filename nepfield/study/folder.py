@@ -16,6 +16,7 @@ import csv
 import io
 import json
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
 from nepfield.learning.gradients import Params
+from nepfield.learning.training import TrainingState
 from nepfield.meshfile import write_mesh_file
 from nepfield.study.config import StudyConfig, load_study, study_to_toml
 from nepfield.systems.gpe import GPE
@@ -41,6 +43,13 @@ def open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
     InputError
         If the folder exists and `resume` is false, or holds another study or other files.
     """
+    try:
+        _open_folder(folder, config, resume)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+
+
+def _open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
     study = folder / "study.toml"
     if folder.exists():
         if not folder.is_dir():
@@ -56,18 +65,16 @@ def open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
             )
         if occupied:
             _check_same_study(study, config)
-            return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(study, study_to_toml(config, folder))
 
 
 def _check_same_study(path: Path, config: StudyConfig) -> None:
     """Only what does not change the epochs already done may differ."""
-    saved = _flat(load_study(path).model_dump(mode="json"))
-    wanted = _flat(config.model_dump(mode="json"))
+    saved, wanted = (
+        _flat(tomllib.loads(study_to_toml(study, path.parent)))
+        for study in (load_study(path), config)
+    )
     free = ("name", "figures.enabled", "training.epochs")
     changed = [
         key for key in sorted(saved.keys() | wanted.keys())
@@ -76,10 +83,18 @@ def _check_same_study(path: Path, config: StudyConfig) -> None:
     if changed:
         key = changed[0]
         raise InputError(
-            f"{path.parent}: this run belongs to another study: {key} was {saved.get(key)!r} and "
-            f"is now {wanted.get(key)!r}; choose another --out."
+            f"{path.parent}: this run belongs to another study: {key} was "
+            f"{saved.get(key, 'absent')!r} and is now {wanted.get(key, 'absent')!r}; choose "
+            "another --out."
         )
-    write_text(path, study_to_toml(config, path.parent))
+    checkpoint = path.with_name("checkpoint.npz")
+    if checkpoint.exists():
+        done, epochs = TrainingState.load(checkpoint).epoch, config.training.epochs
+        if done > epochs:
+            raise InputError(
+                f"{path.parent}: {done} epochs of this run are done; training.epochs = {epochs} "
+                "cannot take them back: give as many or more, or choose another --out."
+            )
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -145,7 +145,9 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
     study = build(config)
     system = trained_system(study, run)
     files.open_folder(out, config, resume=False)
-    summary = {"status": "solved", **_complete(study, system, out)}
+    summary = _complete(study, system, out)
+    found = summary["fraction_converged"] == 1
+    summary = {"status": "solved" if found else "not converged"} | summary
     files.write_summary(out / "summary.json", summary)
     return summary | {"notes": _draw(config, out)}
 
@@ -198,7 +200,17 @@ def trained_system(study: Study, run: str | Path | None) -> GPE:
     checkpoint = Path(run) / "checkpoint.npz"
     if not checkpoint.exists():
         raise InputError(f"{run}: this run has no checkpoint yet; train it first.")
-    return study.system.with_parameters(TrainingState.load(checkpoint).parameters)
+    saved, here = TrainingState.load(checkpoint).parameters, study.system.parameters
+    if {name: (v.shape, v.dtype) for name, v in saved.items()} != {
+        name: (v.shape, v.dtype) for name, v in here.items()
+    }:
+        raise InputError(
+            f"{checkpoint}: its parameters (sizes "
+            f"{', '.join(f'{name} {v.size}' for name, v in sorted(saved.items()))}) are not those "
+            "of the study; its mesh, potential.basis, pumps and what is trainable must be as "
+            "they were trained."
+        )
+    return study.system.with_parameters(saved)
 
 
 def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:

@@ -135,6 +135,9 @@ class PotentialConfig(Section):
     initial: Initial = Field(default=0.0, description="starting values of Re V")
     bounds: Bounds | None = Field(default=None, description="limits of Re V in training")
     imaginary: ImaginaryConfig | None = Field(default=None, description="makes V complex")
+    disorder: Initial | None = Field(
+        default=None, description="fixed landscape added to the trained one, one value a cell"
+    )
     trainable: Flag = Field(default=True, description="whether training changes it")
     rate: Positive | None = Field(
         default=None, description="step size for V; absent: training.rate"

@@ -30,7 +30,7 @@ from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.space import Space
-from nepfield.sparse import Factorisation
+from nepfield.sparse import DENSE_LIMIT, Factorisation
 from nepfield.systems.nonlinearity import Nonlinearity
 
 
@@ -112,20 +112,12 @@ class Linearisation:
         sum_, difference = sum_[None], difference[None]
         if self.direct is not None and self.conjugate is not None:
             direct, conjugate = self.direct.T, self.conjugate.T
-            sum_ = sum_ + self._dense(direct + conjugate)
-            difference = difference + self._dense(direct - conjugate)
+            sum_ = sum_ + space.assemble_dense(direct + conjugate)
+            difference = difference + space.assemble_dense(direct - conjugate)
         matrix = np.empty((len(sum_), 2 * n, 2 * n))
         matrix[:, :n, :n], matrix[:, n:, :n] = sum_.real, sum_.imag
         matrix[:, :n, n:], matrix[:, n:, n:] = -difference.imag, difference.real
         return matrix
-
-    def _dense(self, coefficient: np.ndarray) -> np.ndarray:
-        """Dense mass matrices with coefficients of shape (nsamples, nq)."""
-        space = self.system.space
-        if space.is_graph:
-            return coefficient[:, :, None] * np.eye(space.ndof)
-        values = self.system.dense_values
-        return np.matmul(values.T * (space.w * coefficient)[:, None, :], values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,11 +185,12 @@ class GPE:
     @cached_property
     def operator(self) -> sp.csr_array:
         """H = -1/2 Laplacian + V - i gamma in weak form, csr_array of shape (ndof, ndof)."""
+        return (self.space.kinetic + self.space.assemble(self._local_part())).tocsr()
+
+    def _local_part(self) -> np.ndarray:
+        """V - i gamma at the quadrature points."""
         field = self.potential.at_points() - 1j * self.loss
-        if self.background is not None:
-            field = field + self.background
-        kinetic = 0.5 * (self.space.stiffness + self.space.boundary_matrix)
-        return (kinetic + self.space.assemble(field)).tocsr()
+        return field if self.background is None else field + self.background
 
     @cached_property
     def vacuum_operator(self) -> sp.csr_array:
@@ -214,12 +207,12 @@ class GPE:
     @cached_property
     def dense_operator(self) -> np.ndarray:
         """H as a dense array, for small systems."""
-        return self.operator.toarray()
+        return self.space.kinetic.toarray() + self.space.assemble_dense(self._local_part())
 
-    @cached_property
-    def dense_values(self) -> np.ndarray:
-        """B as a dense array, for small systems."""
-        return self.space.B.toarray()
+    @property
+    def fastest_operator(self) -> sp.csr_array | np.ndarray:
+        """H in the form that is applied fastest: dense for small systems."""
+        return self.dense_operator if self.space.ndof <= DENSE_LIMIT else self.operator
 
     def _responses(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """f, a = f + n f' and f' at density n."""
@@ -251,7 +244,7 @@ class GPE:
 
     def residual(self, state: np.ndarray, drive: np.ndarray) -> np.ndarray:
         """F = i kappa in weak form, shape (ndof, nsamples); zero in a steady state."""
-        residual = self.operator @ state + 1j * drive
+        residual = self.fastest_operator @ state + 1j * drive
         if self.nonlinearity is not None:
             values = self.space.evaluate(state)
             residual += self.space.integrate(self.nonlinearity.f(density(values)) * values)
@@ -324,10 +317,8 @@ class GPE:
                 contrast = contrast - 2j * (values.conj() * free).imag
             observed["potential"] = self.potential.integrate(self.space.w[:, None] * contrast)
         if self.pumps.trainable.any():
-            overlap = (
-                -2j * self._pump_inputs(inputs) * (self.pumps.load_conjugate_transposed @ state)
-            )
-            observed["weights"] = _as(self.pumps.weights, overlap)
+            overlap = (self.pumps.load.T @ state.conj()).conj()
+            observed["weights"] = _as(self.pumps.weights, -2j * self._pump_inputs(inputs) * overlap)
         return observed
 
     def parameter_derivative(

@@ -53,8 +53,9 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     direct = np.zeros((1, 1)) if linear.direct is None else linear.direct
     values = space.evaluate(state)
     # H is complex symmetric, so its anti-Hermitian part is i times its imaginary part.
-    dissipative = system.operator.imag @ state + space.integrate(direct.imag * values)
-    response = system.operator @ state + space.integrate(direct * values)
+    operator = system.fastest_operator
+    dissipative = operator.imag @ state + space.integrate(direct.imag * values)
+    response = operator @ state + space.integrate(direct * values)
     loss = _ratio(space.norm(dissipative), space.norm(response))
     if system.nonlinearity is None:
         return NearEquilibrium(loss, zeros, zeros)
