@@ -10,11 +10,11 @@ from nepfield.fields.readouts import Readout, readout
 from nepfield.learning.costs import CCE, MSE
 from nepfield.learning.gradients import RULES, Gradient, compare_gradients, gradient
 from nepfield.learning.optimizers import SGD, Adam, Momentum
+from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
     Evaluation,
     TrainingResult,
-    TrainingState,
     evaluate,
     train,
 )
@@ -22,7 +22,7 @@ from nepfield.space import Space, graph
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.newton import Steady, solve_steady
 from nepfield.systems.gpe import GPE
-from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium
+from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 
 __version__ = "0.1.0"
@@ -66,6 +66,7 @@ __all__ = [
     "lattice",
     "load_task",
     "near_equilibrium",
+    "nudge_loss",
     "potential",
     "read_domain",
     "readout",

@@ -54,18 +54,26 @@ class Factorisation:
     matrix : sparse array, shape (n, n)
         Real or complex. The options (a symmetric ordering, pivots on the diagonal where they are
         not tiny) are up to 40 times faster than SuperLU's defaults on finite-element matrices.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is exactly singular or holds values that are not finite.
     """
 
     def __init__(self, matrix: sp.csr_array) -> None:
         self._dtype = matrix.dtype
         # SuperLU's BLAS calls are so small that threads only slow them down.
         with _threadpools().limit(limits=1, user_api="blas"):
-            self._lu = spla.splu(
-                sp.csc_array(matrix),
-                permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0.01,
-                options={"SymmetricMode": True},
-            )
+            try:
+                self._lu = spla.splu(
+                    sp.csc_array(matrix),
+                    permc_spec="MMD_AT_PLUS_A",
+                    diag_pivot_thresh=0.01,
+                    options={"SymmetricMode": True},
+                )
+            except RuntimeError as error:
+                raise np.linalg.LinAlgError(str(error)) from None
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one or many right-hand sides, shape (n,) or (n, nsamples)."""

@@ -1,6 +1,6 @@
 """Train a study from many seeds and tell how many succeed.
 
-    python -m studies.seeds studies/xor-billiard/study.toml [--seeds 20] [--epochs N]
+    python -m studies.seeds studies/xor-billiard/study.toml [--seeds 20] [--set KEY=VALUE]
 
 Success is decided on the state after the last epoch: cost < 0.02, outputs within 0.1 of their
 targets, and a cosine of the rule's gradient to the adjoint above 0.9 in the last epoch. Writes

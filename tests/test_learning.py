@@ -295,7 +295,7 @@ def test_task_takes_lists_and_whole_numbers() -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (([[1.0]], [[1.0], [2.0]]), "1 inputs but 2 targets"),
+        (([[1.0]], [[1.0], [2.0]]), "1 rows of inputs but 2 of targets"),
         (([1.0], [[1.0]]), r"inputs must have shape .*\(1,\)"),
         ((np.zeros((0, 2)), np.zeros((0, 1))), "at least one sample"),
         (([["a"]], [[1.0]]), "inputs must be an array of numbers"),
@@ -303,7 +303,10 @@ def test_task_takes_lists_and_whole_numbers() -> None:
         (([[1j]], [[1.0]]), "inputs must be an array of numbers"),
         (([[1.0]], [[np.nan]]), "targets holds values that are not finite"),
         (([[1.0]], [[1.0]], [[1.0]], None), "both test_inputs and test_targets"),
-        (([[1.0]], [[1.0]], [[1.0]], [[1.0], [2.0]]), "1 test_inputs but 2 test_targets"),
+        (
+            ([[1.0]], [[1.0]], [[1.0]], [[1.0], [2.0]]),
+            "1 rows of test_inputs but 2 of test_targets",
+        ),
         (([[1.0]], [[1.0]], [[np.inf]], [[1.0]]), "test_inputs holds"),
     ],
 )
@@ -350,7 +353,7 @@ def test_inputs_and_targets_must_be_as_many(counts: tuple[int, int]) -> None:
     if counts[0] == counts[1]:
         assert len(nf.Task(*arrays).inputs) == counts[0]
     else:
-        with pytest.raises(nf.InputError, match=f"{counts[0]} inputs but {counts[1]} targets"):
+        with pytest.raises(nf.InputError, match=f"{counts[0]} rows of inputs but {counts[1]} of"):
             nf.Task(*arrays)
 
 
@@ -363,9 +366,9 @@ def test_a_missing_array_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (np.array([[1.0], [None]], dtype=object), "cannot be read"),
+        (np.array([[1.0], [None]], dtype=object), "no .npz file of number arrays"),
         (np.array([[1.0], [np.nan]]), "inputs holds values that are not finite"),
-        (np.zeros((3, 1)), "3 inputs but 2 targets"),
+        (np.zeros((3, 1)), "3 rows of inputs but 2 of targets"),
         (np.zeros((2, 1), dtype=complex), "array of numbers"),
     ],
 )
@@ -385,5 +388,5 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
     np.save(tmp_path / "single.npy", np.zeros((2, 1)))
     for name in ("text.npz", "empty.npz", "short.npz", "single.npy", "missing.npz"):
-        with pytest.raises(nf.InputError, match=f"{name}: cannot be read"):
+        with pytest.raises(nf.InputError, match=f"{name}: this is no .npz file"):
             nf.load_task(tmp_path / name)

@@ -46,8 +46,9 @@ def checked_point(space: Space, point: Sequence[float], what: str) -> np.ndarray
     array = np.atleast_1d(np.asarray(point, dtype=float))
     dim = space.points.shape[1]
     if array.shape != (dim,) or not np.all(np.isfinite(array)):
+        plural = "s" if dim > 1 else ""
         raise InputError(
-            f"{what} = {point}: give {dim} finite coordinates for this {dim}-D domain."
+            f"{what} = {point}: give {dim} finite coordinate{plural} for this {dim}-D domain."
         )
     return array
 

@@ -52,8 +52,8 @@ class Task:
                 pair.append(len(array))
             if len(set(pair)) > 1:
                 raise InputError(
-                    f"task: {pair[0]} {prefix}inputs but {pair[1]} {prefix}targets; give one a "
-                    "sample."
+                    f"task: {pair[0]} rows of {prefix}inputs but {pair[1]} of {prefix}targets; "
+                    "each sample needs both."
                 )
 
 
@@ -74,8 +74,11 @@ def load_task(path: str | Path) -> Task:
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
-    except Exception as error:  # zip, pickle and value errors alike mean: not a usable file
-        raise InputError(f"{path}: cannot be read as an .npz file of arrays ({error}).") from None
+    except Exception:  # zip, pickle and value errors alike mean: not a usable file
+        raise InputError(
+            f"{path}: this is no .npz file of number arrays; write one with "
+            "numpy.savez(file, inputs=..., targets=...)."
+        ) from None
     known = {"inputs", "targets", "test_inputs", "test_targets"}
     missing = {"inputs", "targets"} - set(arrays)
     if missing:

@@ -6,12 +6,10 @@ a run that is killed at any moment and resumed gives the bit-identical result.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -19,83 +17,13 @@ from nepfield.errors import InputError, NotConverged
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import Gradient, Params, checked_samples, gradient, inner_product
 from nepfield.learning.optimizers import Optimizer
+from nepfield.learning.state import HistoryRow, TrainingState
 from nepfield.learning.tasks import Task
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
 
-HistoryRow = dict[str, float]
-
 _LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch to the next
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingState:
-    """All that the next epoch depends on.
-
-    Attributes
-    ----------
-    epoch : int
-        Number of epochs done.
-    parameters : dict of ndarray
-        By name, as `GPE.parameters`.
-    memory : dict of ndarray
-        Of the optimiser.
-    random_state : dict
-        Of the generator that shuffles.
-    warm : ndarray, shape (ndof, nsamples), or None
-        The last free steady states, from which the next epoch starts its Newton iterations.
-    history : list of dict
-        One row an epoch.
-    """
-
-    epoch: int
-    parameters: Params
-    memory: dict[str, np.ndarray]
-    random_state: Mapping[str, Any]
-    warm: np.ndarray | None
-    history: list[HistoryRow] = field(default_factory=list)
-
-    def save(self, path: str | Path) -> None:
-        """Write an .npz file atomically: the file is always whole, old or new."""
-        arrays = {f"parameter/{name}": value for name, value in self.parameters.items()}
-        arrays |= {f"memory/{name}": value for name, value in self.memory.items()}
-        if self.warm is not None:
-            arrays["warm"] = self.warm
-        arrays["epoch"] = np.array(self.epoch)
-        arrays["random_state"] = np.array(json.dumps(self.random_state))
-        arrays["history"] = np.array(json.dumps(self.history))
-        temporary = Path(f"{path}.part")
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-
-    @staticmethod
-    def load(path: str | Path) -> TrainingState:
-        """Read what `save` has written.
-
-        Raises
-        ------
-        InputError
-            If the file is not a checkpoint.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-            return TrainingState(
-                epoch=int(arrays["epoch"]),
-                parameters=_group(arrays, "parameter/"),
-                memory=_group(arrays, "memory/"),
-                random_state=json.loads(str(arrays["random_state"])),
-                warm=arrays.get("warm"),
-                history=json.loads(str(arrays["history"])),
-            )
-        except Exception as error:
-            raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
-
-
-def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,8 +210,9 @@ def train(
             system = system.with_parameters(parameters)
         if record.used == 0 and last is not None:
             raise NotConverged(
-                f"epoch {epoch}: not one sample has a steady state. Bound the potential, lower the "
-                "rates, or start nearer to a working point; the last checkpoint is intact.",
+                f"epoch {epoch}: not one sample has a steady state ({last.steady.reason[0]}) Bound "
+                "the potential, lower the rates, start nearer to a working point, or raise "
+                "solver.max_iterations.",
                 last.steady,
             )
         state = TrainingState(

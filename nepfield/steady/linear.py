@@ -16,6 +16,8 @@ from nepfield.systems.gpe import Linearisation
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
 _MAX_ITERATIONS = 40
+_BLOCK = 2**15  # numbers in a batch of fields; a larger batch is cut, or it leaves the cache
+_NARROWEST = 8  # samples that a batch is not cut below: one pass over the factors serves them all
 
 
 class SharedPreconditioner:
@@ -69,16 +71,30 @@ def solve_linearised(
         return _solve_dense(linear, right)
     tolerance = np.broadcast_to(tolerance, right.shape[1])
     preconditioner = preconditioner or SharedPreconditioner()
-    factors = preconditioner.factors(linear)
+    try:
+        factors = preconditioner.factors(linear)
+    except np.linalg.LinAlgError:  # exactly singular: no step for this batch
+        return np.zeros_like(right), np.zeros(right.shape[1], dtype=bool)
     if linear.direct is None:
         return factors.solve(right), np.ones(right.shape[1], dtype=bool)
-    d, converged, iterations = gmres(linear.apply, factors.solve, right, tolerance)
-    preconditioner.report(iterations)
+    d, converged = np.empty_like(right), np.empty(right.shape[1], dtype=bool)
+    width, most = max(_NARROWEST, _BLOCK // len(right)), 0
+    for first in range(0, right.shape[1], width):
+        chosen = np.arange(right.shape[1])[first : first + width]
+        block = linear.samples(chosen)
+        d[:, chosen], converged[chosen], iterations = gmres(
+            block.apply, factors.solve, right[:, chosen], tolerance[chosen]
+        )
+        most = max(most, iterations)
+    preconditioner.report(most)
     for k in np.flatnonzero(~converged):
         # The shared factors are too far from this sample: it gets its own.
         chosen = np.array([k])
         one = linear.samples(chosen)
-        own = one.factorise(linear.direct[:, k])
+        try:
+            own = one.factorise(linear.direct[:, k])
+        except np.linalg.LinAlgError:
+            continue
         d[:, chosen], converged[chosen], _ = gmres(
             one.apply, own.solve, right[:, chosen], tolerance[chosen]
         )
@@ -90,8 +106,13 @@ def _solve_dense(linear: Linearisation, right: np.ndarray) -> tuple[np.ndarray, 
     stacked = np.concatenate([right.real, right.imag]).T[:, :, None]
     try:
         solution = np.linalg.solve(linear.stacked(), stacked)[:, :, 0].T
-    except np.linalg.LinAlgError:  # exactly singular: no step for this batch
-        return np.zeros_like(right), np.zeros(nsamples, dtype=bool)
+    except np.linalg.LinAlgError:  # one exactly singular sample must not cost the others theirs
+        if nsamples == 1:
+            return np.zeros_like(right), np.zeros(1, dtype=bool)
+        singles = [
+            _solve_dense(linear.samples(np.array([k])), right[:, [k]]) for k in range(nsamples)
+        ]
+        return np.hstack([d for d, _ in singles]), np.hstack([ok for _, ok in singles])
     d = solution[:n] + 1j * solution[n:]
     return d, np.asarray(np.isfinite(d).all(axis=0))
 
@@ -141,6 +162,7 @@ def gmres(
         j = iterations
         images.append(precondition(basis[j]))
         new = apply(images[j])
+        size = np.linalg.norm(new, axis=0)
         column = np.zeros((j + 1, nsamples))
         for _ in range(2):  # Gram-Schmidt twice is orthogonal to rounding
             for i in range(j + 1):
@@ -154,15 +176,18 @@ def gmres(
                 -sine[i] * column[i] + cosine[i] * column[i + 1],
             )
         radius = np.hypot(column[j], height)
-        safe = np.where(radius > 0, radius, 1.0)
-        cosine[j], sine[j] = column[j] / safe, height / safe
+        singular = radius <= 1e-14 * size  # this direction does not lower the residual
+        safe = np.where(singular, 1.0, radius)
+        cosine[j] = np.where(singular, 1.0, column[j] / safe)
+        sine[j] = np.where(singular, 0.0, height / safe)
         column[j] = radius
         triangle[: j + 1, j] = column
         rotated[j + 1] = -sine[j] * rotated[j]
         rotated[j] = cosine[j] * rotated[j]
+        running &= ~singular
         length[running] = j + 1
         iterations += 1
-        running &= (np.abs(rotated[j + 1]) > goal) & (radius > 0)
+        running &= np.abs(rotated[j + 1]) > goal
         if running.any():
             new /= np.where(height > 0, height, 1.0)
             basis.append(new)

@@ -91,8 +91,10 @@ def solve_steady(
     max_iterations : int
         Newton steps before the continuation takes over; it may take ten times as many.
     method : {"newton", "pseudotime"}
-        "pseudotime" goes straight to the continuation, which stays near the path that an experiment
-        would take from the initial state, and so chooses its branch where several are stable.
+        "pseudotime" goes straight to the continuation, which roughly follows the transient from
+        the initial state. Where several branches exist neither method promises the one that an
+        experiment reaches, nor that it is stable: follow a ramp of the pump with warm starts, or
+        let `evolve` decide.
     on_failure : {"raise", "flag"}
         Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
 
