@@ -217,6 +217,10 @@ class Space:
         return sp.csr_array((data, columns, pointers), shape=(self.ndof, self.ndof))
 
     @cached_property
+    def _identity(self) -> np.ndarray:
+        return np.eye(self.ndof)
+
+    @cached_property
     def _dense_values(self) -> np.ndarray:
         return self.B.toarray()
 
@@ -232,7 +236,7 @@ class Space:
         ndarray, shape (ndof, ndof) or (nsamples, ndof, ndof)
         """
         if self.is_graph:
-            return coefficient[..., None] * np.eye(self.ndof)
+            return coefficient[..., None] * self._identity
         values = self._dense_values
         return np.matmul(values.T * (self.w * coefficient)[..., None, :], values)
 
@@ -253,7 +257,9 @@ class Space:
         ndarray, shape (nsamples,)
             Euclidean norm of ``residual / sqrt(diag(mass))``.
         """
-        return np.linalg.norm(residual * self._norm_weight, axis=0)
+        weighted = residual * self._norm_weight
+        parts = weighted.view(float).reshape(*weighted.shape, weighted.itemsize // 8)
+        return np.sqrt(np.einsum("nsp,nsp->s", parts, parts))
 
     @cached_property
     def _norm_weight(self) -> np.ndarray:

@@ -1,0 +1,72 @@
+"""``python -m studies.speed [--quick] [--out DIR]``: measure, print and save all ratios."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from studies.speed import scaling
+from studies.speed.against_pypde import compare_with_pypde
+from studies.speed.assembly import compare_assembly
+from studies.speed.batch import compare_batch
+from studies.speed.measure import Measurement, describe_machine
+from studies.speed.report import print_table, write_csv
+from studies.speed.runge_kutta import compare_with_runge_kutta
+from studies.speed.small import compare_small
+from studies.speed.stepping import Limits
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run all benchmarks and write ``results.csv`` and ``scaling.png``."""
+    parser = argparse.ArgumentParser(prog="python -m studies.speed", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes: a check, not a result")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/speed"),
+        metavar="DIR",
+        help="folder for results.csv and scaling.png (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+    quick = options.quick
+    options.out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    runs: list[dict[str, float]] = []
+
+    def sizes() -> list[Measurement]:
+        runs.extend(scaling.measure_sizes((8, 16, 32) if quick else scaling.SIZES))
+        return scaling.tabulate(runs)
+
+    limits = Limits(5, 2) if quick else Limits()
+    benchmarks: dict[str, Callable[[], list[Measurement]]] = {
+        "Runge-Kutta on the same operator": lambda: compare_with_runge_kutta(
+            *((24, 12) if quick else (90, 20)), limits
+        ),
+        "py-pde": lambda: compare_with_pypde(32 if quick else 128, limits),
+        "cost against size": sizes,
+        "assembly": lambda: compare_assembly(32 if quick else 128),
+        "small problem": lambda: compare_small(20 if quick else 100),
+        "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),
+    }
+    rows = describe_machine()
+    for name, benchmark in benchmarks.items():
+        with console.status(f"{name} ..."):
+            rows += benchmark()
+    scaling.draw_scaling(runs, options.out / "scaling.png")
+    write_csv(rows, options.out / "results.csv")
+    print_table(rows, console)
+    if quick:
+        console.print("The targets are meant for the full sizes.")
+    missed = [row for row in rows if row.met is False]
+    console.print(
+        f"{sum(row.met is True for row in rows)} targets met, {len(missed)} missed. "
+        f"Saved in {options.out}/",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
