@@ -300,9 +300,11 @@ class _EpochRecord:
         self.used += count
         if not count:
             return
-        state = estimate.steady.state[:, used]
+        state = estimate.steady.state
+        if count < len(used):
+            state, targets, inputs = state[:, used], targets[used], inputs[used]
         self._outputs.append(self._cost.readout.outputs(state))
-        self._targets.append(targets[used])
+        self._targets.append(targets)
         near = near_equilibrium(system, state)
         figures = {
             "cost": estimate.cost,
@@ -310,7 +312,7 @@ class _EpochRecord:
             "loss_ratio": float(near.loss.mean()),
         }
         for name, derivative in estimate.params.items():
-            square = np.sum(np.abs(derivative) ** 2 / system.measures[name])
+            square = np.vdot(derivative, estimate.fields[name]).real
             figures[f"gradient_norm_{name}"] = float(np.sqrt(square))
         for name, value in figures.items():
             self._sums[name] = self._sums.get(name, 0.0) + count * value
@@ -318,8 +320,8 @@ class _EpochRecord:
             exact = gradient(
                 system,
                 self._cost,
-                inputs[used],
-                targets[used],
+                inputs,
+                targets,
                 "adjoint",
                 steady=estimate.steady.samples(used),
                 on_failure="flag",
