@@ -1,4 +1,4 @@
-"""The command line: check, solve, train, compare, plot."""
+"""The command line: check, solve, train, compare, sweep, plot."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nepfield.errors import InputError, NotConverged
+from nepfield.progress import SweepBar
 
 if TYPE_CHECKING:
-    from nepfield.learning.training import TrainingState
+    from nepfield.learning.state import TrainingState
     from nepfield.study.config import StudyConfig
 
 # What takes long to import (PyVista, Matplotlib, pandas) is imported inside the commands.
@@ -153,8 +154,56 @@ def compare(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="sweep file")],
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="processes on this machine [default: one a processor]"),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead, tcp://host:port"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="do what is not finished, and what failed")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
+    ] = None,
+    overrides: Set = None,
+    yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train many cases of a study on several processors or a cluster; writes results.csv."""
+    with _errors(quiet):
+        from nepfield.study.cluster import run_sweep
+        from nepfield.study.design import load_sweep
+
+        plan = load_sweep(file, tuple(overrides or ()), many=yes)
+        folder = out or Path("runs") / plan.name
+        with SweepBar(plan.name, len(plan.cases), quiet) as bar:
+            table = run_sweep(
+                plan,
+                folder,
+                workers=workers,
+                scheduler=scheduler,
+                resume=resume,
+                on_progress=bar.show,
+            )
+        finished = int((table["status"] == "finished").sum())
+        if not quiet:
+            typer.echo(f"{plan.name}: {finished} of {len(table)} cases finished")
+            typer.echo(f"  wrote {folder}/results.csv")
+    if not finished:
+        raise typer.Exit(1)
+
+
+@app.command()
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|SWEEP_FOLDER", help="folder of a run or of a sweep")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.png", help="write one picture here"),
@@ -164,13 +213,22 @@ def plot(
         typer.Option(
             metavar="NAME",
             help="which picture: density, phase, potential, gradient, training, outputs; of a line "
-            "fields [default: density or fields]",
+            "fields [default: density or fields]; of a sweep a column of results.csv "
+            "[default: cost]",
         ),
     ] = None,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
-    """Draw the pictures of a run anew, or open them in a window."""
+    """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
     with _errors():
+        if (run / "results.csv").is_file():
+            from nepfield.view.sweeps import plot_sweep
+
+            if interactive:
+                raise InputError(f"{run}: --interactive shows a run; give a folder in cases/.")
+            _check_new_file(output, ".png", "-o")
+            typer.echo(str(plot_sweep(run, output, field or "cost")))
+            return
         from nepfield.study.run import draw_run
         from nepfield.view.fields import interactive as open_window
 

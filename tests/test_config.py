@@ -399,12 +399,15 @@ def test_an_integer_too_large_for_a_number_is_refused(folder: Path) -> None:
     [
         ("domain.periodic=true", "domain: periodic goes with lattice, not with mesh"),
         ("domain.sites={ a = 1 }", "domain: sites goes with lattice, not with mesh"),
-        ("domain.lattice=[9]", "domain: needs exactly one of mesh, lattice, has mesh and lattice"),
+        (
+            "domain.lattice=[9]",
+            "domain: needs exactly one of mesh, geometry, lattice, has mesh and lattice",
+        ),
         ("domain.dirichlet=[mirror]", "must be a list"),
         ("domain.dirichlet=['mirror']", "boundary mirror stands in both dirichlet and robin"),
         ("domain.lattice=[0]", "domain.lattice = [0]: must be [n] or [ny, nx]"),
         ("domain.lattice=[2.5]", "domain.lattice = [2.5]: must be [n] or [ny, nx]"),
-        ("domain={}", "domain: needs exactly one of mesh, lattice, has none of them"),
+        ("domain={}", "domain: needs exactly one of mesh, geometry, lattice, has none of them"),
     ],
 )
 def test_refused_domains(folder: Path, override: str, line: str) -> None:

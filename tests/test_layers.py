@@ -12,6 +12,7 @@ LAYERS = [
     {"errors", "sparse", "cells"},
     {"checks", "mshguard"},
     {"meshfile"},
+    {"gmsh_process"},
     {"geometry"},
     {"domain"},
     {"space"},
@@ -22,6 +23,7 @@ LAYERS = [
     {"learning"},
     {"view"},
     {"study"},
+    {"progress"},
     {"cli"},
 ]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from nepfield.fields.pumps import (
     site_pump,
 )
 from nepfield.fields.readouts import readout
+from nepfield.geometry import described, mesh_geometry
 from nepfield.learning.costs import CCE, MSE, Cost
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.tasks import Task, load_task, xor
@@ -70,15 +73,21 @@ class Study:
     solver: SolverOptions
 
 
-def build(config: StudyConfig) -> Study:
+def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     """Read the mesh, place the fields, draw the starting values.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    meshes : Path, optional
+        Folder where the mesh of a ``domain.geometry`` is kept and looked for.
 
     Raises
     ------
     InputError
         If anything in the study does not fit its mesh or its data.
     """
-    domain = build_domain(config.domain)
+    domain = build_domain(config.domain, meshes)
     with _at("domain"):
         space = build_space(config.domain, domain)
     with _at("absorber"):
@@ -136,10 +145,21 @@ def _at(place: str) -> Iterator[None]:
         raise InputError(f"{place}: {error}") from None
 
 
-def build_domain(config: DomainConfig) -> Domain:
-    """The mesh or lattice of a study."""
+def build_domain(config: DomainConfig, meshes: Path | None = None) -> Domain:
+    """The mesh or lattice of a study; the mesh of a geometry is kept in the folder `meshes`."""
     if config.mesh is not None:
         return read_domain(config.mesh, allow_disconnected=config.allow_disconnected)
+    if config.geometry is not None:
+        if meshes is None:
+            with TemporaryDirectory() as scratch:
+                return build_domain(config, Path(scratch))
+        path = mesh_geometry(config.geometry, config.parameters, meshes)
+        source = described(config.geometry, config.parameters)
+        try:
+            domain = read_domain(path, allow_disconnected=config.allow_disconnected)
+        except InputError as error:  # the user knows the geometry, not our file
+            raise InputError(str(error).replace(str(path), source)) from None
+        return replace(domain, source=source)
     return lattice(*(config.lattice or ()), periodic=config.periodic, sites=config.sites)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from nepfield.domain import cell_measures, describe, read_domain
 from nepfield.errors import InputError
+from nepfield.geometry import mesh_geometry, read_geometry
 from nepfield.study.build import Study, build
 from nepfield.study.config import load_study
 
@@ -15,7 +18,7 @@ _ENOUGH = {1: 10.0, 2: 5.0}  # cells a wavelength at which the dispersion error 
 
 
 def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> str:
-    """Report on a study (.toml) or a mesh file.
+    """Report on a study (.toml), a mesh file, or a geometry (.geo, with its defaults).
 
     Parameters
     ----------
@@ -38,8 +41,17 @@ def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = 
     if path.suffix.lower() != ".toml":
         if overrides or seed is not None:
             raise InputError(f"{path}: --set and --seed belong to a study (.toml), not to a mesh.")
+        if path.suffix.lower() == ".geo":
+            return _check_geometry(path)
         return str(describe(read_domain(path)))
     return describe_study(build(load_study(path, overrides, seed)))
+
+
+def _check_geometry(path: Path) -> str:
+    known = ", ".join(read_geometry(path).parameters) or "none (see DefineConstant)"
+    with TemporaryDirectory() as scratch:
+        domain = replace(read_domain(mesh_geometry(path, {}, scratch)), source=str(path))
+        return f"{describe(domain)}\n  parameters: {known}"
 
 
 def describe_study(study: Study) -> str:

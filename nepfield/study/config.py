@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,16 +103,40 @@ def load_study(
         The file cannot be read, or something in it cannot be used; one line per mistake.
     """
     path = Path(path)
-    data = _read(path)
+    data = read_toml(path)
     for override in overrides:
         _apply(data, override)
     if seed is not None:
         data["seed"] = seed
+    set_keys = [override.partition("=")[0].strip() for override in overrides]
+    return validate_study(data, path, set_keys)
+
+
+def validate_study(
+    data: Mapping[str, Any], path: Path, set_keys: Sequence[str] = (), origin: str = "--set"
+) -> StudyConfig:
+    """Check what was read from a study file.
+
+    Parameters
+    ----------
+    data : dict
+        The content of the file, and values that replace some of it.
+    path : Path
+        The file; paths count from its folder.
+    set_keys : sequence of str
+        Keys of the values that were replaced.
+    origin : str
+        Where those come from, for messages.
+
+    Raises
+    ------
+    InputError
+        One line per mistake.
+    """
     try:
         return StudyConfig.model_validate(data, context={"folder": path.parent.resolve()})
     except ValidationError as error:
-        set_keys = [override.partition("=")[0].strip() for override in overrides]
-        lines = (_line(e, set_keys) for e in error.errors(include_url=False))
+        lines = (_line(e, set_keys, origin) for e in error.errors(include_url=False))
         message = "\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))
     raise InputError(message)  # outside of except: no pydantic traceback comes along
 
@@ -133,55 +157,61 @@ def study_to_toml(config: StudyConfig, folder: str | Path) -> str:
     str
         Text that `load_study` reads back to an equal study once it lies in `folder`.
     """
-    return _on_one_line(tomli_w.dumps(_plain(config, Path(folder).resolve())))
+    return on_one_line(tomli_w.dumps(_plain(config, Path(folder).resolve())))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
+    """The content of a TOML file; InputError if it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path}: there is no such file; give the path of a study (TOML)"
+            f"{path}: there is no such file; give the path of a {what} (TOML)"
         ) from None
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give a study (TOML)"
+            f"{path}: cannot be read ({error.strerror}); give a {what} (TOML)"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: is not text in UTF-8 (byte {error.start}); a study is a TOML file"
+            f"{path}: is not text in UTF-8 (byte {error.start}); a {what} is a TOML file"
         ) from None
     except (ValueError, RecursionError) as error:  # ValueError: TOML syntax, or an endless integer
         raise InputError(f"{path}: is not valid TOML: {error}") from None
 
 
 def _apply(data: dict[str, Any], override: str) -> None:
-    """Put one ``section.key=value`` into the data; validation says whether there is such a key."""
+    """Put one ``section.key=value`` into the data."""
     key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(key.strip().split(".")):
         raise InputError(f"--set {override}: must be section.key=value, such as training.epochs=50")
+    put_key(data, key.strip(), toml_value(text.strip()), f"--set {override}")
+
+
+def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Put a value under ``section.key``; validation says whether there is such a key."""
+    parts = key.split(".")
     place: Any = data
     for depth, part in enumerate(parts):
         if isinstance(place, list):
             if not part.isdecimal() or int(part) >= len(place):
                 raise InputError(
-                    f"--set {override}: {'.'.join(parts[:depth])} has {len(place)} entries, counted"
+                    f"{where}: {'.'.join(parts[:depth])} has {len(place)} entries, counted"
                     f" from 0, and {part!r} is none of them"
                 )
         elif not isinstance(place, dict):
             raise InputError(
-                f"--set {override}: {'.'.join(parts[:depth])} is {_shown(place)}, not a section,"
+                f"{where}: {'.'.join(parts[:depth])} is {_shown(place)}, not a section,"
                 f" and has no key {part!r}"
             )
         step: Any = int(part) if isinstance(place, list) else part
         if depth == len(parts) - 1:
-            place[step] = _value(text.strip())
+            place[step] = value
         else:
             place = place[step] if isinstance(place, list) else place.setdefault(step, {})
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """`text` as a TOML value, or as it stands."""
     try:
         parsed = tomllib.loads(f"value = {text}")
@@ -190,11 +220,11 @@ def _value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _line(error: ErrorDetails, set_keys: Sequence[str]) -> str:
+def _line(error: ErrorDetails, set_keys: Sequence[str], origin: str) -> str:
     """One mistake: the key and its value, what is wrong, what would be right."""
     kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
     key = ".".join(str(part) for part in loc)
-    section, field = _lookup(loc)
+    section, field = find_key(loc)
     what = f"{key} = {_shown(error['input'])}"
     if kind == "extra_forbidden":
         what, text = key, _unknown(str(loc[-1]), loc[:-1])
@@ -211,10 +241,10 @@ def _line(error: ErrorDetails, set_keys: Sequence[str]) -> str:
         text = _SAYS.get(kind, error["msg"]).format(**context).replace("'", '"')
         text += f" ({field.description})" if field is not None else ""
     by_hand = any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in set_keys)
-    return f"{what}{': ' if what else ''}{text}{' (from --set)' if by_hand else ''}"
+    return f"{what}{': ' if what else ''}{text}{f' (from {origin})' if by_hand else ''}"
 
 
-def _lookup(loc: Sequence[int | str]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+def find_key(loc: Sequence[int | str]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
     """The section class and the field that a location names, as far as they exist."""
     section: type[BaseModel] | None = StudyConfig
     field: FieldInfo | None = None
@@ -239,7 +269,7 @@ def _header(loc: Sequence[int | str]) -> str:
 
 
 def _unknown(name: str, place: Sequence[int | str]) -> str:
-    section = _lookup(place)[0] or StudyConfig
+    section = find_key(place)[0] or StudyConfig
     known = list(section.model_fields)
     homes = [
         f"[{header}]"
@@ -289,11 +319,11 @@ def _plain(value: Any, folder: Path) -> Any:
     return value
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Put each array, which tomli_w spreads over a line an entry, on one line."""
     lines: list[str] = []
     depth = 0
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):  # a name may hold other signs of a new line
         body = line.strip()
         closes = depth > 0 and body in ("]", "],")
         if depth == 0:

@@ -6,6 +6,7 @@
     checkpoint.npz   parameters, optimiser and random state after the last epoch
     fields.vtu       potential, gradient, and the wave for each input
     figures/         pictures
+    meshes/          what Gmsh made of a geometry
 
 Every file is written under another name and then moved, so what is there is always whole.
 """
@@ -16,9 +17,12 @@ import csv
 import io
 import json
 import os
+import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,7 +30,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
 from nepfield.learning.gradients import Params
-from nepfield.learning.training import TrainingState
+from nepfield.learning.state import TrainingState
 from nepfield.meshfile import write_mesh_file
 from nepfield.study.config import StudyConfig, load_study, study_to_toml
 from nepfield.systems.gpe import GPE
@@ -64,12 +68,12 @@ def _open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
                 f"{folder}: a run is there already; go on with --resume, or choose another --out."
             )
         if occupied:
-            _check_same_study(study, config)
+            check_same_study(study, config)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(study, study_to_toml(config, folder))
 
 
-def _check_same_study(path: Path, config: StudyConfig) -> None:
+def check_same_study(path: Path, config: StudyConfig) -> None:
     """Only what does not change the epochs already done may differ."""
     saved, wanted = (
         _flat(tomllib.loads(study_to_toml(study, path.parent)))
@@ -105,6 +109,31 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     else:
         return {key: value}
     return {k: v for name, part in items for k, v in _flat(part, name).items()}
+
+
+@contextmanager
+def mesh_folder(
+    config: StudyConfig, out: Path, meshes: str | Path | None = None
+) -> Iterator[Path | None]:
+    """Where the mesh of a geometry is looked for and kept: `meshes`, or a folder of the run.
+
+    What is new comes into the run's folder at the end, so that a study that turns out to be wrong
+    leaves nothing behind.
+    """
+    if config.domain.geometry is None or meshes is not None:
+        yield None if meshes is None else Path(meshes)
+        return
+    kept = out / "meshes"
+    with TemporaryDirectory() as scratch:
+        for mesh in kept.glob("*.msh"):
+            shutil.copyfile(mesh, Path(scratch) / mesh.name)
+        yield Path(scratch)
+        kept.mkdir(exist_ok=True)
+        for mesh in Path(scratch).glob("*.msh"):
+            if not (kept / mesh.name).exists():
+                part = kept / f".{mesh.name}.part"
+                shutil.copyfile(mesh, part)
+                os.replace(part, kept / mesh.name)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,14 +14,13 @@ import numpy as np
 import nepfield
 from nepfield.errors import InputError
 from nepfield.learning.gradients import compare_gradients, gradient
-from nepfield.learning.training import TrainingState, evaluate, train
+from nepfield.learning.state import TrainingState
+from nepfield.learning.training import evaluate, train
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
 from nepfield.study.config import StudyConfig, load_study
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
-from nepfield.view.curves import plot_outputs, plot_training
-from nepfield.view.fields import PicturesUnavailable, render_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +37,7 @@ def train_study(
     *,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
+    meshes: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train a study and write its run folder.
 
@@ -54,6 +54,8 @@ def train_study(
         Go on with a run that is in the folder; without one, begin.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch.
+    meshes : path, optional
+        Where the mesh of a ``domain.geometry`` is kept; by default in the run folder.
 
     Returns
     -------
@@ -68,15 +70,13 @@ def train_study(
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
-    study = build(config)
-    files.open_folder(out, config, resume)
+    with files.mesh_folder(config, out, meshes) as kept:
+        study = build(config, kept)
+        files.open_folder(out, config, resume)
     checkpoint = out / "checkpoint.npz"
     started = time.monotonic()
-    last: TrainingState | None = None
 
     def after_epoch(state: TrainingState) -> None:
-        nonlocal last
-        last = state
         files.write_history(out / "history.csv", state.history)
         if on_epoch is not None:
             on_epoch(state)
@@ -105,8 +105,7 @@ def train_study(
         system, history = result.system, result.history
     except KeyboardInterrupt:
         status = "interrupted"
-        if last is None and checkpoint.exists():
-            last = TrainingState.load(checkpoint)
+        last = TrainingState.load(checkpoint) if checkpoint.exists() else None
         system = study.system if last is None else study.system.with_parameters(last.parameters)
         history = [] if last is None else last.history
     if history:
@@ -142,9 +141,10 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         What is in summary.json.
     """
     out = Path(out)
-    study = build(config)
-    system = trained_system(study, run)
-    files.open_folder(out, config, resume=False)
+    with files.mesh_folder(config, out) as kept:
+        study = build(config, kept)
+        system = trained_system(study, run)
+        files.open_folder(out, config, resume=False)
     summary = _complete(study, system, out)
     found = summary["fraction_converged"] == 1
     summary = {"status": "solved" if found else "not converged"} | summary
@@ -166,7 +166,7 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     DataFrame
         As `compare_gradients`.
     """
-    study = build(config)
+    study = build(config, None if run is None else Path(run) / "meshes")
     task = study.task
     return compare_gradients(
         trained_system(study, run),
@@ -245,6 +245,7 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         "outputs": result.outputs[:_SUMMARY_SAMPLES],
         "weights": system.pumps.weights,
         "unknowns": system.space.ndof,
+        "cells": len(system.space.elements),
         "fraction_converged": float(good.mean()),
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
@@ -278,6 +279,10 @@ def draw_run(run: str | Path) -> list[Path]:
     PicturesUnavailable
         If this machine has no OpenGL; curves are drawn all the same.
     """
+    # slow to import, and the workers of a sweep draw nothing
+    from nepfield.view.curves import plot_outputs, plot_training
+    from nepfield.view.fields import render_run
+
     run = Path(run)
     figures = run / "figures"
     figures.mkdir(exist_ok=True)
@@ -293,6 +298,8 @@ def _draw(config: StudyConfig, out: Path) -> list[str]:
     """Draw the pictures; a machine without OpenGL gets a note and no error."""
     if not config.figures.enabled:
         return []
+    from nepfield.view.opengl import PicturesUnavailable
+
     try:
         draw_run(out)
     except PicturesUnavailable as problem:

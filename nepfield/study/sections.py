@@ -14,6 +14,7 @@ from nepfield.study.values import (
     File,
     Flag,
     FolderName,
+    GeometryFile,
     Impedance,
     Initial,
     Lattice,
@@ -21,6 +22,7 @@ from nepfield.study.values import (
     Nonzero,
     Number,
     Order,
+    Parameter,
     Point,
     Positive,
     Rows,
@@ -55,9 +57,15 @@ def _at_least_one(pumps: tuple[PumpConfig, ...]) -> tuple[PumpConfig, ...]:
 
 
 class DomainConfig(Section):
-    """Where the wave lives: a mesh file, or a lattice."""
+    """Where the wave lives: a mesh file, a geometry that Gmsh meshes, or a lattice."""
 
     mesh: File | None = Field(default=None, description="mesh file (.msh 4.1, .vtu, .xdmf)")
+    geometry: GeometryFile | None = Field(
+        default=None, description='geometry that Gmsh meshes, "x.geo" or "file.py:function"'
+    )
+    parameters: dict[Name, Parameter] = Field(
+        default_factory=dict, description="parameters of the geometry, by name"
+    )
     lattice: Lattice | None = Field(default=None, description="numbers of points, [n] or [ny, nx]")
     order: Order = Field(default=2, description="order of the finite elements, 1 or 2")
     dirichlet: tuple[Name, ...] | None = Field(
@@ -74,7 +82,9 @@ class DomainConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> DomainConfig:
-        _exactly_one(self, "mesh", "lattice")
+        _exactly_one(self, "mesh", "geometry", "lattice")
+        if self.geometry is None and self.parameters:
+            raise ValueError("parameters goes with geometry, not with mesh or lattice")
         for key in ("periodic", "sites"):
             if self.lattice is None and getattr(self, key):
                 raise ValueError(f"{key} goes with lattice, not with mesh")

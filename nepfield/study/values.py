@@ -24,6 +24,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from nepfield.errors import InputError
+from nepfield.geometry import split_name
+
 
 def wrong(message: str) -> PydanticCustomError:
     """Error whose message stands as it is, braces included."""
@@ -125,6 +128,24 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
+def _geometry(value: Any, info: ValidationInfo) -> Path:
+    """Absolute path of a .geo file, or of a .py file with ":function" at its end."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise wrong('must be "x.geo" or "file.py:function"')
+    try:
+        path, function = split_name(value)
+    except InputError:
+        raise wrong('must be "x.geo" or "file.py:function"') from None
+    path = _file(path, info)
+    return path if function is None else path.with_name(f"{path.name}:{function}")
+
+
+def _parameter(value: Any) -> int | float | str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if _number(value) is not None else None
+    return value if isinstance(value, str) else _number(value)
+
+
 def _nonzero(value: float) -> float:
     if value == 0:
         raise wrong("must not be 0: it is the nudge that the contrast is divided by")
@@ -156,6 +177,8 @@ Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
 FolderName = Annotated[str, Strict(), AfterValidator(_folder_name)]
 File = Annotated[Path, PlainValidator(_file)]
+GeometryFile = Annotated[Path, PlainValidator(_geometry)]
+Parameter = Annotated[int | float | str, _form(_parameter, "a finite number or text in quotes")]
 Order = Annotated[
     Literal[1, 2], _form(lambda v: v if type(v) is int and v in (1, 2) else None, "1 or 2")
 ]

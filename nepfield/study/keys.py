@@ -1,0 +1,60 @@
+"""Keys of a study, "section.key", as a sweep file speaks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from nepfield.study.config import find_key
+
+
+def flat(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Tables within tables as "section.key", down to what a study file takes as one value."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        parts = (*prefix, *name.split("."))
+        if isinstance(value, dict) and _is_section(parts):
+            found |= flat(value, parts)
+        else:
+            found[".".join(parts)] = value
+    return found
+
+
+def _is_section(parts: Sequence[str]) -> bool:
+    section, field = find_key(_location(".".join(parts)))
+    if section is not None or field is None:
+        return True  # an unknown one is found out when the study is checked
+    return get_origin(field.annotation) is dict and len(parts) == 2
+
+
+def _location(key: str) -> list[int | str]:
+    return [int(part) if part.isdecimal() else part for part in key.split(".")]
+
+
+def _types(key: str) -> Iterator[Any]:
+    """The types that a key of a study holds."""
+    field = find_key(_location(key))[1]
+    for annotation in (field.annotation, *get_args(field.annotation)) if field else ():
+        yield get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+
+
+def holds_whole(key: str) -> bool:
+    """Whether a key of a study holds whole numbers alone."""
+    return int in _types(key) and float not in _types(key)
+
+
+def absolute(key: str, value: Any, folder: Path) -> Any:
+    """Paths in a sweep file count from its own folder."""
+    if isinstance(value, str) and Path in _types(key):
+        return str(Path(folder, value))
+    return value
+
+
+def moved_paths(values: Any, key: str, move: Callable[[str], str]) -> Any:
+    """A value, or a list of values, of a key with ``move`` done to each path in it."""
+    if Path not in _types(key):
+        return values
+    if isinstance(values, list):
+        return [moved_paths(value, key, move) for value in values]
+    return move(values) if isinstance(values, str) else values

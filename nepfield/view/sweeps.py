@@ -1,0 +1,188 @@
+"""Results of a sweep with Matplotlib: a figure against one parameter, or a map over two.
+
+Every number comes from results.csv; the swept keys are its columns between seed and status.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from nepfield.errors import InputError
+from nepfield.view.curves import COLORS, GREY, RED, new_figure, save_figure, tidy, title
+
+_MAP = "viridis"
+_STATUS = ("case", "seed", "status", "error")
+
+
+def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str = "cost") -> Path:
+    """Draw one column of a sweep's results.
+
+    Against one swept key: a point a run, the median over the seeds as a line, and a band from the
+    least to the greatest; where a second key holds words (a rule, a mesh), a curve for each. Over
+    two keys that hold numbers: the median over the seeds, as cells where most pairs were run, else
+    (a random design) as points. With more than two keys, the two that come first and
+    vary; the rest counts as seeds do, which the picture says.
+
+    Parameters
+    ----------
+    sweep : path
+        Folder of a sweep, with results.csv.
+    output : path, optional
+        PNG to write; by default ``figures/FIELD.png`` in the folder.
+    field : str
+        Column of results.csv.
+
+    Returns
+    -------
+    Path
+        The picture.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or no finished case in the table.
+    """
+    sweep = Path(sweep)
+    table, keys = read_results(sweep)
+    known = [name for name in table.columns if name not in (*keys, *_STATUS)]
+    if field not in known:
+        raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}.")
+    table[field] = pd.to_numeric(table[field], errors="coerce")
+    failed = int((table["status"] == "failed").sum())
+    good = table[(table["status"] == "finished") & np.isfinite(table[field])]
+    if good.empty:
+        raise InputError(f"{sweep}/results.csv: no finished case has a number for {field}.")
+    varied = [key for key in keys if table[key].nunique() > 1] or keys[:1]
+    rest = varied[2:]
+    notes = []
+    if good["seed"].nunique() > 1:
+        notes.append(f"{good['seed'].nunique()} seeds")
+    notes += [f"over all {key}" for key in rest]
+    if failed:
+        notes.append(f"{failed} of {len(table)} cases failed")
+    figure = new_figure(5.2, 8.0)
+    title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
+    if not varied:
+        good = good.assign(run="")
+        varied = ["run"]
+    words = [key for key in varied[:2] if _places(good[key])[1]]
+    if len(varied) == 1:
+        _against(figure, good, varied[0], field)
+    elif len(words) == 1 and good[words[0]].nunique() <= len(COLORS):
+        number = next(key for key in varied[:2] if key not in words)
+        _against(figure, good, number, field, words[0])
+    else:
+        _over(figure, good, varied[0], varied[1], field)
+    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
+    return save_figure(figure, path, [_MAP] if len(varied) > 1 else [])
+
+
+def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
+    """results.csv of a sweep, and its swept keys."""
+    path = sweep / "results.csv"
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; nepfield sweep makes it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable CSV file: {error}") from None
+    columns = list(table.columns)
+    if columns[:2] != ["case", "seed"] or "status" not in columns:
+        raise InputError(f"{path}: these are no results of nepfield sweep")
+    return table, columns[2 : columns.index("status")]
+
+
+def _against(
+    figure: Figure, table: pd.DataFrame, key: str, field: str, family: str | None = None
+) -> None:
+    """Curves over one key; one for each value of `family`, if there is one."""
+    axes = figure.add_subplot()
+    place, ticks = _places(table[key])
+    families = [None] if family is None else list(dict.fromkeys(table[family].astype(str)))
+    repeated = bool((table.groupby([place, *([family] if family else [])]).size() > 1).any())
+    for color, name in zip(COLORS, families, strict=False):
+        part = table if name is None else table[table[family].astype(str) == name]
+        x_runs = place.loc[part.index]
+        groups = part[field].groupby(x_runs)
+        median, low, high = groups.median(), groups.min(), groups.max()  # sorted by x
+        label = "median" if name is None else Path(name).name
+        if repeated:
+            axes.fill_between(
+                median.index, low, high, color=color, alpha=0.18, linewidth=0,
+                label="range" if name is None else None,
+            )  # fmt: skip
+        if repeated or name is not None:
+            axes.plot(median.index, median, color=color, linewidth=1.8, label=label)
+        axes.plot(
+            x_runs, part[field], "o", color=RED if repeated and name is None else color,
+            markersize=4, alpha=0.75, label="runs" if name is None else None,
+        )  # fmt: skip
+    if ticks:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=20 if len(ticks) > 4 else 0)
+    elif place.min() > 0 and place.max() > 30 * place.min():
+        axes.set_xscale("log")
+    if (table[field] > 0).all() and table[field].max() > 30 * table[field].min():
+        axes.set_yscale("log")
+    axes.set_xlabel(key, parse_math=False)
+    axes.set_ylabel(field.replace("_", " "), parse_math=False)
+    if family is not None:
+        axes.legend(title=family, frameon=False, fontsize=9)
+    elif repeated:
+        axes.legend(frameon=False, fontsize=9)
+    tidy(axes)
+
+
+def _over(figure: Figure, table: pd.DataFrame, first: str, second: str, field: str) -> None:
+    axes = figure.add_subplot()
+    (x, xticks), (y, yticks) = _places(table[first]), _places(table[second])
+    medians = table[field].groupby([x, y]).median()
+    full = len(medians) > 0.5 * x.nunique() * y.nunique()
+    positive = bool((medians > 0).all()) and medians.max() > 30 * medians.min()
+    style: dict[str, Any] = {"cmap": _MAP, "norm": "log" if positive else "linear"}
+    drawn: ScalarMappable
+    if full:
+        grid = medians.unstack(0).sort_index().sort_index(axis=1)
+        # cells of one size, so that every value is seen; where there is none, grey
+        drawn = axes.pcolormesh(
+            np.arange(grid.shape[1]), np.arange(grid.shape[0]), grid.to_numpy(), **style
+        )
+        axes.set_facecolor("#d9d9d9")
+        xticks = xticks or [f"{v:.4g}" for v in grid.columns]
+        yticks = yticks or [f"{v:.4g}" for v in grid.index]
+        axes.set_xticks(range(len(xticks)), xticks, rotation=20 if len(xticks) > 6 else 0)
+        axes.set_yticks(range(len(yticks)), yticks)
+        axes.spines[["top", "right"]].set_visible(False)
+    else:
+        where = medians.index.to_frame()
+        drawn = axes.scatter(
+            where.iloc[:, 0], where.iloc[:, 1], c=medians, s=55, edgecolor=GREY, linewidth=0.5,
+            **style,
+        )  # fmt: skip
+        if xticks:
+            axes.set_xticks(range(len(xticks)), xticks, rotation=20)
+        if yticks:
+            axes.set_yticks(range(len(yticks)), yticks)
+        tidy(axes)
+    axes.set_xlabel(first, parse_math=False)
+    axes.set_ylabel(second, parse_math=False)
+    label = field.replace("_", " ")
+    if table.groupby([x, y]).size().max() > 1:
+        label = f"median {label}"
+    figure.colorbar(drawn, ax=axes).set_label(label)
+
+
+def _places(values: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Where values stand on an axis, and names for the places where they are no numbers."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    if numbers.notna().all() and values.dtype != bool:
+        return numbers.astype(float), []
+    texts = values.astype(str)
+    names = list(dict.fromkeys(texts))
+    short = [Path(name).name for name in names]
+    return texts.map(names.index).astype(float), short

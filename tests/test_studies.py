@@ -1,0 +1,95 @@
+"""Every study at a tiny size, and with `-m slow` the demo as its README tells it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nepfield.study.config import load_study
+from nepfield.study.run import train_study
+from studies import seeds
+
+STUDIES = Path(__file__).parents[1] / "studies"
+ALL = sorted(STUDIES.glob("*/study.toml"))
+XOR = [STUDIES / name / "study.toml" for name in ("xor-billiard", "xor-interval")]
+TINY = ["training.epochs=3", "training.compare_every=1", "figures.enabled=false"]
+
+
+def name_of(path: Path) -> str:
+    return path.parent.name
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_every_study_learns_from_its_first_epochs(path: Path, tmp_path: Path) -> None:
+    config = load_study(path, TINY)
+    assert config.name == name_of(path)  # so that runs/NAME is easy to find
+    summary = train_study(config, tmp_path / "run")
+    with (tmp_path / "run" / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    costs = [float(row["cost"]) for row in rows] + [summary["cost"]]
+    assert np.all(np.diff(costs) < 0)
+    assert summary["fraction_converged"] == 1
+    assert float(rows[0]["gradient_cosine"]) > (0.99 if path in XOR else 0.9)
+
+
+@pytest.mark.parametrize("path", XOR, ids=name_of)
+def test_the_seed_draws_potential_and_weights(path: Path, tmp_path: Path) -> None:
+    starts = []
+    for seed in (0, 1):
+        config = load_study(path, [*TINY, "training.epochs=0"], seed)
+        starts.append(train_study(config, tmp_path / str(seed)))
+    assert abs(starts[0]["cost"] - starts[1]["cost"]) > 1e-3
+    assert np.abs(np.subtract(starts[0]["weights"], starts[1]["weights"])).min() > 1e-2
+
+
+def test_many_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study, out = STUDIES / "xor-interval" / "study.toml", tmp_path / "seeds.csv"
+    there = (study.parent / "seeds.csv").read_bytes()
+    few = ["--seeds", "2", "--set", "training.epochs=2", "--out", str(out)]
+    table = seeds.main([str(study), *few])
+    assert table["seed"].tolist() == [0, 1]
+    assert table["cost"].nunique() == 2
+    assert not table["solved"].any()
+    saved = pd.read_csv(out)
+    assert saved["cost"].to_numpy() == pytest.approx(table["cost"].to_numpy(), rel=1e-5)
+    said = capsys.readouterr().out
+    assert "solved: 0 of 2" in said
+    assert said.count("NOT SOLVED") == 2
+    assert (study.parent / "seeds.csv").read_bytes() == there
+
+
+@pytest.mark.parametrize("path", XOR, ids=name_of)
+def test_the_table_of_seeds_tells_what_solved_means(path: Path) -> None:
+    """At least 16 of 20 seeds; each row's verdict follows from its numbers."""
+    table = pd.read_csv(path.parent / "seeds.csv")
+    assert table["seed"].tolist() == list(range(20))
+    outputs = table[[f"output_{k}" for k in range(4)]].to_numpy()
+    error = np.abs(outputs - [0, 1, 1, 0]).max(axis=1)
+    solved = (table["cost"] < 0.02) & (error < 0.1) & (table["gradient_cosine"] > 0.9)
+    assert table["solved"].tolist() == solved.tolist()
+    assert solved.sum() >= 16
+
+
+@pytest.mark.slow
+def test_the_demo(tmp_path: Path) -> None:
+    summary = train_study(load_study(STUDIES / "xor-billiard" / "study.toml"), tmp_path / "run")
+    assert summary["cost"] < 0.02
+    outputs = np.ravel(summary["outputs"])
+    assert outputs[[0, 3]].max() < 0.1
+    assert outputs[[1, 2]].min() > 0.9
+    assert summary["gradient_cosine"] > 0.9
+    assert summary["gradient_cosine_epoch"] == summary["epochs"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", XOR, ids=name_of)
+def test_sixteen_of_twenty_seeds(path: Path, tmp_path: Path) -> None:
+    table = seeds.main([str(path), "--out", str(tmp_path / "seeds.csv")])
+    assert len(table) == 20
+    assert table["solved"].sum() >= 16
+    saved = pd.read_csv(path.parent / "seeds.csv")  # as the README tells it
+    assert saved["solved"].tolist() == table["solved"].tolist()
