@@ -15,9 +15,10 @@ help:
 
 # The stamp is made last, so an installation that was broken off is done again.
 .venv/stamp: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mesh,dev]'
-	touch $@
+	@echo "installing into .venv (a minute or two) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mesh,dev]'
+	@touch $@
 
 .PHONY: .venv
 .venv: .venv/stamp
@@ -41,6 +42,7 @@ studies: .venv/stamp
 		echo "== $$name"; \
 		$(BIN)/nepfield train $$study --out runs/$$name --resume; \
 	done
+	$(BIN)/python -m studies.lattices
 	$(BIN)/python -m studies.speed
 
 clean:

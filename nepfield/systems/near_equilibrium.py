@@ -23,7 +23,8 @@ class NearEquilibrium:
     loss : ndarray, shape (nsamples,)
         Violation of conditions (9)/(20): norm of the anti-Hermitian part of ``H + a`` applied to
         Psi over the norm of ``(H + a) Psi``. 0 is a conservative response, 1 a resonant one, in
-        which the drive balances nothing but loss.
+        which the drive balances nothing but loss. A statement about the state alone: where the
+        nonlinear shift is several times the loss, `nudge_loss` foretells the bias of NEP better.
     response : ndarray, shape (nsamples,)
         Violation of condition (24): norm of ``Im(f + n f') Psi`` over that of ``(f + n f') Psi``.
     nonlinearity_ratio : ndarray, shape (nsamples,)
@@ -50,32 +51,67 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     space = system.space
     zeros = np.zeros(state.shape[1])
     linear = system.linearise(state)
-    direct = np.zeros((1, 1)) if linear.direct is None else linear.direct
-    values = space.evaluate(state)
     # H is complex symmetric, so its anti-Hermitian part is i times its imaginary part.
     operator = system.fastest_operator
-    dissipative = operator.imag @ state + space.integrate(direct.imag * values)
-    response = operator @ state + space.integrate(direct * values)
-    loss = _ratio(space.norm(dissipative), space.norm(response))
-    if system.nonlinearity is None:
+    dissipative, response = operator.imag @ state, operator @ state
+    if system.nonlinearity is None or linear.direct is None:
+        loss = _ratio(space.norm(dissipative), space.norm(response))
         return NearEquilibrium(loss, zeros, zeros)
-    weight = space.w[:, None]
-
-    def l2(field: np.ndarray) -> np.ndarray:
-        return np.sqrt(np.sum(weight * np.abs(field) ** 2, axis=0))
-
+    values = space.evaluate(state)
+    reaction = linear.direct * values
+    response = response + space.integrate(reaction)
+    violation = zeros
+    if np.iscomplexobj(linear.direct):
+        dissipated = linear.direct.imag * values
+        dissipative = dissipative + space.integrate(dissipated)
+        violation = _ratio(
+            np.sqrt(space.w @ density(dissipated)), np.sqrt(space.w @ density(reaction))
+        )
     n = density(values)
-    shift = system.nonlinearity.f(n) - system.nonlinearity.f(np.zeros_like(n))
-    mean_shift = np.sum(weight * np.abs(shift), axis=0) / space.w.sum()
+    shift = system.nonlinearity.f(n) - system.nonlinearity.f(np.zeros(1))
+    mean_shift = space.w @ np.abs(shift) / space.w.sum()
     return NearEquilibrium(
-        loss=loss,
-        response=_ratio(l2(direct.imag * values), l2(direct * values)),
-        nonlinearity_ratio=_ratio(mean_shift, np.full(len(zeros), system.loss)),
+        loss=_ratio(space.norm(dissipative), space.norm(response)),
+        response=violation,
+        nonlinearity_ratio=_ratio(mean_shift, system.loss),
     )
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient that is 0 where the numerator is."""
-    safe = np.where(numerator == 0, 1.0, denominator)
+def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
+    """Share of the nudge that is balanced by loss: the best forecast of the bias of NEP.
+
+    NEP is biased because its nudge meets loss where the exact gradient would need gain. This is the
+    violation of conditions (9)/(20) in the response d to the nudge, over all samples of a batch,
+
+        ||Im(H + a) d|| / ||(H + a) d + b conj(d)||
+
+    0 without loss, about 1 where the nudge drives a resonance. It needs no exact gradient and, in
+    an experiment, nothing but the two states that NEP compares, the loss and the strength of the
+    nudge. In studies/near-equilibrium-atlas the cosine to the exact gradient is above 0.9 in 99 %
+    of the cases in which it is below 0.05; below 0.1 in 98 % on a lattice and in 92 % on a mesh.
+
+    Parameters
+    ----------
+    system : GPE
+    state : ndarray, shape (ndof, nsamples)
+        The free steady state.
+    response : ndarray, shape (ndof, nsamples)
+        Nudged minus free steady state of a weak nudge; its scale does not matter.
+
+    Returns
+    -------
+    float
+        At least 0, rarely above 1; nan if there is no response.
+    """
+    space, linear = system.space, system.linearise(state)
+    dissipative = system.fastest_operator.imag @ response
+    if linear.direct is not None:
+        dissipative = dissipative + space.integrate(linear.direct.imag * space.evaluate(response))
+    nudge = np.linalg.norm(space.norm(linear.apply(response)))
+    return float(np.linalg.norm(space.norm(dissipative)) / nudge) if nudge > 0 else np.nan
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
+    """Quotient that is 0 where the numerator is, and infinite where only the denominator is."""
     with np.errstate(divide="ignore"):
-        return numerator / safe
+        return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=numerator > 0)
