@@ -28,7 +28,7 @@ import scipy.sparse as sp
 
 from nepfield.domain import Domain
 from nepfield.errors import InputError
-from nepfield.sparse import csr_of_rows, real_times
+from nepfield.sparse import csr_of_rows, real_product, real_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,8 +258,7 @@ class Space:
             Euclidean norm of ``residual / sqrt(diag(mass))``.
         """
         weighted = residual * self._norm_weight
-        parts = weighted.view(float).reshape(*weighted.shape, weighted.itemsize // 8)
-        return np.sqrt(np.einsum("nsp,nsp->s", parts, parts))
+        return np.sqrt(real_product(weighted, weighted))
 
     @cached_property
     def _norm_weight(self) -> np.ndarray:

@@ -41,6 +41,11 @@ def real_times(matrix: sp.csr_array, values: np.ndarray) -> np.ndarray:
     return (matrix @ as_real).view(complex).reshape(matrix.shape[0], *values.shape[1:])
 
 
+def real_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """``Re sum conj(u) v`` of fields of shape (n, nsamples), shape (nsamples,)."""
+    return np.vecdot(u.T, v.T).real
+
+
 @cache
 def _threadpools() -> ThreadpoolController:
     return ThreadpoolController()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nepfield.sparse import DENSE_LIMIT, Factorisation
+from nepfield.sparse import DENSE_LIMIT, Factorisation, real_product
 from nepfield.systems.gpe import Linearisation
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
@@ -166,7 +166,7 @@ def gmres(
         column = np.zeros((j + 1, nsamples))
         for _ in range(2):  # Gram-Schmidt twice is orthogonal to rounding
             for i in range(j + 1):
-                projection = _real_product(basis[i], new)
+                projection = real_product(basis[i], new)
                 column[i] += projection
                 new -= projection * basis[i]
         height = np.linalg.norm(new, axis=0)
@@ -200,7 +200,3 @@ def gmres(
         solution += coefficients[i] * images[i]
     last = np.abs(rotated[length, np.arange(nsamples)])
     return solution, (last <= goal) & np.isfinite(solution).all(axis=0), iterations
-
-
-def _real_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.einsum("ns,ns->s", u.real, v.real) + np.einsum("ns,ns->s", u.imag, v.imag)

@@ -10,11 +10,12 @@ residual, never by a number of steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from nepfield.errors import InputError, NotConverged
+from nepfield.sparse import DENSE_LIMIT
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
 from nepfield.steady.pseudotime import continue_in_pseudotime
 from nepfield.systems.gpe import GPE
@@ -120,14 +121,14 @@ def solve_steady(
     drive = system.drive(inputs).astype(complex)
     nudged = np.zeros(drive.shape[1], dtype=bool)
     if nudge is not None:
-        if np.shape(nudge) != drive.shape or not np.all(np.isfinite(nudge)):
+        if np.shape(nudge) != drive.shape or not np.isfinite(nudge).all():
             raise InputError(
                 f"nudge: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this "
                 f"one has shape {np.shape(nudge)}."
             )
-        drive, nudged = drive + nudge, np.any(nudge != 0, axis=0)
+        drive, nudged = drive + nudge, (nudge != 0).any(axis=0)
     start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
-    if start.shape != drive.shape or not np.all(np.isfinite(start)):
+    if start.shape != drive.shape or not np.isfinite(start).all():
         raise InputError(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
@@ -181,37 +182,76 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    preconditioner = SharedPreconditioner()
     force = system.residual(state, drive)
     residual = system.space.norm(force) / scale
     iterations = np.zeros(len(scale), dtype=int)
     active = np.flatnonzero((residual > tolerance) | (nudged & (residual > 0)))
-    while len(active) and iterations[active[0]] < max_iterations:
-        linear = system.linearise(state[:, active])
-        # Solving no more accurately than Newton's own error keeps its convergence quadratic.
-        accuracy = np.minimum(
-            np.maximum(residual[active], 0.1 * tolerance / residual[active]),
-            np.where(nudged[active], 1e-4, 1e-2),
-        )
-        step, _ = solve_linearised(linear, -force[:, active], accuracy, preconditioner)
+    if not len(active):
+        return state, residual, iterations
+    at = _Iterates(state, force, residual, drive, scale, nudged).samples(active)
+    preconditioner = SharedPreconditioner()
+    small = system.space.ndof <= DENSE_LIMIT
+    for _ in range(max_iterations):
+        linear = system.linearise(at.state)
+        accuracy = 0.0 if small else at.accuracy(tolerance)
+        step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
         iterations[active] += 1
-        length, trying = 1.0, active  # samples for which a length is still sought
-        while len(trying) and length >= _SHORTEST_STEP:
-            trial = state[:, trying] + length * step
-            trial_force = system.residual(trial, drive[:, trying])
-            trial_residual = system.space.norm(trial_force) / scale[trying]
-            good = trial_residual <= (1 - 1e-4 * length) * residual[trying]
-            if not good.all():
-                failed, trying = trying[~good], trying[good]
-                trial, trial_force = trial[:, good], trial_force[:, good]
-                trial_residual, step = trial_residual[good], step[:, ~good]
-            else:
-                failed = trying[:0]
-            state[:, trying], force[:, trying] = trial, trial_force
-            residual[trying] = trial_residual
-            trying, length = failed, length / 2
-        going = residual[active] > tolerance
-        if len(trying):  # no length improves these
-            going &= ~np.isin(active, trying)
-        active = active[going]
+        at, improved = _line_search(system, at, step, tolerance)
+        going = improved & (at.residual > tolerance)
+        if not going.any():
+            break
+        # In a small batch it costs less to carry the finished samples along than to take them out.
+        if not (small and improved.all()) and not going.all():
+            state[:, active], residual[active] = at.state, at.residual
+            active, at = active[going], at.samples(going)
+    state[:, active], residual[active] = at.state, at.residual
     return state, residual, iterations
+
+
+class _Iterates(NamedTuple):
+    """States under way, a column a sample."""
+
+    state: np.ndarray
+    force: np.ndarray
+    residual: np.ndarray
+    drive: np.ndarray
+    scale: np.ndarray
+    nudged: np.ndarray
+
+    def samples(self, chosen: np.ndarray) -> _Iterates:
+        """Some of the samples."""
+        return _Iterates(*(array[..., chosen] for array in self))
+
+    def accuracy(self, tolerance: float) -> np.ndarray:
+        """Of the linear solves: no better than Newton's own error, which stays quadratic."""
+        enough = np.maximum(self.residual, 0.1 * tolerance / self.residual)
+        return np.minimum(enough, np.where(self.nudged, 1e-4, 1e-2))
+
+
+def _line_search(
+    system: GPE, at: _Iterates, step: np.ndarray, tolerance: float
+) -> tuple[_Iterates, np.ndarray]:
+    """The longest of the steps 1, 1/2, 1/4, ... that lowers the residual, and whether one does.
+
+    Below the tolerance rounding decides what is lower, so any step that stays there will do.
+    """
+    improved = np.zeros(len(at.scale), dtype=bool)
+    length = 1.0
+    while length >= _SHORTEST_STEP:
+        trial = at.state + length * step
+        force = system.residual(trial, at.drive)
+        residual = system.space.norm(force) / at.scale
+        good = residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
+        if good.all() and not improved.any():
+            return at._replace(state=trial, force=force, residual=residual), good
+        good &= ~improved
+        at = at._replace(
+            state=np.where(good, trial, at.state),
+            force=np.where(good, force, at.force),
+            residual=np.where(good, residual, at.residual),
+        )
+        improved |= good
+        if improved.all():
+            break
+        length /= 2
+    return at, improved
