@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from nepfield import cells as geometry
+from nepfield import cells as cell_geometry
 from nepfield.cells import Floats, Ints
 from nepfield.errors import InputError
 
@@ -60,10 +60,10 @@ def check_points(points: Floats, cells: Ints, kind: str, where: str) -> None:
 
 def check_cells(points: Floats, cells: Ints, kind: str, where: str) -> None:
     """Refuse cells of no area, inverted ones, and ones that cover each other."""
-    values = geometry.determinants(points, cells, kind)
+    values = cell_geometry.determinants(points, cells, kind)
     edges = np.ptp(points[cells], axis=1).max(axis=1)
     word = "length" if kind == "line" else "area"
-    size = np.abs(geometry.measures(points, cells, kind))
+    size = np.abs(cell_geometry.measures(points, cells, kind))
     floor = TINY * (np.ptp(points) if kind == "line" else edges**2)
     flat = np.flatnonzero(size <= floor)
     if len(flat):
@@ -78,7 +78,7 @@ def check_cells(points: Floats, cells: Ints, kind: str, where: str) -> None:
             "quad": "inverted or not convex; its corners must run counter-clockwise",
         }.get(kind, "inverted; its nodes must run counter-clockwise like those of the other cells")
         raise InputError(f"{where}: {some(bad, 'cell')}, the first at {at}: {why}")
-    folded = geometry.folded_cells(cells, kind)
+    folded = cell_geometry.folded_cells(cells, kind)
     if len(folded):
         at = _near(points[cells[folded[0]]].mean(axis=0))
         raise InputError(
@@ -118,7 +118,7 @@ def check_name(name: str, what: str, members: NDArray, count: int, where: str) -
 
 def side_indices(facets: Ints, cells: Ints, kind: str, npoints: int, name: str, where: str) -> Ints:
     """Sorted flat indices of the cells' sides that the facets of a boundary are."""
-    flat = geometry.find_sides(cells, kind, np.asarray(facets, dtype=np.int64), npoints)
+    flat = cell_geometry.find_sides(cells, kind, np.asarray(facets, dtype=np.int64), npoints)
     bad = np.flatnonzero(flat < 0)
     if len(bad):
         raise InputError(

@@ -28,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich would take "[default: ...]" for markup
     help="Train the potential inside a mesh by near-equilibrium propagation.",
 )
 
@@ -100,7 +101,11 @@ def solve(
     study: StudyOrRun,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-solve]"),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained]",
+        ),
     ] = None,
     overrides: Set = None,
     seed: Seed = None,
@@ -111,7 +116,7 @@ def solve(
         from nepfield.study.run import solve_study
 
         config, run = _study_or_run(study, overrides, seed)
-        folder = out or Path("runs") / f"{config.name}-solve"
+        folder = out or Path("runs") / f"{config.name}-solve{'' if run is None else '-trained'}"
         summary = solve_study(config, folder, run)
         _report(summary, folder, quiet)
     if summary["not_converged"]:
@@ -239,14 +244,15 @@ def plot(
         if not (run / "fields.vtu").is_file():
             raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
         drawn = draw_run(run)
-        if output is None:
-            typer.echo("\n".join(str(path) for path in drawn))
-            return
         by_name = {path.stem: path for path in drawn}
+        if field is not None and field not in by_name:
+            raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
+        if output is None:
+            shown = drawn if field is None else [by_name[field]]
+            typer.echo("\n".join(str(path) for path in shown))
+            return
         if field is None:
             field = next(name for name in ("density", "fields", *by_name) if name in by_name)
-        if field not in by_name:
-            raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
         shutil.copyfile(by_name[field], output)
 
 

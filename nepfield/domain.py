@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nepfield import cells as geometry
+from nepfield import cells as cell_geometry
 from nepfield import checks
 from nepfield.cells import Floats, Ints
 from nepfield.errors import InputError
@@ -74,8 +74,8 @@ class Domain:
         if self.kind == "graph":
             ghosts = [*self.boundaries.values(), np.zeros((0, 1), dtype=np.int64)]
             return np.sort(np.concatenate(ghosts), axis=0)
-        sides = geometry.sides_of(self.cells, self.kind)
-        return sides[geometry.outer_sides(self.cells, self.kind, len(self.points))]
+        sides = cell_geometry.sides_of(self.cells, self.kind)
+        return sides[cell_geometry.outer_sides(self.cells, self.kind, len(self.points))]
 
 
 def _lookup(names: Mapping[str, Ints], name: str, what: str, where: str) -> Ints:
@@ -107,12 +107,12 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
     if kind == "graph":
         points = np.ascontiguousarray(raw.points[:, : _graph_dimension(raw)])
     else:
-        points = checks.drop_constant(raw.points, geometry.DIMENSION[kind], kind, where)
+        points = checks.drop_constant(raw.points, cell_geometry.DIMENSION[kind], kind, where)
     # block by block: a Gmsh surface whose outline runs clockwise has clockwise cells throughout
-    cells = np.concatenate([geometry.orient(points, block, kind) for block in raw.blocks])
+    cells = np.concatenate([cell_geometry.orient(points, block, kind) for block in raw.blocks])
     boundaries = raw.boundaries
     if kind != "graph":
-        sides = geometry.sides_of(cells, kind)
+        sides = cell_geometry.sides_of(cells, kind)
         boundaries = {
             name: sides[checks.side_indices(facets, cells, kind, len(points), name, where)]
             for name, facets in boundaries.items()
@@ -145,7 +145,7 @@ def write_domain(domain: Domain, path: str | os.PathLike[str]) -> None:
         for name, index in domain.regions.items():
             count = np.bincount(np.unique(index), minlength=len(domain.cells))
             cell_data[f"region:{name}"] = [count]
-        nsides = len(geometry.SIDES[domain.kind])
+        nsides = len(cell_geometry.SIDES[domain.kind])
         for name, facets in domain.boundaries.items():
             flat = checks.side_indices(facets, domain.cells, domain.kind, n, name, domain.source)
             mask = np.zeros((len(domain.cells), nsides), dtype=np.int64)
@@ -264,12 +264,14 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
         are no facets; several pieces unless ``allow_disconnected``.
     """
     where, kind, points, cells = domain.source, domain.kind, domain.points, domain.cells
-    if kind not in geometry.NODES:
-        raise InputError(f"{where}: unknown kind {kind!r}; there is {', '.join(geometry.NODES)}")
-    if cells.ndim != 2 or cells.shape[1] != geometry.NODES[kind]:
-        raise InputError(f"{where}: {kind} cells must have {geometry.NODES[kind]} nodes each")
+    if kind not in cell_geometry.NODES:
+        raise InputError(
+            f"{where}: unknown kind {kind!r}; there is {', '.join(cell_geometry.NODES)}"
+        )
+    if cells.ndim != 2 or cells.shape[1] != cell_geometry.NODES[kind]:
+        raise InputError(f"{where}: {kind} cells must have {cell_geometry.NODES[kind]} nodes each")
     if points.ndim != 2 or points.shape[1] not in (
-        (1, 2, 3) if kind == "graph" else (geometry.DIMENSION[kind],)
+        (1, 2, 3) if kind == "graph" else (cell_geometry.DIMENSION[kind],)
     ):
         raise InputError(f"{where}: points of shape {points.shape} do not fit {kind} cells")
     checks.check_finite(points, where)
@@ -287,7 +289,7 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
         checks.check_name(name, "boundary", facets, len(points), where)
         if kind != "graph":
             checks.side_indices(facets, cells, kind, len(points), name, where)
-    pieces = geometry.count_pieces(cells, kind, len(points))
+    pieces = cell_geometry.count_pieces(cells, kind, len(points))
     if pieces > 1 and not allow_disconnected:
         raise InputError(
             f"{where}: the mesh falls into {pieces} pieces that share no facet; if surfaces "
@@ -298,12 +300,12 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
 
 def cell_measures(domain: Domain) -> Floats:
     """Length or area of each cell, (ncells,); of a graph the distance of each edge's ends."""
-    return geometry.measures(domain.points, domain.cells, domain.kind)
+    return cell_geometry.measures(domain.points, domain.cells, domain.kind)
 
 
 def cell_quality(domain: Domain) -> Floats:
     """Shape of each cell, (ncells,), from 0 (degenerate) to 1 (best); see `cells.qualities`."""
-    return geometry.qualities(domain.points, domain.cells, domain.kind)
+    return cell_geometry.qualities(domain.points, domain.cells, domain.kind)
 
 
 @dataclass(frozen=True)
@@ -364,13 +366,13 @@ def describe(domain: Domain) -> DomainSummary:
     edges = (
         sizes
         if graph or domain.kind == "line"
-        else geometry.longest_edges(domain.points, domain.cells, domain.kind)
+        else cell_geometry.longest_edges(domain.points, domain.cells, domain.kind)
     )
     outer = domain.outer_facets()
     named = np.concatenate([*domain.boundaries.values(), outer[:0]])
     unnamed = 0
     if not graph:
-        groups = geometry.side_groups(np.concatenate([outer, named]), len(domain.points))
+        groups = cell_geometry.side_groups(np.concatenate([outer, named]), len(domain.points))
         unnamed = int((~np.isin(groups[: len(outer)], groups[len(outer) :])).sum())
     return DomainSummary(
         source=domain.source,
@@ -387,7 +389,7 @@ def describe(domain: Domain) -> DomainSummary:
         unnamed_facets=unnamed,
         cell_size=(float(edges.min()), float(np.median(edges))) if len(edges) else (0.0, 0.0),
         worst_quality=float(cell_quality(domain).min(initial=1.0)),
-        pieces=geometry.count_pieces(domain.cells, domain.kind, len(domain.points)),
+        pieces=cell_geometry.count_pieces(domain.cells, domain.kind, len(domain.points)),
     )
 
 

@@ -83,7 +83,10 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
     where = str(path)
     suffix = path.suffix.lower()
     if path.is_dir():
-        raise InputError(f"{where}: this is a folder; give a mesh file ({', '.join(SUFFIXES)})")
+        raise InputError(
+            f"{where}: this is a folder; give a mesh file ({', '.join(SUFFIXES)}), or the "
+            "study.toml in it if it is a run"
+        )
     if not path.exists():
         raise InputError(f"{where}: no such mesh file")
     if suffix not in SUFFIXES:

@@ -613,7 +613,7 @@ def test_check_counts_what_a_study_places(tmp_path: Path) -> None:
     said = invoke("check", str(path), "--set", "domain.order=1").stdout
     assert "finite elements of order 1, 64 complex unknowns" in said
     assert "64 values of V (trained), 2 pumps (1 trained), 2 inputs, 1 outputs, 4 samples" in said
-    assert "pump width 0.6: 4.7 cells (the coarsest tenth: 0.128)" in said
+    assert "pump width 0.6: 4.7 cells (of edge 0.128, the coarsest tenth)" in said
 
 
 def test_check_warns_of_a_coarse_mesh(tmp_path: Path) -> None:

@@ -590,3 +590,9 @@ def test_any_study_round_trips(tmp_path: Path, data: dict[str, Any]) -> None:
     again = load_study(path)
     assert same(again, study)
     assert math.copysign(1, again.physics.g) == math.copysign(1, study.physics.g)
+
+
+def test_a_sweep_file_is_not_taken_for_a_study(tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text('study = "study.toml"\nseeds = [0, 1]\n')
+    with pytest.raises(InputError, match="this is a sweep file; run it by: nepfield sweep"):
+        load_study(tmp_path / "sweep.toml")

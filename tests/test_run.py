@@ -568,8 +568,27 @@ def test_a_run_that_is_there_is_left_alone(chain: tuple[Path, Path]) -> None:
     for command in ("train", "solve"):
         result = invoke(command, str(path), "--out", str(run))
         assert result.exit_code == 2
-        assert "--resume" in result.stderr
+        assert "a run is there already" in result.stderr
+        assert ("--resume" in result.stderr) == (command == "train")  # solve has no such option
         assert contents(run) == before
+
+
+def test_the_states_before_and_after_training_go_to_folders_of_their_own(
+    chain: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, run = chain
+    monkeypatch.chdir(tmp_path)
+    for given in (path, run):
+        assert invoke("solve", str(given), "--quiet").exit_code == 0
+    solved = sorted(folder.name.split("-solve")[1] for folder in (tmp_path / "runs").iterdir())
+    assert solved == ["", "-trained"]
+
+
+def test_plot_refuses_a_picture_that_the_run_does_not_have(chain: tuple[Path, Path]) -> None:
+    result = invoke("plot", str(chain[1]), "--field", "nosuch")
+    assert result.exit_code == 2
+    assert "nosuch" in result.stderr
+    assert "training" in result.stderr
 
 
 # ---------------------------------------------------------------- seeds and silence

@@ -869,6 +869,13 @@ def test_near_resonance_is_far_from_equilibrium(disc):
     assert report.nonlinearity_ratio == pytest.approx(1.5 * mean / 0.3)
 
 
+@pytest.mark.parametrize("count", [0, -3, 1.5])
+def test_a_number_of_iterations_that_is_none_is_refused(count: float) -> None:
+    system = nf.GPE(nf.graph(nf.lattice(3)), 0.5, [nf.site_pump(0)])
+    with pytest.raises(nf.InputError, match="whole number >= 1"):
+        nf.solve_steady(system, np.ones((1, 1)), max_iterations=count)
+
+
 def test_one_singular_sample_does_not_cost_the_others_their_step() -> None:
     """On the dense path a batch is solved at once; a singular matrix must stay its own affair."""
     space = nf.graph(nf.lattice(3))

@@ -41,9 +41,10 @@ class Steady:
         Psi.
     converged : ndarray of bool, shape (nsamples,)
     residual : ndarray, shape (nsamples,)
-        Norm of dPsi/dt over the norm of the drive (1 where there is no drive).
+        Norm of dPsi/dt over the norm of the drive, nudge included (over 1 where there is none).
     iterations : ndarray of int, shape (nsamples,)
-        Newton steps, those of the continuation included.
+        Newton steps, those of the continuation included; small batches step together until the
+        last sample has converged.
     reason : tuple of str
         One sentence a sample: how it ended and, if it failed, what to try.
     """
@@ -112,6 +113,8 @@ def solve_steady(
     """
     if not 0 < tolerance < 1:
         raise InputError(f"tolerance = {tolerance}: it must lie between 0 and 1.")
+    if not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
+        raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 1.")
     for name, value, known in (
         ("method", method, ("newton", "pseudotime")),
         ("on_failure", on_failure, ("raise", "flag")),

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from nepfield.domain import cell_measures, describe, read_domain
+from nepfield.cells import longest_edges
+from nepfield.domain import describe, read_domain
 from nepfield.errors import InputError
 from nepfield.geometry import mesh_geometry, read_geometry
 from nepfield.study.build import Study, build
@@ -89,8 +90,8 @@ def _resolution(study: Study) -> list[str]:
     if placed.trainable and placed.bounds is not None:
         lowest = min(lowest, placed.bounds[0])
     energy = max(-lowest, 0.0)
-    sizes = cell_measures(system.space.domain) ** (1 / system.space.domain.dim)
-    size = float(np.quantile(sizes, 0.9))
+    domain = system.space.domain
+    size = float(np.quantile(longest_edges(domain.points, domain.cells, domain.kind), 0.9))
     widths = [pump.width for pump in study.config.pump if pump.width is not None]
     lengths = {"pump width": min(widths)} if widths else {}
     if energy > 0:
@@ -98,11 +99,13 @@ def _resolution(study: Study) -> list[str]:
     lines = []
     for name, length in lengths.items():
         cells = length / size
-        lines.append(f"  {name} {length:.3g}: {cells:.1f} cells (the coarsest tenth: {size:.3g})")
+        lines.append(
+            f"  {name} {length:.3g}: {cells:.1f} cells (of edge {size:.3g}, the coarsest tenth)"
+        )
         needed = _ENOUGH[study.config.domain.order] * (0.2 if name == "pump width" else 1.0)
         if cells < needed:
             lines.append(
-                f"  warning: fewer than {needed:g} cells for it; refine the mesh there to "
-                f"{length / needed:.3g}"
+                f"  warning: fewer than {needed:g} cells for it; refine the mesh there to edges "
+                f"of {length / needed:.3g}"
             )
     return lines

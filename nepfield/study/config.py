@@ -104,6 +104,8 @@ def load_study(
     """
     path = Path(path)
     data = read_toml(path)
+    if isinstance(data.get("study"), str):
+        raise InputError(f"{path}: this is a sweep file; run it by: nepfield sweep {path}")
     for override in overrides:
         _apply(data, override)
     if seed is not None:

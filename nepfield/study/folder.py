@@ -39,13 +39,20 @@ FIELD_SAMPLES = 16
 """At most so many inputs have their wave written to fields.vtu."""
 
 
-def open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
+def open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
     """Make a run folder, or check that the one that is there belongs to this study.
+
+    Parameters
+    ----------
+    folder : Path
+    config : StudyConfig
+    resume : bool or None
+        Whether a run that is there may go on; None where that is no choice.
 
     Raises
     ------
     InputError
-        If the folder exists and `resume` is false, or holds another study or other files.
+        If the folder exists and `resume` is not true, or holds another study or other files.
     """
     try:
         _open_folder(folder, config, resume)
@@ -53,7 +60,7 @@ def open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
 
 
-def _open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
+def _open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
     study = folder / "study.toml"
     if folder.exists():
         if not folder.is_dir():
@@ -64,9 +71,8 @@ def _open_folder(folder: Path, config: StudyConfig, resume: bool) -> None:
                 f"{folder}: this folder holds other files and no study.toml; choose another --out."
             )
         if occupied and not resume:
-            raise InputError(
-                f"{folder}: a run is there already; go on with --resume, or choose another --out."
-            )
+            go_on = "" if resume is None else "go on with --resume, or "
+            raise InputError(f"{folder}: a run is there already; {go_on}choose another --out.")
         if occupied:
             check_same_study(study, config)
     folder.mkdir(parents=True, exist_ok=True)

@@ -144,7 +144,7 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
     with files.mesh_folder(config, out) as kept:
         study = build(config, kept)
         system = trained_system(study, run)
-        files.open_folder(out, config, resume=False)
+        files.open_folder(out, config, resume=None)
     summary = _complete(study, system, out)
     found = summary["fraction_converged"] == 1
     summary = {"status": "solved" if found else "not converged"} | summary

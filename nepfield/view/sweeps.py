@@ -129,6 +129,8 @@ def _against(
         axes.set_xscale("log")
     if (table[field] > 0).all() and table[field].max() > 30 * table[field].min():
         axes.set_yscale("log")
+    else:
+        axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlabel(key, parse_math=False)
     axes.set_ylabel(field.replace("_", " "), parse_math=False)
     if family is not None:
