@@ -869,10 +869,10 @@ def test_near_resonance_is_far_from_equilibrium(disc):
     assert report.nonlinearity_ratio == pytest.approx(1.5 * mean / 0.3)
 
 
-@pytest.mark.parametrize("count", [0, -3, 1.5])
+@pytest.mark.parametrize("count", [-1, 1.5])
 def test_a_number_of_iterations_that_is_none_is_refused(count: float) -> None:
     system = nf.GPE(nf.graph(nf.lattice(3)), 0.5, [nf.site_pump(0)])
-    with pytest.raises(nf.InputError, match="whole number >= 1"):
+    with pytest.raises(nf.InputError, match="whole number >= 0"):
         nf.solve_steady(system, np.ones((1, 1)), max_iterations=count)
 
 

@@ -113,8 +113,8 @@ def solve_steady(
     """
     if not 0 < tolerance < 1:
         raise InputError(f"tolerance = {tolerance}: it must lie between 0 and 1.")
-    if not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
-        raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 1.")
+    if not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
+        raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 0.")
     for name, value, known in (
         ("method", method, ("newton", "pseudotime")),
         ("on_failure", on_failure, ("raise", "flag")),
