@@ -470,7 +470,7 @@ def test_interrupted_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     path = write_study(tmp_path, CHAIN)
     with monkeypatch.context() as patch:
-        patch.setattr("nepfield.study.run.train", interrupt)
+        patch.setattr("nepfield.study.build.train", interrupt)
         result = invoke("train", str(path), "--out", str(tmp_path / "run"))
     assert result.exit_code == 130
     assert read_json(tmp_path / "run" / "summary.json")["epochs"] == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,9 @@ from nepfield.fields.readouts import readout
 from nepfield.geometry import described, mesh_geometry
 from nepfield.learning.costs import CCE, MSE, Cost
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.learning.training import TrainingResult, train
 from nepfield.space import Space, graph
 from nepfield.steady.newton import SolverOptions
 from nepfield.study.config import (
@@ -71,6 +73,34 @@ class Study:
     task: Task
     optimizer: Optimizer
     solver: SolverOptions
+
+    def train(
+        self,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        on_epoch: Callable[[TrainingState], None] | None = None,
+    ) -> TrainingResult:
+        """`nepfield.train` with everything that the study says."""
+        training = self.config.training
+        return train(
+            self.system,
+            self.cost,
+            self.task,
+            optimizer=self.optimizer,
+            rule=training.rule,
+            epochs=training.epochs,
+            batch=training.batch,
+            beta=training.beta,
+            seed=self.config.seed,
+            shuffle=training.shuffle,
+            compare_every=training.compare_every,
+            warm_start=training.warm_start,
+            checkpoint=checkpoint,
+            resume=resume,
+            on_epoch=on_epoch,
+            **self.solver,
+        )
 
 
 def build(config: StudyConfig, meshes: Path | None = None) -> Study:

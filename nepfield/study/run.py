@@ -15,7 +15,7 @@ import nepfield
 from nepfield.errors import InputError
 from nepfield.learning.gradients import compare_gradients, gradient
 from nepfield.learning.state import TrainingState
-from nepfield.learning.training import evaluate, train
+from nepfield.learning.training import evaluate
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
 from nepfield.study.config import StudyConfig, load_study
@@ -81,27 +81,9 @@ def train_study(
         if on_epoch is not None:
             on_epoch(state)
 
-    training = config.training
     status = "finished"
     try:
-        result = train(
-            study.system,
-            study.cost,
-            study.task,
-            optimizer=study.optimizer,
-            rule=training.rule,
-            epochs=training.epochs,
-            batch=training.batch,
-            beta=training.beta,
-            seed=config.seed,
-            shuffle=training.shuffle,
-            compare_every=training.compare_every,
-            warm_start=training.warm_start,
-            checkpoint=checkpoint,
-            resume=resume,
-            on_epoch=after_epoch,
-            **study.solver,
-        )
+        result = study.train(checkpoint=checkpoint, resume=resume, on_epoch=after_epoch)
         system, history = result.system, result.history
     except KeyboardInterrupt:
         status = "interrupted"

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from nepfield.errors import NotConverged
 from nepfield.learning.gradients import RULES
-from nepfield.learning.training import TrainingResult, train
+from nepfield.learning.training import TrainingResult
 from nepfield.study.build import build
 from nepfield.study.config import load_study
 
@@ -64,25 +64,8 @@ def process_pool(workers: int):
 
 def train_job(job: Job) -> tuple[TrainingResult, Any]:
     """The training of a job, and its study as built."""
-    config = load_study(STUDIES / job.study / "study.toml", job.overrides, job.seed)
-    study = build(config)
-    training = config.training
-    result = train(
-        study.system,
-        study.cost,
-        study.task,
-        optimizer=study.optimizer,
-        rule=training.rule,
-        epochs=training.epochs,
-        batch=training.batch,
-        beta=training.beta,
-        seed=config.seed,
-        shuffle=training.shuffle,
-        compare_every=training.compare_every,
-        warm_start=training.warm_start,
-        **study.solver,
-    )
-    return result, study
+    study = build(load_study(STUDIES / job.study / "study.toml", job.overrides, job.seed))
+    return study.train(), study
 
 
 def train_row(job: Job) -> Row:
