@@ -127,6 +127,11 @@ class Space:
         return (0.5 * (self.stiffness + self.boundary_matrix)).tocsr()
 
     @cached_property
+    def dense_kinetic(self) -> np.ndarray:
+        """The same as a dense array, for small spaces."""
+        return self.kinetic.toarray()
+
+    @cached_property
     def mass(self) -> sp.csr_array:
         """``B.T diag(w) B``, shape (ndof, ndof)."""
         return self.assemble(np.ones_like(self.w))

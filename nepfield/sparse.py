@@ -41,6 +41,11 @@ def real_times(matrix: sp.csr_array, values: np.ndarray) -> np.ndarray:
     return (matrix @ as_real).view(complex).reshape(matrix.shape[0], *values.shape[1:])
 
 
+def columns_of(mask: np.ndarray) -> slice | np.ndarray:
+    """Index of the columns that a mask names; all of them come as a view, which costs nothing."""
+    return slice(None) if np.count_nonzero(mask) == len(mask) else np.flatnonzero(mask)
+
+
 def real_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """``Re sum conj(u) v`` of fields of shape (n, nsamples), shape (nsamples,)."""
     return np.vecdot(u.T, v.T).real

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +26,8 @@ class Potential:
         Index of the value that holds at each quadrature point; -1 where the potential is 0.
     measure : ndarray, shape (nvalues,)
         Length or area (number of vertices on a graph) over which each value holds.
+    summation : csr_array, shape (nvalues, nq), or None
+        Sums point values over each support; None where every point has a value of its own.
     bounds, imaginary_bounds : (low, high), optional
         Kept by `clipped`, which training calls after each step.
     trainable : bool
@@ -36,6 +37,7 @@ class Potential:
     values: np.ndarray
     support: np.ndarray
     measure: np.ndarray
+    summation: sp.csr_array | None = None
     bounds: Bounds | None = None
     imaginary_bounds: Bounds | None = None
     trainable: bool = True
@@ -56,19 +58,7 @@ class Potential:
         -------
         ndarray, shape (nvalues,) or (nvalues, nsamples)
         """
-        if self._is_identity:
-            return values
-        return self._sum @ values
-
-    @cached_property
-    def _is_identity(self) -> bool:
-        return np.array_equal(self.support, np.arange(len(self.values)))
-
-    @cached_property
-    def _sum(self) -> sp.csr_array:
-        inside = np.flatnonzero(self.support >= 0)
-        entries = (np.ones(len(inside)), (self.support[inside], inside))
-        return sp.coo_array(entries, shape=(len(self.values), len(self.support))).tocsr()
+        return values if self.summation is None else self.summation @ values
 
     def clipped(self, values: np.ndarray) -> np.ndarray:
         """The values moved into the bounds."""
@@ -137,9 +127,13 @@ def potential(
                 f"potential: initial values from {part.min():.4g} to {part.max():.4g} lie outside "
                 f"the {label} [{low:.4g}, {high:.4g}]."
             )
-    inside = support >= 0
+    inside = np.flatnonzero(support >= 0)
     measure = np.bincount(support[inside], space.w[inside], minlength=nvalues)
-    return Potential(values, support, measure, bounds, imaginary_bounds, trainable)
+    summation = None
+    if not np.array_equal(support, np.arange(nvalues)):
+        entries = (np.ones(len(inside)), (support[inside], inside))
+        summation = sp.coo_array(entries, shape=(nvalues, len(support))).tocsr()
+    return Potential(values, support, measure, summation, bounds, imaginary_bounds, trainable)
 
 
 def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, Sized]:

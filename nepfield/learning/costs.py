@@ -46,7 +46,7 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
             f"targets: {readout.noutputs} output regions need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         raise InputError("targets: all values must be finite.")
     return array
 

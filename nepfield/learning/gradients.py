@@ -21,6 +21,7 @@ import numpy as np
 
 from nepfield.errors import InputError, NotConverged
 from nepfield.learning.costs import Cost
+from nepfield.sparse import columns_of
 from nepfield.steady.linear import solve_linearised
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
 from nepfield.systems.gpe import GPE
@@ -114,28 +115,32 @@ def gradient(
     if steady is None:
         steady = solve_steady(system, inputs, initial=initial, on_failure=on_failure, **solver)
     used = steady.converged.copy()
-    chosen = np.flatnonzero(used)
+    chosen = columns_of(used)
     per_sample = np.full(len(inputs), np.nan)
-    derivatives: Params = {name: np.zeros_like(v) for name, v in system.parameters.items()}
-    if len(chosen):
-        free = steady.state[:, chosen]
-        per_sample[chosen] = cost.per_sample(free, targets[chosen])
-        error = cost.derivative(free, targets[chosen])
+    if used.any():
+        free, inputs, targets = steady.state[:, chosen], inputs[chosen], targets[chosen]
+        per_sample[chosen] = cost.per_sample(free, targets)
+        error = cost.derivative(free, targets)
         if rule in ("nep", "nep-symmetric"):
             backward = -beta if rule == "nep-symmetric" else 0.0
             columns, solved = _contrast(
-                system, free, error, inputs[chosen], (backward, beta), on_failure, solver
+                system, free, error, inputs, (backward, beta), on_failure, solver
             )
         else:
-            columns, solved = _linear_response(system, rule, free, error, inputs[chosen])
-        used[chosen[~solved]] = False
+            columns, solved = _linear_response(system, rule, free, error, inputs)
+        used[chosen] = solved
         if on_failure == "raise" and not solved.all():
             raise NotConverged(f"{rule}: a linear response was not found.", steady)
         if solved.any():
-            derivatives = {name: c[:, solved].mean(axis=1) for name, c in columns.items()}
+            kept = columns_of(solved)
+            count = np.count_nonzero(solved)
+            derivatives = {name: c[:, kept].sum(axis=1) / count for name, c in columns.items()}
+    if not used.any():
+        derivatives = {name: np.zeros_like(value) for name, value in system.parameters.items()}
+    measures = system.measures
     return Gradient(
         params=derivatives,
-        fields={name: d / system.measures[name] for name, d in derivatives.items()},
+        fields={name: d / measures[name] for name, d in derivatives.items()},
         cost=float(per_sample[used].mean()) if used.any() else np.nan,
         per_sample=per_sample,
         steady=steady,

@@ -19,6 +19,7 @@ from nepfield.learning.gradients import Gradient, Params, checked_samples, gradi
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.state import HistoryRow, TrainingState
 from nepfield.learning.tasks import Task
+from nepfield.sparse import columns_of
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
@@ -188,7 +189,7 @@ def train(
         order = random.permutation(nsamples) if shuffle else np.arange(nsamples)
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
         record = _EpochRecord(cost, compare)
-        for chosen in np.split(order, range(batch, nsamples, batch)):
+        for chosen in (order[k : k + batch] for k in range(0, nsamples, batch)):
             last = gradient(
                 system,
                 cost,
@@ -202,7 +203,7 @@ def train(
             )
             record.add(system, last, inputs[chosen], targets[chosen], solver)
             if warm is not None:
-                good = last.steady.converged
+                good = columns_of(last.steady.converged)
                 warm[:, chosen[good]] = last.steady.state[:, good]
             if not last.used.any():
                 continue
@@ -295,21 +296,20 @@ class _EpochRecord:
     ) -> None:
         """Take in one batch."""
         used = estimate.used
-        count = int(used.sum())
+        count = int(np.count_nonzero(used))
         self._samples += len(used)
         self.used += count
         if not count:
             return
-        state = estimate.steady.state
-        if count < len(used):
-            state, targets, inputs = state[:, used], targets[used], inputs[used]
+        chosen = columns_of(used)
+        state, targets, inputs = estimate.steady.state[:, chosen], targets[chosen], inputs[chosen]
         self._outputs.append(self._cost.readout.outputs(state))
         self._targets.append(targets)
         near = near_equilibrium(system, state)
         figures = {
             "cost": estimate.cost,
-            "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()),
-            "loss_ratio": float(near.loss.mean()),
+            "nonlinearity_ratio": float(near.nonlinearity_ratio.sum()) / count,
+            "loss_ratio": float(near.loss.sum()) / count,
         }
         for name, derivative in estimate.params.items():
             square = np.vdot(derivative, estimate.fields[name]).real

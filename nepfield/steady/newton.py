@@ -18,7 +18,7 @@ from nepfield.errors import InputError, NotConverged
 from nepfield.sparse import DENSE_LIMIT
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
 from nepfield.steady.pseudotime import continue_in_pseudotime
-from nepfield.systems.gpe import GPE
+from nepfield.systems.gpe import GPE, Local
 
 _SHORTEST_STEP = 2.0**-10
 
@@ -185,29 +185,33 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    force = system.residual(state, drive)
+    local = system.local(state)
+    force = system.residual(state, drive, local)
     residual = system.space.norm(force) / scale
     iterations = np.zeros(len(scale), dtype=int)
     active = np.flatnonzero((residual > tolerance) | (nudged & (residual > 0)))
     if not len(active):
         return state, residual, iterations
-    at = _Iterates(state, force, residual, drive, scale, nudged).samples(active)
+    at = _Iterates(state, *local, force, residual, drive, scale, nudged)
+    if len(active) < len(scale):
+        at = at.samples(active)
     preconditioner = SharedPreconditioner()
     small = system.space.ndof <= DENSE_LIMIT
-    for _ in range(max_iterations):
-        linear = system.linearise(at.state)
+    steps = 0
+    while steps < max_iterations:
+        linear = system.linearise(at.state, Local(at.values, at.density))
         accuracy = 0.0 if small else at.accuracy(tolerance)
         step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
-        iterations[active] += 1
+        steps += 1
         at, improved = _line_search(system, at, step, tolerance)
-        going = improved & (at.residual > tolerance)
-        if not going.any():
+        going = np.flatnonzero(improved & (at.residual > tolerance))
+        if not len(going):
             break
         # In a small batch it costs less to carry the finished samples along than to take them out.
-        if not (small and improved.all()) and not going.all():
-            state[:, active], residual[active] = at.state, at.residual
+        if len(going) < len(active) and not (small and improved.all()):
+            state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
             active, at = active[going], at.samples(going)
-    state[:, active], residual[active] = at.state, at.residual
+    state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
     return state, residual, iterations
 
 
@@ -215,6 +219,8 @@ class _Iterates(NamedTuple):
     """States under way, a column a sample."""
 
     state: np.ndarray
+    values: np.ndarray
+    density: np.ndarray
     force: np.ndarray
     residual: np.ndarray
     drive: np.ndarray
@@ -222,8 +228,8 @@ class _Iterates(NamedTuple):
     nudged: np.ndarray
 
     def samples(self, chosen: np.ndarray) -> _Iterates:
-        """Some of the samples."""
-        return _Iterates(*(array[..., chosen] for array in self))
+        """Some of the samples, by their indices."""
+        return _Iterates(*(array.take(chosen, axis=-1) for array in self))
 
     def accuracy(self, tolerance: float) -> np.ndarray:
         """Of the linear solves: no better than Newton's own error, which stays quadratic."""
@@ -242,17 +248,15 @@ def _line_search(
     length = 1.0
     while length >= _SHORTEST_STEP:
         trial = at.state + length * step
-        force = system.residual(trial, at.drive)
+        local = system.local(trial)
+        force = system.residual(trial, at.drive, local)
         residual = system.space.norm(force) / at.scale
+        found = _Iterates(trial, *local, force, residual, at.drive, at.scale, at.nudged)
         good = residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
-        if good.all() and not improved.any():
-            return at._replace(state=trial, force=force, residual=residual), good
+        if length == 1.0 and np.count_nonzero(good) == len(good):
+            return found, good
         good &= ~improved
-        at = at._replace(
-            state=np.where(good, trial, at.state),
-            force=np.where(good, force, at.force),
-            residual=np.where(good, residual, at.residual),
-        )
+        at = _Iterates(*(np.where(good, new, old) for new, old in zip(found, at, strict=True)))
         improved |= good
         if improved.all():
             break

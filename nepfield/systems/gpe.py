@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,6 +33,13 @@ from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.space import Space
 from nepfield.sparse import DENSE_LIMIT, Factorisation
 from nepfield.systems.nonlinearity import Nonlinearity
+
+
+class Local(NamedTuple):
+    """A state at the quadrature points: Psi and n = |Psi|^2, each of shape (nq, nsamples)."""
+
+    values: np.ndarray
+    density: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +205,7 @@ class GPE:
         """H + a at Psi = 0."""
         if self.nonlinearity is None:
             return self.operator
-        return self.operator + self.space.assemble(self._responses(np.zeros_like(self.space.w))[1])
+        return self.operator + self.space.assemble(self.responses(np.zeros_like(self.space.w))[1])
 
     @cached_property
     def vacuum_factorisation(self) -> Factorisation:
@@ -207,14 +215,14 @@ class GPE:
     @cached_property
     def dense_operator(self) -> np.ndarray:
         """H as a dense array, for small systems."""
-        return self.space.kinetic.toarray() + self.space.assemble_dense(self._local_part())
+        return self.space.dense_kinetic + self.space.assemble_dense(self._local_part())
 
     @property
     def fastest_operator(self) -> sp.csr_array | np.ndarray:
         """H in the form that is applied fastest: dense for small systems."""
         return self.dense_operator if self.space.ndof <= DENSE_LIMIT else self.operator
 
-    def _responses(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def responses(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """f, a = f + n f' and f' at density n."""
         assert self.nonlinearity is not None
         f, slope = self.nonlinearity.f(n), self.nonlinearity.derivative(n)
@@ -238,24 +246,34 @@ class GPE:
                 f"inputs: the {len(self.pumps.weights)} pumps need an array of shape "
                 f"(nsamples, {self.pumps.ninputs}); this one has shape {array.shape}."
             )
-        if not np.all(np.isfinite(array)):
+        if not np.isfinite(array).all():
             raise InputError("inputs: all values must be finite.")
         return array
 
-    def residual(self, state: np.ndarray, drive: np.ndarray) -> np.ndarray:
-        """F = i kappa in weak form, shape (ndof, nsamples); zero in a steady state."""
+    def local(self, state: np.ndarray) -> Local:
+        """Values and density of a state of shape (ndof, nsamples) at the quadrature points."""
+        values = self.space.evaluate(state)
+        return Local(values, density(values))
+
+    def residual(
+        self, state: np.ndarray, drive: np.ndarray, local: Local | None = None
+    ) -> np.ndarray:
+        """F = i kappa in weak form, shape (ndof, nsamples); zero in a steady state.
+
+        `local` is what the method of that name gives, if the caller has it already.
+        """
         residual = self.fastest_operator @ state + 1j * drive
         if self.nonlinearity is not None:
-            values = self.space.evaluate(state)
-            residual += self.space.integrate(self.nonlinearity.f(density(values)) * values)
+            values, n = local or self.local(state)
+            residual += self.space.integrate(self.nonlinearity.f(n) * values)
         return residual
 
-    def linearise(self, state: np.ndarray) -> Linearisation:
-        """Linearisation of F at a state of shape (ndof, nsamples)."""
+    def linearise(self, state: np.ndarray, local: Local | None = None) -> Linearisation:
+        """Linearisation of F at a state of shape (ndof, nsamples); `local` as in `residual`."""
         if self.nonlinearity is None:
             return Linearisation(self, None, None)
-        values = self.space.evaluate(state)
-        _, direct, slope = self._responses(density(values))
+        values, n = local or self.local(state)
+        _, direct, slope = self.responses(n)
         return Linearisation(self, direct, slope * values**2)
 
     # -- parameters -------------------------------------------------------------------

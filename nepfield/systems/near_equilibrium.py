@@ -50,25 +50,24 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     """
     space = system.space
     zeros = np.zeros(state.shape[1])
-    linear = system.linearise(state)
     # H is complex symmetric, so its anti-Hermitian part is i times its imaginary part.
     operator = system.fastest_operator
     dissipative, response = operator.imag @ state, operator @ state
-    if system.nonlinearity is None or linear.direct is None:
+    if system.nonlinearity is None:
         loss = _ratio(space.norm(dissipative), space.norm(response))
         return NearEquilibrium(loss, zeros, zeros)
     values = space.evaluate(state)
-    reaction = linear.direct * values
+    f, direct, _ = system.responses(density(values))
+    reaction = direct * values
     response = response + space.integrate(reaction)
     violation = zeros
-    if np.iscomplexobj(linear.direct):
-        dissipated = linear.direct.imag * values
+    if np.iscomplexobj(direct):
+        dissipated = direct.imag * values
         dissipative = dissipative + space.integrate(dissipated)
         violation = _ratio(
             np.sqrt(space.w @ density(dissipated)), np.sqrt(space.w @ density(reaction))
         )
-    n = density(values)
-    shift = system.nonlinearity.f(n) - system.nonlinearity.f(np.zeros(1))
+    shift = f - system.nonlinearity.f(np.zeros(1))
     mean_shift = space.w @ np.abs(shift) / space.w.sum()
     return NearEquilibrium(
         loss=_ratio(space.norm(dissipative), space.norm(response)),
