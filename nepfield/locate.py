@@ -47,7 +47,10 @@ def locate(points: Floats, cells: Ints, kind: str, wanted: Floats) -> tuple[Ints
     near = cKDTree(wanted).query_ball_point(middle, _REACH * radius)
     cell = np.repeat(np.arange(len(cells)), [len(found) for found in near])
     point = np.concatenate([np.asarray(found, dtype=np.int64) for found in near])
-    beyond = _overshoot(points[cells], kind, cell, wanted[point], radius)
+    # relative to the middle, so that a mesh far from the origin loses no digits
+    beyond = _overshoot(
+        points[cells] - middle[:, None], kind, cell, wanted[point] - middle[cell], radius
+    )
     order = np.lexsort((beyond, point))  # the best cell of each point comes first
     chosen, first = np.unique(point[order], return_index=True)
     best = order[first]
