@@ -18,6 +18,7 @@ from nepfield.learning.training import evaluate
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
 from nepfield.study.config import StudyConfig
+from nepfield.study.resolution import resolution, warnings_of
 from nepfield.study.transfer import trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
@@ -181,6 +182,7 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
     )
     good = result.steady.converged
+    lengths = resolution(study, system, result.steady.state[:, good] if good.any() else None)
     near = near_equilibrium(system, result.steady.state[:, good])
     figures: dict[str, Any] = {
         "name": study.config.name,
@@ -199,6 +201,8 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
         "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
+        "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
+        "warnings": list(warnings_of(lengths)),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),
