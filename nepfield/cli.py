@@ -340,6 +340,8 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
             f"  left out while training, since they did not converge: {summary['samples_left_out']}"
             f" samples in {summary['epochs']} epochs"
         )
+    for warning in summary["warnings"]:
+        typer.echo(f"  warning: {warning}")
     typer.echo(f"  wrote {folder}/")
     if summary["status"] == "interrupted":
         typer.echo("  go on with --resume")

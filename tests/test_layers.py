@@ -10,7 +10,7 @@ import nepfield
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = [
     {"errors", "sparse", "cells"},
-    {"checks", "mshguard"},
+    {"checks", "locate", "mshguard"},
     {"meshfile"},
     {"gmsh_process"},
     {"geometry"},

@@ -171,7 +171,11 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
     pitch = np.broadcast_to(pitch, dim)
     if not np.all(pitch > 0) or not np.all(np.isfinite(pitch)):
         raise InputError(f"potential: pixels = {pitch.tolist()}: sizes must be positive.")
-    corner = space.domain.points.min(axis=0)
-    pixel = np.floor((space.points - corner) / pitch + 1e-9).astype(np.int64)
-    used, support = np.unique(pixel, axis=0, return_inverse=True)
+    used, support = np.unique(pixel_of(space, pitch, space.points), axis=0, return_inverse=True)
     return support.ravel(), used
+
+
+def pixel_of(space: Space, pitch: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Pixel of each point, counted from the lower left corner of the domain, (n, dim) integers."""
+    corner = space.domain.points.min(axis=0)
+    return np.floor((points - corner) / pitch + 1e-9).astype(np.int64)

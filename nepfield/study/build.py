@@ -45,6 +45,7 @@ from nepfield.study.config import (
     TrainingConfig,
     Uniform,
 )
+from nepfield.study.transfer import Source, load_run, meshes_of, runs_of, trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
 
@@ -117,6 +118,7 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     InputError
         If anything in the study does not fit its mesh or its data.
     """
+    sources = {run: _source(run) for run in runs_of(config)}
     domain = build_domain(config.domain, meshes)
     with _at("domain"):
         space = build_space(config.domain, domain)
@@ -127,8 +129,8 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
         background = disorder if background is None else background + disorder
     system = GPE(
         space,
-        potential=_potential(space, config.potential, config.seed),
-        pumps=_pumps(space, config.pump, config.seed),
+        potential=_potential(space, config.potential, config.seed, sources),
+        pumps=_pumps(space, config.pump, config.seed, sources),
         nonlinearity=_nonlinearity(config.physics),
         loss=config.physics.loss,
         background=background,
@@ -164,6 +166,12 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
             "max_iterations": config.solver.max_iterations,
         },
     )
+
+
+def _source(run: Path) -> Source:
+    """A trained run, rebuilt."""
+    study = build(load_run(run), meshes_of(run))
+    return Source(run, study, trained_system(study, run))
 
 
 @contextmanager
@@ -207,16 +215,36 @@ def _disorder(space: Space, initial: Initial, seed: int) -> np.ndarray:
     return values[space.element_of_point]
 
 
-def _potential(space: Space, config: PotentialConfig, seed: int) -> Potential:
+def _potential(
+    space: Space, config: PotentialConfig, seed: int, sources: Mapping[Path, Source]
+) -> Potential:
     basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
-    with _at("potential"):
-        count = len(potential(space, basis=basis).values)
-    with _at("potential.initial"):
-        values = draw(config.initial, count, (seed, 0), config.bounds)
     imaginary = config.imaginary
+    with _at("potential"):
+        blank = potential(space, basis=basis)
+    count = len(blank.values)
+    with _at("potential.initial"):
+        if isinstance(config.initial, Path):
+            source = sources[config.initial]
+            values = source.potential(space, blank)
+            if np.iscomplexobj(values) and not (
+                imaginary is not None and isinstance(imaginary.initial, Path)
+            ):
+                raise InputError(
+                    f"{source.run}: V of this run is complex; take its imaginary part as well by "
+                    "setting potential.imaginary.initial to the same folder."
+                )
+            values = source.inside(values.real, config.bounds)
+        else:
+            values = draw(config.initial, count, (seed, 0), config.bounds)
     if imaginary is not None:
         with _at("potential.imaginary.initial"):
-            values = values + 1j * draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
+            if isinstance(imaginary.initial, Path):
+                source = sources[imaginary.initial]
+                part = source.inside(source.potential(space, blank).imag, imaginary.bounds)
+            else:
+                part = draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
+            values = values + 1j * part
     return potential(
         space,
         values,
@@ -246,8 +274,17 @@ def draw(
     return np.array(np.broadcast_to(values, count))
 
 
-def _pumps(space: Space, configs: Sequence[PumpConfig], seed: int) -> PumpArray:
-    pumps = [_pump(pump, seed, k) for k, pump in enumerate(configs)]
+def _pumps(
+    space: Space, configs: Sequence[PumpConfig], seed: int, sources: Mapping[Path, Source]
+) -> PumpArray:
+    pumps = []
+    for k, config in enumerate(configs):
+        with _at(f"pump.{k}.weight"):
+            if isinstance(config.weight, Path):
+                weight = sources[config.weight].weight(k, len(configs))
+            else:
+                weight = draw(config.weight, 1, (seed, 2 + k))[0]
+        pumps.append(_pump(config, weight, k))
     try:
         return place_pumps(space, pumps)
     except InputError:
@@ -257,8 +294,7 @@ def _pumps(space: Space, configs: Sequence[PumpConfig], seed: int) -> PumpArray:
         raise
 
 
-def _pump(config: PumpConfig, seed: int, index: int) -> Pump:
-    weight = draw(config.weight, 1, (seed, 2 + index))[0]
+def _pump(config: PumpConfig, weight: complex, index: int) -> Pump:
     options = {"input": config.input, "trainable": config.trainable}
     if config.center is not None and config.width is not None:
         return gaussian_pump(config.center, config.width, weight, config.wavevector, **options)

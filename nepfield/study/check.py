@@ -6,16 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from nepfield.cells import longest_edges
 from nepfield.domain import describe, read_domain
 from nepfield.errors import InputError
 from nepfield.geometry import mesh_geometry, read_geometry
+from nepfield.steady.newton import solve_steady
 from nepfield.study.build import Study, build
 from nepfield.study.config import load_study
+from nepfield.study.resolution import resolution, warnings_of
 
-_ENOUGH = {1: 10.0, 2: 5.0}  # cells a wavelength at which the dispersion error is about a per cent
+_SAMPLES = 64  # so many inputs are solved for at most, to know the density
 
 
 def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> str:
@@ -83,29 +82,18 @@ def describe_study(study: Study) -> str:
 
 
 def _resolution(study: Study) -> list[str]:
-    """Cells a wavelength at the largest kinetic energy that the potential's bounds allow."""
-    system = study.system
-    placed = system.potential
-    lowest = float(placed.values.real.min())
-    if placed.trainable and placed.bounds is not None:
-        lowest = min(lowest, placed.bounds[0])
-    energy = max(-lowest, 0.0)
-    domain = system.space.domain
-    size = float(np.quantile(longest_edges(domain.points, domain.cells, domain.kind), 0.9))
-    widths = [pump.width for pump in study.config.pump if pump.width is not None]
-    lengths = {"pump width": min(widths)} if widths else {}
-    if energy > 0:
-        lengths["wavelength at the bottom of V"] = 2 * np.pi / np.sqrt(2 * energy)
-    lines = []
-    for name, length in lengths.items():
-        cells = length / size
-        lines.append(
-            f"  {name} {length:.3g}: {cells:.1f} cells (of edge {size:.3g}, the coarsest tenth)"
-        )
-        needed = _ENOUGH[study.config.domain.order] * (0.2 if name == "pump width" else 1.0)
-        if cells < needed:
+    """Cells a length of the wave, for the study's inputs and with V as low as training may go."""
+    lines, state = [], None
+    if study.system.nonlinearity is not None:
+        inputs = study.task.inputs[:_SAMPLES]
+        steady = solve_steady(study.system, inputs, on_failure="flag", **study.solver)
+        found = int(steady.converged.sum())
+        if found < len(inputs):
             lines.append(
-                f"  warning: fewer than {needed:g} cells for it; refine the mesh there to edges "
-                f"of {length / needed:.3g}"
+                f"  warning: the steady states of {len(inputs) - found} of {len(inputs)} inputs "
+                "were not found at the starting parameters; what follows does without them"
             )
-    return lines
+        state = steady.state[:, steady.converged] if found else None
+    lengths = resolution(study, study.system, state, training=True)
+    lines += [f"  {length}" for length in lengths]
+    return lines + [f"  warning: {text}" for text in warnings_of(lengths)]

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nepfield
-from nepfield.errors import InputError
 from nepfield.learning.gradients import compare_gradients, gradient
 from nepfield.learning.state import TrainingState
 from nepfield.learning.training import evaluate
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
-from nepfield.study.config import StudyConfig, load_study
+from nepfield.study.config import StudyConfig
+from nepfield.study.resolution import resolution, warnings_of
+from nepfield.study.transfer import trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
 
@@ -161,40 +162,6 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     )
 
 
-def load_run(run: str | Path) -> StudyConfig:
-    """The study of a run folder.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no study.
-    """
-    path = Path(run) / "study.toml"
-    if not path.is_file():
-        raise InputError(f"{run}: this is no run folder (it has no study.toml).")
-    return load_study(path)
-
-
-def trained_system(study: Study, run: str | Path | None) -> GPE:
-    """The system of a study with the parameters of a run, if there is one."""
-    if run is None:
-        return study.system
-    checkpoint = Path(run) / "checkpoint.npz"
-    if not checkpoint.exists():
-        raise InputError(f"{run}: this run has no checkpoint yet; train it first.")
-    saved, here = TrainingState.load(checkpoint).parameters, study.system.parameters
-    if {name: (v.shape, v.dtype) for name, v in saved.items()} != {
-        name: (v.shape, v.dtype) for name, v in here.items()
-    }:
-        raise InputError(
-            f"{checkpoint}: its parameters (sizes "
-            f"{', '.join(f'{name} {v.size}' for name, v in sorted(saved.items()))}) are not those "
-            "of the study; its mesh, potential.basis, pumps and what is trainable must be as "
-            "they were trained."
-        )
-    return study.system.with_parameters(saved)
-
-
 def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
     """Evaluate a system, write fields.vtu, and return the figures for the summary."""
     task, training = study.task, study.config.training
@@ -215,6 +182,7 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
     )
     good = result.steady.converged
+    lengths = resolution(study, system, result.steady.state[:, good] if good.any() else None)
     near = near_equilibrium(system, result.steady.state[:, good])
     figures: dict[str, Any] = {
         "name": study.config.name,
@@ -233,6 +201,8 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
         "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
+        "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
+        "warnings": list(warnings_of(lengths)),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),

@@ -28,6 +28,7 @@ from nepfield.study.values import (
     Rows,
     Section,
     Site,
+    Start,
     Uniform,
     Weight,
     wrong,
@@ -127,7 +128,9 @@ class AbsorberConfig(Section):
 class ImaginaryConfig(Section):
     """Imaginary part of the potential; negative values are extra loss."""
 
-    initial: Initial = Field(default=0.0, description="starting values of Im V")
+    initial: Start = Field(
+        default=0.0, description="starting values of Im V, or the run folder to take them from"
+    )
     bounds: Bounds | None = Field(default=None, description="limits of Im V in training")
 
     @model_validator(mode="after")
@@ -142,7 +145,9 @@ class PotentialConfig(Section):
     basis: Basis = Field(
         default="cells", description="one value a mesh cell, a named region, or a pixel"
     )
-    initial: Initial = Field(default=0.0, description="starting values of Re V")
+    initial: Start = Field(
+        default=0.0, description="starting values of Re V, or the run folder to take them from"
+    )
     bounds: Bounds | None = Field(default=None, description="limits of Re V in training")
     imaginary: ImaginaryConfig | None = Field(default=None, description="makes V complex")
     disorder: Initial | None = Field(
@@ -170,7 +175,9 @@ class PumpConfig(Section):
     )
     site: Site | None = Field(default=None, description="lattice point, index or [iy, ix]")
     region: Name | None = Field(default=None, description="region that is driven evenly")
-    weight: Weight = Field(default=1.0, description="starting weight w")
+    weight: Weight = Field(
+        default=1.0, description="starting weight w, or the run folder to take it from"
+    )
     wavevector: Point | None = Field(
         default=None, description="plane-wave factor exp(i k.r), [kx] or [kx, ky]"
     )

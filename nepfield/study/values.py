@@ -107,6 +107,11 @@ def _random(value: Any) -> Uniform | Normal | None:
     return None
 
 
+def _values(value: Any) -> float | tuple[float, ...] | Uniform | Normal | None:
+    read = (_number(value), _numbers(value), _random(value))
+    return next((result for result in read if result is not None), None)
+
+
 def _basis(value: Any) -> str | Pixels | None:
     if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
         return value
@@ -125,6 +130,34 @@ def _file(value: Any, info: ValidationInfo) -> Path:
         path = Path(os.path.abspath(info.context["folder"] / path))
         if not path.is_file():
             raise wrong(f"there is no file {path} (paths count from the study file's folder)")
+    return path
+
+
+def _or_run(check: Callable[[Any], Any], right: str) -> PlainValidator:
+    """As `_form`, or the absolute path of a run folder in quotes."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str | Path) and str(value):
+            return _run(value, info, right)
+        result = check(value)
+        if result is None:
+            raise wrong(f"must be {right}, or the folder of a trained run in quotes")
+        return result
+
+    return PlainValidator(validate)
+
+
+def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
+    path = Path(value)
+    if info.context is not None:
+        path = Path(os.path.abspath(info.context["folder"] / path))
+        if not (path / "study.toml").is_file():
+            raise wrong(
+                f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
+                "has no study.toml; paths count from the study file's folder)"
+            )
+        if not (path / "checkpoint.npz").is_file():
+            raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
     return path
 
 
@@ -222,14 +255,15 @@ class Pixels(Section):
 Impedance = Annotated[float | complex, _form(_complex, "a finite number or [real, imaginary]")]
 Initial = Annotated[
     float | tuple[float, ...] | Uniform | Normal,
-    _form(
-        lambda v: next((r for r in (_number(v), _numbers(v), _random(v)) if r is not None), None),
-        f"a finite number, a list of them, {_DRAWS}",
-    ),
+    _form(_values, f"a finite number, a list of them, {_DRAWS}"),
+]
+Start = Annotated[
+    float | tuple[float, ...] | Uniform | Normal | Path,
+    _or_run(_values, f"a finite number, a list of them, {_DRAWS}"),
 ]
 Weight = Annotated[
-    float | complex | Uniform | Normal,
-    _form(
+    float | complex | Uniform | Normal | Path,
+    _or_run(
         lambda v: next((r for r in (_complex(v), _random(v)) if r is not None), None),
         f"a finite number, [real, imaginary], {_DRAWS}",
     ),
