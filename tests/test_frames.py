@@ -22,6 +22,7 @@ from nepfield.errors import InputError
 from nepfield.learning.state import TrainingState
 from nepfield.study.build import build
 from nepfield.study.config import load_study
+from nepfield.study.design import load_sweep
 from nepfield.study.frames import Frames, frame_epochs
 from nepfield.study.run import train_study
 from nepfield.view.animation import animate, read_frames
@@ -239,6 +240,17 @@ def test_a_run_that_begins_anew_has_no_old_frames(tmp_path: Path) -> None:
     Frames(study, run)
     assert names(run) == ["epoch-000000.vtu"]
     assert [epoch for epoch, _ in read_frames(run)] == [0]
+
+
+def test_a_sweep_keeps_frames_only_where_it_says_so(tmp_path: Path) -> None:
+    write_study(tmp_path, CHAIN, figures__frames=25)
+    (tmp_path / "plain.toml").write_text('study = "study.toml"\n[grid]\n"physics.g" = [0.1]\n')
+    (tmp_path / "film.toml").write_text(
+        'study = "study.toml"\n[set]\n"figures.frames" = 3\n[grid]\n"physics.g" = [0.1]\n'
+    )
+    for name, frames in (("plain", 0), ("film", 3)):
+        sweep = load_sweep(tmp_path / f"{name}.toml")
+        assert sweep.config(sweep.cases[0]).figures.frames == frames
 
 
 # ---------------------------------------------------------------- animations

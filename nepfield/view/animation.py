@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nepfield.errors import InputError
 from nepfield.view.curves import (
@@ -178,8 +179,10 @@ def _draw_cost(run: Path, axes: Axes) -> Any:
     if (run / "history.csv").is_file():
         history = read_history(run)
         axes.plot(history["epoch"], history["cost"], color=BLUE, linewidth=1.6)
-        if (history["cost"] > 0).all():
+        if (history["cost"] > 0).all() and history["cost"].max() > 10 * history["cost"].min():
             axes.set_yscale("log")
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
     tidy(axes)
     return axes.axvline(0, color=RED, linewidth=1.2)
 

@@ -85,7 +85,7 @@ def find_panels(
         ]
         figures.append(("density.png", panels))
     if waves and has_phase(data):
-        turn = labels["phase"] + r"; white where $|\Psi|^2$ is below $10^{-5}$ of its maximum"
+        turn = labels["phase"] + "\n" + r"white: $|\Psi|^2$ < $10^{-5}$ of its maximum"
         around = (-np.pi, np.pi)
         panels = [
             Panel(t, _phase_colors(psi, scale[1]), turn, "twilight", around, on)

@@ -28,7 +28,7 @@ MAX_INPUTS = 4
 HEIGHT = 5.4  # inches for the panels, so that the picture fits on a slide
 LIKE = 2.5  # shapes whose sizes differ by less are drawn to one scale
 LABEL, GAP = 0.2, 0.12  # inches: a line of text above a case, and the room around it
-HEAD, FOOT, BAR = 0.45, 0.3, 1.25  # inches above, below and to the right of the cases
+HEAD, FOOT, BAR = 0.45, 0.3, 1.35  # inches above, below and to the right of the cases
 FAMILIES = ("domain.geometry", "domain.mesh")
 
 
@@ -232,9 +232,9 @@ def _sheet(
             heading = cases[members[0]].group
             figure.text(0.16 / size[0], y, heading, rotation=90, ha="center", va="center")
         assert panel is not None
-        place = (1 - 1.1 / size[0], FOOT / size[1], 0.14 / size[0], 1 - (HEAD + FOOT) / size[1])
+        place = (1 - 1.2 / size[0], FOOT / size[1], 0.14 / size[0], 1 - (HEAD + FOOT) / size[1])
         colors = ScalarMappable(Normalize(*panel.limits), panel.cmap)
-        figure.colorbar(colors, cax=figure.add_axes(place), label=panel.label.partition(";")[0])
+        figure.colorbar(colors, cax=figure.add_axes(place), label=panel.label)
         if count > 1:
             names = [files.sample(k, "") for k in range(count)]
             lines = [names[k : k + layout.tiles[0]] for k in range(0, count, layout.tiles[0])]
