@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,9 +136,10 @@ def compare(
     """Hold every gradient rule against the exact gradient (the adjoint)."""
     with _errors(quiet):
         from nepfield.study.folder import write_text
+        from nepfield.study.pictures import check_new_file
         from nepfield.study.run import compare_study
 
-        _check_new_file(out, ".csv", "--out")
+        check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
         result = compare_study(config, run)
         table = Table(
@@ -211,7 +211,13 @@ def plot(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE.png", help="write one picture here"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="write one file: .png a picture, .gif the training (figures.frames), .html to "
+            "turn and zoom in a browser; of a sweep a .png",
+        ),
     ] = None,
     field: Annotated[
         str | None,
@@ -219,53 +225,17 @@ def plot(
             metavar="NAME",
             help="which picture: density, phase, potential, gradient, training, outputs; of a line "
             "fields [default: density or fields]; of a sweep a column of results.csv "
-            "[default: cost]",
+            "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
     with _errors():
-        if (run / "results.csv").is_file():
-            from nepfield.view.sweeps import plot_sweep
+        from nepfield.study.pictures import draw
 
-            if interactive:
-                raise InputError(f"{run}: --interactive shows a run; give a folder in cases/.")
-            _check_new_file(output, ".png", "-o")
-            typer.echo(str(plot_sweep(run, output, field or "cost")))
-            return
-        from nepfield.study.run import draw_run
-        from nepfield.view.fields import interactive as open_window
-
-        if interactive:
-            open_window(run)
-            return
-        _check_new_file(output, ".png", "-o")
-        if not (run / "fields.vtu").is_file():
-            raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
-        drawn = draw_run(run)
-        by_name = {path.stem: path for path in drawn}
-        if field is not None and field not in by_name:
-            raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
-        if output is None:
-            shown = drawn if field is None else [by_name[field]]
-            typer.echo("\n".join(str(path) for path in shown))
-            return
-        if field is None:
-            field = next(name for name in ("density", "fields", *by_name) if name in by_name)
-        shutil.copyfile(by_name[field], output)
-
-
-def _check_new_file(path: Path | None, suffix: str, option: str) -> None:
-    """Refuse the name of a file to write before anything is computed for it."""
-    if path is None:
-        return
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: {option} writes {suffix} files only; choose such a name.")
-    if path.exists():
-        raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first.")
+        for path in draw(run, output, field, interactive):
+            typer.echo(str(path))
 
 
 def _study_or_run(

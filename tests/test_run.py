@@ -725,14 +725,14 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, words in (
         (["-o", "new.png", "--field", "phases"], ["--field phases", "training, outputs, fields"]),
         (["-o", "thesis.png"], ["thesis.png", "exists already"]),
-        (["-o", "page.html"], ["page.html", ".png files only"]),
+        (["-o", "page.svg"], ["page.svg", ".png, .gif and .html files only"]),
         (["-o", "nowhere/new.png"], ["there is no folder nowhere"]),
     ):
         result = invoke("plot", "run", *arguments)
         assert (result.exit_code, result.stdout) == (2, "")
         assert all(word in result.stderr for word in words), result.stderr
     assert (tmp_path / "thesis.png").read_bytes() == b"precious"
-    assert not {"new.png", "page.html"} & set(os.listdir(tmp_path))
+    assert not {"new.png", "page.svg"} & set(os.listdir(tmp_path))
 
 
 def test_a_run_that_was_only_solved_is_plotted(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     keys = tuple(points[0])
     _check_keys(keys, fixed, path)
     fixed.setdefault("figures.enabled", False)  # pictures of every case take longer than a case
+    fixed.setdefault("figures.frames", 0)
     width = len(str(len(points) * len(seeds) - 1))
     cases = []
     for number, (point, seed) in enumerate(itertools.product(points, seeds)):

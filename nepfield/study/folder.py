@@ -5,6 +5,8 @@
     history.csv      a row an epoch
     checkpoint.npz   parameters, optimiser and random state after the last epoch
     fields.vtu       potential, gradient, and the wave for each input
+    frames.pvd       potential and densities while it was trained, for ParaView
+    frames/          its files, epoch-000000.vtu, ...
     figures/         pictures
     meshes/          what Gmsh made of a geometry
 
@@ -32,6 +34,7 @@ from nepfield.fields.readouts import Readout
 from nepfield.learning.gradients import Params
 from nepfield.learning.state import TrainingState
 from nepfield.meshfile import write_mesh_file
+from nepfield.space import Space
 from nepfield.study.config import StudyConfig, load_study, study_to_toml
 from nepfield.systems.gpe import GPE
 
@@ -85,7 +88,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         _flat(tomllib.loads(study_to_toml(study, path.parent)))
         for study in (load_study(path), config)
     )
-    free = ("name", "figures.enabled", "training.epochs")
+    free = ("name", "figures.enabled", "figures.frames", "training.epochs")
     changed = [
         key for key in sorted(saved.keys() | wanted.keys())
         if saved.get(key) != wanted.get(key) and key not in free
@@ -206,17 +209,12 @@ def write_fields(
             f"density_{k}": np.abs(psi) ** 2,
             f"phase_{k}": np.angle(psi),
         }
-
-    def per_element(values: np.ndarray) -> np.ndarray:
-        """Mean over each element of values at the quadrature points."""
-        shape = (len(space.elements), -1)
-        return (space.w * values).reshape(shape).sum(axis=1) / space.w.reshape(shape).sum(axis=1)
-
-    background = 0.0 if system.background is None else system.background
-    field = per_element(system.potential.at_points() + background)
+    field = _potential(system)
     element_data = {"V_re": field.real.copy(), "V_im": np.imag(field).astype(float)}
     if "potential" in gradient_fields:
-        slope = per_element(np.append(gradient_fields["potential"], 0.0)[system.potential.support])
+        slope = _per_element(
+            space, np.append(gradient_fields["potential"], 0.0)[system.potential.support]
+        )
         element_data["dC_dV"] = slope.real.copy()
         if np.iscomplexobj(slope):
             element_data["dC_dV_im"] = slope.imag.copy()
@@ -225,15 +223,53 @@ def write_fields(
         inside[index] = 1
         element_data[f"region:{name}"] = inside
     for k, profile in enumerate(readout.profiles.toarray()):
-        element_data[f"readout:{k}"] = (per_element(profile) > 0).astype(np.int64)
+        element_data[f"readout:{k}"] = (_per_element(space, profile) > 0).astype(np.int64)
+    _write_space(path, space, point_data, element_data)
 
+
+def write_frame(path: Path, system: GPE, state: np.ndarray) -> None:
+    """Write what is looked at while a study is trained: potential and densities.
+
+    Parameters
+    ----------
+    path : Path
+        The .vtu file; its arrays are named as those of fields.vtu.
+    system : GPE
+    state : ndarray, shape (ndof, nsamples)
+        Steady states; the first `FIELD_SAMPLES` are written.
+    """
+    waves = system.space.at_nodes(state).T[:FIELD_SAMPLES]
+    point_data = {f"density_{k}": np.abs(psi) ** 2 for k, psi in enumerate(waves)}
+    field = _potential(system)
+    element_data = {"V_re": field.real.copy()}
+    if np.iscomplexobj(field):
+        element_data["V_im"] = field.imag.copy()
+    _write_space(path, system.space, point_data, element_data)
+
+
+def _per_element(space: Space, values: np.ndarray) -> np.ndarray:
+    """Mean over each element of values at the quadrature points."""
+    shape = (len(space.elements), -1)
+    return (space.w * values).reshape(shape).sum(axis=1) / space.w.reshape(shape).sum(axis=1)
+
+
+def _potential(system: GPE) -> np.ndarray:
+    """Trained potential and background of each element."""
+    background = 0.0 if system.background is None else system.background
+    return _per_element(system.space, system.potential.at_points() + background)
+
+
+def _write_space(
+    path: Path, space: Space, point_data: dict[str, np.ndarray], element_data: dict[str, np.ndarray]
+) -> None:
+    """Values at the nodes of a space and on its elements, as a file for ParaView."""
     blocks = [(space.picture_cell, space.elements)]
     cell_data = {name: [values] for name, values in element_data.items()}
     if space.is_graph:
         # The elements of a graph are its vertices, so their data are point data as well.
         point_data |= element_data
-        blocks.append(("line", domain.cells))
-        edges = len(domain.cells)
+        blocks.append(("line", space.domain.cells))
+        edges = len(space.domain.cells)
         cell_data = {
             name: [values, np.zeros(edges, dtype=values.dtype)]
             for name, values in element_data.items()

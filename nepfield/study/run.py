@@ -18,6 +18,7 @@ from nepfield.learning.training import evaluate
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
 from nepfield.study.config import StudyConfig
+from nepfield.study.frames import Frames
 from nepfield.study.resolution import resolution, warnings_of
 from nepfield.study.transfer import trained_system
 from nepfield.systems.gpe import GPE
@@ -79,11 +80,13 @@ def train_study(
 
     def after_epoch(state: TrainingState) -> None:
         files.write_history(out / "history.csv", state.history)
+        frames.show(state)
         if on_epoch is not None:
             on_epoch(state)
 
     status = "finished"
     try:
+        frames = Frames(study, out)
         result = study.train(checkpoint=checkpoint, resume=resume, on_epoch=after_epoch)
         system, history = result.system, result.history
     except KeyboardInterrupt:

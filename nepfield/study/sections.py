@@ -290,6 +290,9 @@ class FiguresConfig(Section):
     """Pictures of the run."""
 
     enabled: Flag = Field(default=True, description="whether pictures are drawn")
+    frames: Count = Field(
+        default=0, description="about so many frames of the training are kept; 0 keeps none"
+    )
 
 
 class StudyConfig(Section):

@@ -66,7 +66,7 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
         while output.stat().st_size > MAX_BYTES and scale > 0.2:
             size = (round(image.width * scale), round(image.height * scale))
             smaller = image.resize(size, Image.Resampling.LANCZOS) if scale < 1 else image
-            palette = _palette(colormaps) if colormaps else None
+            palette = color_table(colormaps) if colormaps else None
             none = Image.Dither.NONE  # the noise of a dither does not compress
             few = smaller.quantize(256, palette=palette, dither=none)
             few.save(output, format="PNG", optimize=True, dpi=(DPI, DPI))
@@ -76,7 +76,8 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
     return output
 
 
-def _palette(names: Sequence[str]) -> Image.Image:
+def color_table(names: Sequence[str]) -> Image.Image:
+    """An image with a palette of 256 colours: those of colour maps in fine steps, and greys."""
     from PIL import Image
 
     greys = np.linspace(0, 1, 32)[:, None] * np.ones(3)

@@ -13,27 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from nepfield.errors import InputError
 from nepfield.view.curves import DPI, WIDTH, new_figure, save_figure, title
 from nepfield.view.lines import draw_line
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
+from nepfield.view.painting import Painter, legend, outline
 from nepfield.view.panels import Panel, find_panels
 from nepfield.view.shapes import (
-    Array,
     Mark,
     RunFiles,
     Shape,
     find_marks,
-    graph_shape,
-    mesh_shape,
+    find_shape,
     open_run,
     read_run,
     subdivided,
@@ -78,10 +72,10 @@ def render_run(run: Path, folder: Path) -> list[Path]:
     problem = opengl_problem()
     if problem is not None:
         raise PicturesUnavailable(problem)
-    shape = graph_shape(files.grid) if files.graph else mesh_shape(files.grid)
+    shape = find_shape(files)
     marks = find_marks(files, shape)
     figures = find_panels(files, shape, marks)
-    painter = _Painter(shape)
+    painter = Painter(shape)
     try:
         return [
             _draw(files, shape, marks, painter, panels, folder / name) for name, panels in figures
@@ -119,7 +113,7 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
         raise PicturesUnavailable(
             "Fields on a line have no interactive view; see figures/fields.png."
         )
-    shape = graph_shape(files.grid) if files.graph else mesh_shape(files.grid)
+    shape = find_shape(files)
     marks = find_marks(files, shape)
     pages = {
         name.removesuffix(".png"): panels
@@ -128,7 +122,7 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
     if len(pages.get("potential", [])) == 2:
         pages["imaginary potential"] = [pages["potential"].pop()]
     with render_window(probe()[0] if off_screen else None):
-        plotter: Any = pyvista.Plotter(off_screen=off_screen)  # Any: see _Painter
+        plotter: Any = pyvista.Plotter(off_screen=off_screen)  # Any: see Painter
     kinds, samples = list(pages), [files.sample(i) for i in range(files.count)]
     chosen = {"kind": 0, "sample": 0}
 
@@ -170,56 +164,16 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
 # ---------------------------------------------------------------- drawing
 
 
-class _Painter:
-    """Renders a surface from above to an image of a fixed stretch of the plane."""
-
-    def __init__(self, shape: Shape) -> None:
-        import pyvista
-
-        low, high = shape.places.min(axis=0), shape.places.max(axis=0)
-        margin = min(0.03 * shape.size, 0.1 * float((high - low).min()))
-        self.low, self.high = low - margin, high + margin
-        self.shape = shape
-        with render_window(probe()[0]):
-            plotter: Any = pyvista.Plotter(off_screen=True, lighting="none")
-        self.plotter = plotter  # Any: the decorated methods of PyVista confuse type checkers
-        plotter.background_color = "white"
-        plotter.enable_parallel_projection()
-
-    def image(self, panel: Panel, pixels: float) -> Array:
-        """(height, width, 3) of uint8, about `pixels` wide."""
-        plotter, shape = self.plotter, self.shape
-        extent = self.high - self.low
-        width = round(min(pixels, 2400, 1800 * extent[0] / extent[1]))
-        size = [width, max(1, round(width * extent[1] / extent[0]))]
-        if list(plotter.window_size) != size:
-            plotter.window_size = size
-        plotter.clear_actors()
-        style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
-        style |= dict(nan_color="lightgrey", render=False)
-        plotter.add_mesh(shape.surface, scalars=panel.values, **style, **panel.colors())
-        x, y = (self.low + self.high) / 2
-        plotter.camera_position = [(x, y, 2 * shape.size), (x, y, 0), (0, 1, 0)]
-        plotter.camera.parallel_scale = extent[1] / 2
-        plotter.camera.clipping_range = (shape.size, 3 * shape.size)
-        plotter.render()  # a screenshot alone may show what was rendered last
-        return np.asarray(plotter.screenshot(None, return_img=True))
-
-    def close(self) -> None:
-        self.plotter.close()
-
-
 def _draw(
     files: RunFiles,
     shape: Shape,
     marks: list[Mark],
-    painter: _Painter,
+    painter: Painter,
     panels: list[Panel],
     output: Path,
 ) -> Path:
     """One figure: panels in a grid, with a common colour bar if they share a scale."""
-    low, high = painter.low, painter.high
-    aspect = float((high[1] - low[1]) / (high[0] - low[0]))
+    box, aspect = painter.box, painter.aspect
     columns = _columns(len(panels), aspect)
     rows = -(-len(panels) // columns)
     shared = len({(p.cmap, p.limits, p.label) for p in panels}) == 1
@@ -240,10 +194,9 @@ def _draw(
     projected = bool(np.ptp(np.asarray(files.grid.points)[:, 2]) > 0)
     for number, (axes, panel) in enumerate(zip(used, panels, strict=True)):
         image = painter.image(panel, 1.3 * DPI * width)
-        box = (low[0], high[0], low[1], high[1])
         axes.imshow(image, extent=box, aspect="equal", interpolation="antialiased", zorder=0)
         axes.set(xlim=box[:2], ylim=box[2:])
-        _outline(axes, shape, marks, panel, len(panels) <= 4)
+        outline(axes, shape, marks, panel, len(panels) <= 4)
         axes.set_title(panel.title, fontsize=11)
         lowest = number + columns >= len(panels)
         axes.tick_params(labelbottom=lowest, labelsize=9)
@@ -264,32 +217,8 @@ def _draw(
             if panel.cmap == "twilight":
                 names = [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"]
                 bar.set_ticks(list(np.linspace(-np.pi, np.pi, 5)), labels=names)
-    _legend(figure, marks, panels[0].cmap)
+    legend(figure, marks, panels[0].cmap)
     return save_figure(figure, output, list(dict.fromkeys(panel.cmap for panel in panels)))
-
-
-def _legend(figure: Figure, marks: list[Mark], cmap: str) -> None:
-    """What dashed and solid outlines are, at the right of the title's line."""
-    pumps = [mark.driver is not None for mark in marks]
-    styles: list[dict[str, Any]] = [
-        {"label": "pump", "linestyle": "--", "linewidth": 1.4},
-        {"label": "readout", "linestyle": "-", "linewidth": 1.4},
-    ]
-    handles = [
-        Line2D([], [], **style, **_ink(cmap))
-        for style, there in zip(styles, (any(pumps), not all(pumps)), strict=True)
-        if there
-    ]
-    if handles:
-        place: dict[str, Any] = dict(loc="upper right", bbox_to_anchor=(0.995, 0.995))
-        figure.legend(handles=handles, ncols=2, frameon=False, fontsize=9, **place)
-
-
-def _ink(cmap: str) -> dict[str, Any]:
-    """Lines and text that stand out from a colour map: white on dark, else black, with a halo."""
-    if cmap in ("inferno", "viridis"):
-        return {"color": "white", "path_effects": [withStroke(linewidth=2.8, foreground="#222222")]}
-    return {"color": "black", "path_effects": [withStroke(linewidth=2.8, foreground="#ffffffb0")]}
 
 
 def _columns(count: int, aspect: float) -> int:
@@ -297,46 +226,3 @@ def _columns(count: int, aspect: float) -> int:
     room = 6.2  # inches of height
     width = {n: min(WIDTH / n, room / (-(-count // n)) / aspect) for n in range(1, count + 1)}
     return max(width, key=lambda n: (round(width[n], 6), -n))
-
-
-def _outline(axes: Axes, shape: Shape, marks: list[Mark], panel: Panel, named: bool) -> None:
-    """The rim of the domain, pumps dashed (faint where they are off), readouts solid."""
-    if len(shape.links):
-        links = LineCollection(list(shape.links), colors="#999999", linewidths=0.8, zorder=0.5)
-        axes.add_collection(links)
-    axes.add_collection(LineCollection(shape.rim(), colors="black", linewidths=0.8, zorder=1))
-    pump = 0
-    for mark in marks:
-        on = True
-        if mark.driver is not None:
-            on = panel.lit is None or panel.lit[pump]
-            pump += 1
-        style = {**_ink(panel.cmap), "zorder": 3}
-        if not on:
-            style |= {"alpha": 0.4, "path_effects": None}
-        dashes: Any = "--" if mark.driver is not None else "-"
-        for line in mark.lines:
-            axes.plot(*line.T, linewidth=1.4, linestyle=dashes, **style)
-        if mark.arrow is not None:
-            start, tip = mark.arrow.tolist()
-            axes.annotate("", tip, start, arrowprops=dict(arrowstyle="-|>", linewidth=1.4, **style))
-        if named and on and mark.label:
-            _write(axes, mark, style)
-
-
-def _write(axes: Axes, mark: Mark, style: dict[str, Any]) -> None:
-    """Label of a mark above its upper rim, moved inwards where that leaves the picture."""
-    place = (float(mark.place[0]), float(mark.place[1]))
-    x, y = axes.transLimits.transform(place)
-    side = "left" if x < 0.12 else "right" if x > 0.88 else "center"
-    above = y < 0.9
-    axes.annotate(
-        mark.label,
-        place,
-        (0, 2 if above else -4),
-        textcoords="offset points",
-        ha=side,
-        va="bottom" if above else "top",
-        fontsize=8.5,
-        **style,
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nepfield.view.curves import BLUE, COLORS, GREY, RED, new_figure, save_figure, tidy
@@ -16,6 +17,7 @@ from nepfield.view.shapes import (
     Array,
     RunFiles,
     cells_of,
+    has_phase,
     readout_masks,
     site_index,
     wave,
@@ -26,11 +28,17 @@ if TYPE_CHECKING:
     import pyvista
 
 MAX_CURVES = 8
+Limits = dict[str, tuple[float, float]]
 
 
 def draw_line(files: RunFiles, output: Path) -> Path:
     """Fields on a line against the position along it."""
-    grid, labels = files.grid, files.labels()
+    return save_figure(line_figure(line_fields(files), files.title, files.labels()), output)
+
+
+def line_fields(files: RunFiles) -> LineFields:
+    """The fields of a run on a line, ready to draw."""
+    grid = files.grid
     points = np.asarray(grid.points).astype(float)
     axis = int(np.argmax(np.ptp(points, axis=0)))
     along = points[:, axis]  # an oblique line is shown by its longest component
@@ -58,12 +66,10 @@ def draw_line(files: RunFiles, output: Path) -> Path:
                 coefficients[name] = (along[order], np.asarray(grid.point_data[name])[order])
     if "V_im" in coefficients and not np.any(coefficients["V_im"][1]):
         del coefficients["V_im"]
-    return _plot(
-        _LineFields(
-            x, [(files.sample(i), psi) for i, psi in zip(shown, states, strict=True)], coefficients,
-            _line_readouts(files, along, cells), _line_pumps(files, along), files.graph,
-        ),
-        output, files.title, labels["x"], labels,
+    return LineFields(
+        x, [(files.sample(i), psi) for i, psi in zip(shown, states, strict=True)], coefficients,
+        _line_readouts(files, along, cells), _line_pumps(files, along), files.graph,
+        has_phase(grid.point_data),
     )  # fmt: skip
 
 
@@ -112,7 +118,7 @@ def _line_pumps(files: RunFiles, along: Array) -> list[tuple[float, float, str]]
 
 
 @dataclass(frozen=True)
-class _LineFields:
+class LineFields:
     """Fields on a line, ready to draw.
 
     Attributes
@@ -123,6 +129,7 @@ class _LineFields:
     readouts : list of (start, end)
     pumps : list of (center, width or 0, label)
     points : bool, values live on points only (a lattice), so these are marked
+    phases : bool, whether the phase is known
     """
 
     x: NDArray[np.float64]
@@ -131,13 +138,24 @@ class _LineFields:
     readouts: list[tuple[float, float]] = field(default_factory=list)
     pumps: list[tuple[float, float, str]] = field(default_factory=list)
     points: bool = False
+    phases: bool = True
 
 
-def _plot(
-    fields: _LineFields, output: Path, title: str, xlabel: str, labels: dict[str, str]
-) -> Path:
-    """Density, phase, potential and gradient against x, one panel above the other."""
-    names = [n for n in ("density", "phase") if fields.states]
+def line_figure(
+    fields: LineFields, title: str, labels: dict[str, str], limits: Limits | None = None
+) -> Figure:
+    """Density, phase, potential and gradient against x, one panel above the other.
+
+    Parameters
+    ----------
+    fields : LineFields
+    title : str
+    labels : dict of str
+        As `RunFiles.labels`.
+    limits : dict of (low, high), optional
+        Of the fields that are not to be scaled to their own range.
+    """
+    names = [n for n in ("density", "phase") if fields.states and (n == "density" or fields.phases)]
     names += [n for n in ("V_re", "V_im", "dC_dV") if n in fields.coefficients]
     figure = new_figure(1.0 + 1.45 * len(names))
     draw_title(figure, title)
@@ -145,7 +163,7 @@ def _plot(
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     dashes = ("-", (0, (6, 2)), (0, (3, 2)), (0, (1, 1.5)))  # equal curves stay visible
     marker = "." if fields.points else ""
-    top = max((float(np.nanmax(abs(psi) ** 2)) for _, psi in fields.states), default=0.0)
+    top = max((float(np.nanmax(abs(p) ** 2, initial=0)) for _, p in fields.states), default=0.0)
     for name, axes in zip(names, panels, strict=True):
         for start, end in fields.readouts:
             axes.axvspan(start, end, color="#f2c14e", alpha=0.35, linewidth=0)
@@ -175,15 +193,19 @@ def _plot(
     if fields.states:
         panels[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
         panels[0].set_ylim(0, 1.3 * top if top > 0 else 1)
+    if "phase" in names:
         panels[1].set_ylim(-np.pi * 1.08, np.pi * 1.08)
         panels[1].set_yticks([-np.pi, 0, np.pi], [r"$-\pi$", "0", r"$\pi$"])
+    for name, axes in zip(names, panels, strict=True):
+        if limits is not None and name in limits:
+            axes.set_ylim(*limits[name])
     _mark(panels[0], fields)
-    panels[-1].set_xlabel(xlabel)
+    panels[-1].set_xlabel(labels["x"])
     figure.align_ylabels(list(panels))
-    return save_figure(figure, output)
+    return figure
 
 
-def _mark(axes: Axes, fields: _LineFields) -> None:
+def _mark(axes: Axes, fields: LineFields) -> None:
     """Write what the dashed lines and shaded stretches are at the top of the first panel."""
     place = axes.get_xaxis_transform()
     left, right = float(fields.x[0]), float(fields.x[-1])

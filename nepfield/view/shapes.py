@@ -25,8 +25,8 @@ _VERTEX, _LINES, _QUADRATIC = 1, (3, 21), (22, 23, 28)
 _CORNERS = {5: 3, 22: 3, 9: 4, 23: 4, 28: 4}  # triangles and quadrilaterals of VTK
 
 
-def open_run(run: Path) -> pyvista.UnstructuredGrid:
-    """The fields of a run (``fields.vtu``) as a PyVista grid.
+def open_run(run: Path, name: str = "fields.vtu") -> pyvista.UnstructuredGrid:
+    """The fields of a run (``fields.vtu``, or one of its frames) as a PyVista grid.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def open_run(run: Path) -> pyvista.UnstructuredGrid:
     """
     import pyvista
 
-    path = Path(run) / "fields.vtu"
+    path = Path(run) / name
     if not path.is_file():
         raise InputError(f"{path}: no such file; `nepfield solve` and `nepfield train` write it")
     with pyvista.vtk_verbosity("off"), warnings.catch_warnings():
@@ -79,7 +79,8 @@ class RunFiles:
         units = self.study.get("units", {})
         length = str(units.get("length", "")).replace("$", "")
         energy = r"$\hbar^2/m\ell^2$" + (rf", $\ell$ = {length}" if length else "")
-        of_length = f" ({length.removeprefix('1 ')})" if length else ""
+        plain = "sites" if "lattice" in self.study.get("domain", {}) else "mesh units"
+        of_length = f" ({length.removeprefix('1 ') or plain})"
         return {
             "x": "x" + of_length,
             "y": "y" + of_length,
@@ -91,8 +92,8 @@ class RunFiles:
         }
 
 
-def read_run(run: Path) -> RunFiles:
-    """Study, summary and fields of a run folder.
+def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
+    """Study, summary and fields (``fields.vtu``, or one of its frames) of a run folder.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def read_run(run: Path) -> RunFiles:
         If a file is missing or unreadable, or holds cells that pictures are not made of.
     """
     study, summary = read_study(run), read_summary(run)
-    grid = open_run(run)
+    grid = open_run(run, name)
     count = 0
     while any(f"{name}_{count}" in grid.point_data for name in ("psi_re", "density")):
         count += 1
@@ -113,16 +114,14 @@ def read_run(run: Path) -> RunFiles:
     spread = np.linalg.svd(grid.points - grid.points.mean(axis=0), compute_uv=False)
     straight = len(spread) < 2 or spread[1] <= 1e-6 * max(spread[0], 1e-300)
     if not types <= {_VERTEX, *_LINES, *_CORNERS}:
-        raise InputError(
-            f"{run}/fields.vtu: pictures are made of lines, flat cells and graphs only"
-        )
+        raise InputError(f"{run}/{name}: pictures are made of lines, flat cells and graphs only")
     if types & set(_CORNERS) and not types <= set(_CORNERS):
         flat: Any = np.flatnonzero(np.isin(grid.celltypes, list(_CORNERS)))
         grid = grid.extract_cells(flat)
     graph = _VERTEX in types and not types & set(_CORNERS)
     line = types <= {_VERTEX, *_LINES} and bool(straight)
     if not (graph or line) and not types & set(_CORNERS):
-        raise InputError(f"{run}/fields.vtu: line cells that do not lie on one straight line")
+        raise InputError(f"{run}/{name}: line cells that do not lie on one straight line")
     return RunFiles(study, grid, inputs, summary.get("weights") or [], count, line, graph)
 
 
@@ -138,6 +137,11 @@ def wave(data: Any, index: int) -> Array:
     density = np.maximum(np.asarray(data[f"density_{index}"]), 0)
     phase = np.asarray(data[f"phase_{index}"]) if f"phase_{index}" in data else 0.0
     return np.sqrt(density) * np.exp(1j * phase)
+
+
+def has_phase(data: Any) -> bool:
+    """Whether the phase of the waves is known: frames of a training hold their density alone."""
+    return "psi_re_0" in data or "phase_0" in data
 
 
 # ---------------------------------------------------------------- geometry
@@ -208,26 +212,32 @@ def _chained(ends: Array, curves: Array) -> list[Array]:
     return lines
 
 
-def subdivided(grid: pyvista.UnstructuredGrid) -> pyvista.PolyData:
+def subdivided(grid: pyvista.UnstructuredGrid, finest: int = 3) -> pyvista.PolyData:
     """The flat cells of a grid as triangles fine enough to show curved edges and quadratic fields.
 
     Linear cells stay as they are. VTK evaluates the quadratic shape functions at the new points,
-    so point data of a quadratic cell is exact there.
+    so point data of a quadratic cell is exact there. An edge is halved at most `finest` times.
     """
     if not set(grid.celltypes.tolist()) & set(_QUADRATIC):
         return grid.extract_surface(algorithm="dataset_surface")
     level = 3 if grid.n_cells < 4000 else 2 if grid.n_cells < 20000 else 1
+    level = min(level, finest)
     return grid.extract_surface(nonlinear_subdivision=level, algorithm="dataset_surface")
 
 
-def mesh_shape(grid: pyvista.UnstructuredGrid) -> Shape:
+def find_shape(files: RunFiles, finest: int = 3) -> Shape:
+    """The faces of a run on a planar mesh or a graph; `finest` as in `subdivided`."""
+    return graph_shape(files.grid) if files.graph else mesh_shape(files.grid, finest)
+
+
+def mesh_shape(grid: pyvista.UnstructuredGrid, finest: int = 3) -> Shape:
     places = np.asarray(grid.points)[:, :2].astype(float)
     corners: list[tuple[Array, Array, Array | None]] = []
     for kind, cells in cells_of(grid):
         k = _CORNERS[kind]
         mids = places[cells[:, k : 2 * k]] if kind in _QUADRATIC else None
         corners.append((np.flatnonzero(grid.celltypes == kind), cells[:, :k], mids))
-    return Shape(subdivided(grid), corners, places, np.empty((0, 2, 2)))
+    return Shape(subdivided(grid, finest), corners, places, np.empty((0, 2, 2)))
 
 
 def graph_shape(grid: pyvista.UnstructuredGrid) -> Shape:

@@ -71,7 +71,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     if not varied:
         good = good.assign(run="")
         varied = ["run"]
-    words = [key for key in varied[:2] if _places(good[key])[1]]
+    words = [key for key in varied[:2] if places(good[key])[1]]
     if len(varied) == 1:
         _against(figure, good, varied[0], field)
     elif len(words) == 1 and good[words[0]].nunique() <= len(COLORS):
@@ -103,7 +103,7 @@ def _against(
 ) -> None:
     """Curves over one key; one for each value of `family`, if there is one."""
     axes = figure.add_subplot()
-    place, ticks = _places(table[key])
+    place, ticks = places(table[key])
     families = [None] if family is None else list(dict.fromkeys(table[family].astype(str)))
     repeated = bool((table.groupby([place, *([family] if family else [])]).size() > 1).any())
     for color, name in zip(COLORS, families, strict=False):
@@ -142,7 +142,7 @@ def _against(
 
 def _over(figure: Figure, table: pd.DataFrame, first: str, second: str, field: str) -> None:
     axes = figure.add_subplot()
-    (x, xticks), (y, yticks) = _places(table[first]), _places(table[second])
+    (x, xticks), (y, yticks) = places(table[first]), places(table[second])
     medians = table[field].groupby([x, y]).median()
     full = len(medians) > 0.5 * x.nunique() * y.nunique()
     positive = bool((medians > 0).all()) and medians.max() > 30 * medians.min()
@@ -179,7 +179,7 @@ def _over(figure: Figure, table: pd.DataFrame, first: str, second: str, field: s
     figure.colorbar(drawn, ax=axes).set_label(label)
 
 
-def _places(values: pd.Series) -> tuple[pd.Series, list[str]]:
+def places(values: pd.Series) -> tuple[pd.Series, list[str]]:
     """Where values stand on an axis, and names for the places where they are no numbers."""
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.notna().all() and values.dtype != bool:

@@ -1,0 +1,240 @@
+"""A training as an animation: density for the inputs, potential and cost, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nepfield.errors import InputError
+from nepfield.view.curves import (
+    BLUE,
+    RED,
+    color_table,
+    new_figure,
+    read_history,
+    read_study,
+    tidy,
+    title,
+)
+from nepfield.view.lines import line_fields, line_figure
+from nepfield.view.opengl import PicturesUnavailable, opengl_problem
+from nepfield.view.painting import Painter, outline
+from nepfield.view.panels import Scales, find_panels, find_scales
+from nepfield.view.shapes import Array, RunFiles, find_marks, find_shape, read_run
+
+MAX_INPUTS = 4
+WIDTH, DPI = 10.0, 100  # inches and pixels an inch
+LENGTH, LAST = 5000, 1500  # milliseconds: of the animation, and of its last frame more
+
+
+def animate(run: Path, output: Path) -> Path:
+    """Write the frames of a run as an animated GIF.
+
+    Parameters
+    ----------
+    run : Path
+        Run folder of a study with ``figures.frames``.
+    output : Path
+        The GIF. All frames share their colour scales; on a mesh or a planar graph it shows
+        the density for the first four inputs, the potential and the cost, on a line density and
+        potential.
+
+    Raises
+    ------
+    InputError
+        If the run has no frames, they are unreadable, or the GIF cannot be written.
+    PicturesUnavailable
+        If this machine cannot render fields; those on a line need no OpenGL.
+    """
+    run = Path(run)
+    read_study(run)  # a folder that is not there is told apart from a run without frames
+    frames = read_frames(run)
+    first = read_run(run, frames[0][1])
+    if first.line:
+        colors, images = [], _line_images(run, frames)
+    else:
+        problem = opengl_problem()
+        if problem is not None:
+            raise PicturesUnavailable(problem)
+        scales = find_scales(read_run(run, name) for _, name in frames)
+        colors = [scales[name][0] for name in ("density", "V_re") if name in scales]
+        images = _surface_images(run, frames, scales)
+    return _save_gif(images, len(frames), Path(output), colors)
+
+
+def read_frames(run: Path) -> list[tuple[int, str]]:
+    """Epoch and file (relative to the run) of every frame in ``frames.pvd``.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or no frame in it.
+    """
+    path = Path(run) / "frames.pvd"
+    if not path.is_file():
+        raise InputError(
+            f"{run}: this run has no frames (frames.pvd is missing). Set figures.frames = 25 in "
+            "the study and train it with that: nepfield train STUDY.toml --set figures.frames=25"
+        )
+    try:
+        entries = list(ElementTree.parse(path).iter("DataSet"))
+        frames = [(int(entry.attrib["timestep"]), entry.attrib["file"]) for entry in entries]
+    except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a readable list of frames: {error}") from error
+    if not frames:
+        raise InputError(f"{path}: no frame in it; train the study again with figures.frames")
+    return frames
+
+
+# ---------------------------------------------------------------- meshes and planar graphs
+
+
+def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) -> Iterator[Array]:
+    """The pictures of the frames, one after the other."""
+    painter: Painter | None = None
+    whole = _whole(run, frames)
+    marks = find_marks(whole, find_shape(whole))
+    try:
+        for epoch, name in frames:
+            files = read_run(run, name)
+            shape = find_shape(files)
+            pages = dict(find_panels(files, shape, marks, MAX_INPUTS, scales))
+            panels = [*pages.get("density.png", []), *pages.get("potential.png", [])[:1]]
+            if painter is None:
+                painter = Painter(shape)
+                figure, grid, cost = _layout(files, painter.aspect, len(panels), scales)
+                width = grid[0].get_window_extent().width
+                shown: list[Any] = []
+                for axes, panel in zip(grid, panels, strict=True):
+                    pixels = painter.image(panel, 1.3 * width)
+                    style: dict[str, Any] = dict(extent=painter.box, aspect="equal", zorder=0)
+                    shown.append(axes.imshow(pixels, interpolation="antialiased", **style))
+                    axes.set(xlim=painter.box[:2], ylim=painter.box[2:])
+                    axes.set_title(panel.title or "potential V", fontsize=10)
+                    outline(axes, shape, marks, panel, named=False)
+                line = _draw_cost(run, cost)
+            painter.turn_to(shape)
+            for image, panel in zip(shown, panels, strict=True):
+                image.set_data(painter.image(panel, 1.3 * width))
+            line.set_xdata([epoch, epoch])
+            title(figure, f"{files.title}: epoch {epoch}")
+            yield _pixels(figure)
+    finally:
+        if painter is not None:
+            painter.close()
+
+
+def _whole(run: Path, frames: list[tuple[int, str]]) -> RunFiles:
+    """The run's fields, which know the readouts; a run that was broken off has frames alone."""
+    return read_run(run, "fields.vtu" if (run / "fields.vtu").is_file() else frames[0][1])
+
+
+def _layout(
+    files: RunFiles, aspect: float, count: int, scales: Scales
+) -> tuple[Figure, list[Axes], Axes]:
+    """A figure with axes for the densities, the potential (the last of them), and the cost."""
+    rows = 1 if count == 2 else 2
+    columns = -(-(count - 1) // rows)
+    total = columns + (1 if rows == 2 else 2)
+    width = (WIDTH - 1.9) / total - 0.15
+    height = rows * (width * aspect + 0.3) + 0.8
+    figure = new_figure(max(height, 2.8), WIDTH)
+    figure.set_dpi(DPI)
+    wide = [1.0] * (total - 1) + [1.0 + 0.9 / width]  # the potential has its colour bar beside it
+    cells = figure.add_gridspec(rows, total, width_ratios=wide if rows == 2 else None)
+    places = [(k // columns, k % columns) for k in range(count - 1)]
+    places += [(0, columns), (rows - 1, total - 1)]
+    grid = [figure.add_subplot(cells[place]) for place in places]
+    labels = files.labels()
+    for axes in grid[:-1]:
+        axes.set(xticks=[], yticks=[])
+    grid[-1].set_box_aspect(max(aspect, 0.4))
+    bars = [("density", grid[:-2], "left"), ("V_re", grid[-2:-1], "right")]
+    for name, of, side in bars:
+        if name in scales and of:
+            cmap, limits = scales[name]
+            bar: Any = dict(label=labels[name], pad=0.02, fraction=0.05, aspect=25, location=side)
+            figure.colorbar(ScalarMappable(Normalize(*limits), cmap), ax=of, **bar)
+    title(figure, files.title)
+    _pixels(figure)  # so that places are known; they stay from now on
+    figure.set_layout_engine("none")
+    return figure, grid[:-1], grid[-1]
+
+
+def _draw_cost(run: Path, axes: Axes) -> Any:
+    """The cost against the epoch; the line that shows the epoch of the frame is returned."""
+    axes.set_title("cost C", fontsize=10)
+    axes.tick_params(labelsize=8)
+    if (run / "history.csv").is_file():
+        history = read_history(run)
+        axes.plot(history["epoch"], history["cost"], color=BLUE, linewidth=1.6)
+        if (history["cost"] > 0).all() and history["cost"].max() > 10 * history["cost"].min():
+            axes.set_yscale("log")
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+    tidy(axes)
+    return axes.axvline(0, color=RED, linewidth=1.2)
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _line_images(run: Path, frames: list[tuple[int, str]]) -> Iterator[Array]:
+    drawn = [(epoch, read_run(run, name)) for epoch, name in frames]
+    scales = find_scales(files for _, files in drawn)
+    limits: dict[str, tuple[float, float]] = {}
+    for name in scales:
+        low, high = scales[name][1]
+        room = 0.05 * (high - low)
+        limits[name] = (0, 1.3 * high) if name == "density" else (low - room, high + room)
+    whole = line_fields(_whole(run, frames))
+    pumps = [(center, width, "") for center, width, _ in whole.pumps]  # weights are the last ones
+    for epoch, files in drawn:
+        fields = replace(line_fields(files), readouts=whole.readouts, pumps=pumps)
+        figure = line_figure(fields, f"{files.title}: epoch {epoch}", files.labels(), limits)
+        figure.set_dpi(DPI)
+        yield _pixels(figure)
+
+
+# ---------------------------------------------------------------- files
+
+
+def _pixels(figure: Figure) -> Array:
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _save_gif(images: Iterator[Array], count: int, output: Path, colormaps: list[str]) -> Path:
+    """Write a GIF that begins again and again and rests at its end."""
+    from PIL import Image
+
+    palette = color_table(colormaps) if colormaps else None
+    none = Image.Dither.NONE  # the noise of a dither does not compress
+    pages = []
+    for pixels in images:
+        page = Image.fromarray(pixels).quantize(256, palette=palette, dither=none)
+        palette = page if palette is None else palette  # one for all frames
+        pages.append(page)
+    duration = [min(500, max(60, LENGTH // count))] * count
+    duration[-1] += LAST
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        pages[0].save(
+            output, format="GIF", save_all=True, append_images=pages[1:], duration=duration, loop=0
+        )
+    except OSError as error:
+        raise InputError(f"{output}: the animation cannot be written: {error}") from error
+    return output

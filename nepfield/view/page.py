@@ -1,0 +1,209 @@
+"""A run as a web page that turns and zooms in any browser, without a network.
+
+The page is a scene of vtk.js, which PyVista exports through trame with the viewer inside. It shows
+surfaces and lines only, so panel titles are drawn as surfaces, and what belongs to the page (name,
+colour scales, how to turn) is written over the scene as plain HTML.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex
+from scipy.spatial import KDTree
+
+from nepfield.errors import InputError
+from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
+from nepfield.view.panels import Panel, find_panels
+from nepfield.view.shapes import Array, Mark, RunFiles, Shape, find_marks, find_shape, read_run
+
+if TYPE_CHECKING:
+    import pyvista
+
+RELIEF = 0.25  # height of the largest density, as a share of the size of the domain
+SHARE = 0.6  # height over width of the window that the first view is made for
+TILT = np.deg2rad(25)  # of the first view
+VIEW = 30.0  # degrees; the viewer has no other angle and no parallel projection
+
+_OVER = """<style>
+.content {{ position: absolute; width: 100%; height: 100%; }}
+.nepfield {{ position: fixed; z-index: 10; pointer-events: none; color: #222; left: 16px; }}
+.nepfield h1 {{ font-size: 20px; margin: 0 0 4px; }}
+.nepfield p {{ font-size: 13px; margin: 0; color: #555; }}
+.nepfield .scale {{ display: inline-block; font-size: 13px; margin: 0 32px 0 0; }}
+.nepfield .bar {{ width: 260px; height: 14px; border: 1px solid #888; margin: 3px 0; }}
+.nepfield .ends {{ display: flex; justify-content: space-between; width: 262px; }}
+</style>
+<div class="content"></div>
+<div class="nepfield" style="top: 12px"><h1>{title}</h1><p>{hint}</p></div>
+<div class="nepfield" style="bottom: 14px">{scales}</div>
+"""
+_SCALE = """<div class="scale">{label}<div class="bar" style="background:
+linear-gradient(to right, {colors})"></div>
+<div class="ends"><span>{low:.3g}</span><span>{middle:.3g}</span><span>{high:.3g}</span></div></div>
+"""
+
+
+def write_page(run: Path, output: Path) -> Path:
+    """Write the density for each input (as a relief) and the potential of a run as a web page.
+
+    Parameters
+    ----------
+    run : Path
+        Run folder on a planar mesh or a graph, with ``fields.vtu``.
+    output : Path
+        The .html file; it holds everything it needs.
+
+    Raises
+    ------
+    InputError
+        If the fields lie on a line, the package that exports them is missing, the run is
+        unreadable, or the page cannot be written.
+    PicturesUnavailable
+        If this machine cannot render.
+    """
+    files = read_run(run)
+    if files.line:
+        raise InputError(
+            f"{run}: pages are made of planar meshes and graphs, and the fields of this run lie on "
+            "a line; write a .png or a .gif instead."
+        )
+    try:
+        import trame_pyvista  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"{output}: pages need the package trame-pyvista ({error}): "
+            "pip install 'nepfield[html]'"
+        ) from None
+    problem = opengl_problem()
+    if problem is not None:
+        raise PicturesUnavailable(problem)
+    shape = find_shape(files, finest=2)  # a page of a few MB, and quick in the browser
+    marks = find_marks(files, shape)
+    pages = dict(find_panels(files, shape, marks))
+    panels = [*pages.get("density.png", []), *pages.get("potential.png", [])]
+    if not panels:
+        raise InputError(f"{run}/fields.vtu: no field in it (density_0, V_re, ...)")
+    with render_window(probe()[0]):
+        import pyvista
+
+        plotter: Any = pyvista.Plotter(off_screen=True, lighting="none")  # Any: see Painter
+    try:
+        _build(plotter, shape, marks, panels)
+        page = asyncio.run(_exported(plotter))
+    finally:
+        plotter.close()
+    title = escape(files.title or Path(run).resolve().name)
+    start = page.index("<body>") + len("<body>")
+    page = page[:start] + "\n" + _overlay(files, title, panels) + page[start:]
+    first, last = page.index("<title>"), page.index("</title>")
+    page = page[:first] + f"<title>{title}" + page[last:]
+    part = Path(output).with_name(f".{Path(output).name}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, output)
+    except OSError as error:
+        raise InputError(f"{output}: the page cannot be written: {error}") from error
+    return Path(output)
+
+
+async def _exported(plotter: Any) -> str:
+    """The scene as HTML. The exporter asks a server of trame, which lives as long as this takes."""
+    from trame_pyvista.jupyter import launch_server
+
+    server = launch_server()
+    await server.ready
+    try:
+        return str(plotter.trame.export_html(None).read())
+    finally:
+        await server.stop()
+
+
+def _build(plotter: Any, shape: Shape, marks: Sequence[Mark], panels: Sequence[Panel]) -> None:
+    """Place the panels side by side in one scene, and look at them a little from below."""
+    import pyvista
+
+    low, high = shape.places.min(axis=0), shape.places.max(axis=0)
+    letters = 0.055 * shape.size
+    step = high - low + [0.1 * shape.size, 0.1 * shape.size + 2 * letters]
+    densities = [panel for panel in panels if panel.label == panels[0].label]
+    rows = min(len(densities), 2)
+    columns = -(-len(densities) // rows)
+    # the potential to the right of the densities, its imaginary part below
+    places = [divmod(k, columns) for k in range(len(densities))]
+    places += [(k % rows, columns + k // rows) for k in range(len(panels) - len(densities))]
+    plotter.background_color = "white"
+    plotter.add_light(pyvista.Light(light_type="headlight", intensity=1.0))
+    flat: dict[str, Any] = dict(lighting=False, copy_mesh=False)
+    for panel, (row, column) in zip(panels, places, strict=True):
+        move = np.array([column * step[0], -row * step[1], 0.0])
+        surface = pyvista.PolyData(shape.surface.points, faces=shape.surface.faces)
+        at_points = len(panel.values) == surface.n_points
+        (surface.point_data if at_points else surface.cell_data)["field"] = panel.values
+        heights = np.zeros(surface.n_points)
+        relief = at_points and panel.limits[0] == 0
+        if relief:
+            heights = RELIEF * shape.size / panel.limits[1] * np.nan_to_num(panel.values)
+            surface.points = np.column_stack([surface.points[:, :2], heights])
+        look: dict[str, Any] = dict(ambient=0.7, diffuse=0.35, specular=0.0, copy_mesh=False)
+        look |= dict(show_scalar_bar=False, smooth_shading=relief, nan_color="lightgrey")
+        plotter.add_mesh(surface.translate(move), scalars="field", **look, **panel.colors())
+        rings = [line for mark in marks for line in mark.lines]
+        nearest = KDTree(shape.surface.points[:, :2])
+        for lines, radius, color in ((shape.rim(), 0.003, "#444444"), (rings, 0.0035, "#9aa7b5")):
+            tubes = [
+                _tube(line, _smooth(nearest, heights, line), radius * shape.size) for line in lines
+            ]
+            if tubes:
+                plotter.add_mesh(pyvista.merge(tubes).translate(move), color=color, **flat)
+        words = pyvista.Text3D(panel.title or "potential V", depth=0.0, height=letters)
+        corner = np.array([words.bounds[0], words.bounds[2], 0.0])
+        place = np.array([low[0], high[1] + 0.5 * letters, 0.0]) - corner
+        plotter.add_mesh(words.translate(place + move), color="#222222", **flat)
+    span = step * [max(column for _, column in places) + 1, rows]
+    middle = np.array([low[0], high[1]]) + [0.5, -0.5] * span + [-0.05 * shape.size, 2 * letters]
+    width, height = span[0], span[1] * np.cos(TILT) + 4 * letters  # and room for what is written
+    away = 0.6 * max(height, width * SHARE) / np.tan(np.deg2rad(VIEW / 2))
+    target = np.append(middle, 0.0)
+    eye = target + away * np.array([0.0, -np.sin(TILT), np.cos(TILT)])
+    plotter.camera_position = [tuple(eye), tuple(target), (0, 1, 0)]
+
+
+def _smooth(nearest: KDTree, heights: Array, line: Array) -> Array:
+    """Heights along a line, from the points of the surface around it."""
+    distances, points = nearest.query(line, k=4)
+    weights = 1 / (distances + 1e-12)
+    return np.asarray((weights * heights[points]).sum(axis=1) / weights.sum(axis=1))
+
+
+def _tube(line: Array, heights: Array, radius: float) -> pyvista.PolyData:
+    """A polyline as a browser can draw it: thick, and above the surface."""
+    import pyvista
+
+    keep = np.append(True, np.linalg.norm(np.diff(line, axis=0), axis=1) > 0)
+    points = np.column_stack([line, heights + radius])[keep]
+    return pyvista.MultipleLines(points).tube(radius=radius, n_sides=8).triangulate()
+
+
+def _overlay(files: RunFiles, title: str, panels: Sequence[Panel]) -> str:
+    """What is written over the scene."""
+    labels = files.labels()
+    plain = {labels["density"]: "density |Ψ|²", labels["V_re"]: "potential V",
+             labels["V_im"]: "imaginary part of V"}  # fmt: skip
+    scales = []
+    for label, cmap, (low, high) in dict.fromkeys((p.label, p.cmap, p.limits) for p in panels):
+        colors = ", ".join(to_hex(c) for c in mpl.colormaps[cmap](np.linspace(0, 1, 17)))
+        scales.append(
+            _SCALE.format(
+                label=plain[label], colors=colors, low=low, middle=(low + high) / 2, high=high
+            )
+        )
+    hint = "drag: turn · Shift and drag: move · wheel: zoom; pumps and readouts are outlined"
+    return _OVER.format(title=title, hint=hint, scales="".join(scales))
