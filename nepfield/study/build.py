@@ -45,6 +45,8 @@ from nepfield.study.config import (
     TrainingConfig,
     Uniform,
 )
+from nepfield.study.laboratory import density_dimension
+from nepfield.study.quantities import mismatch
 from nepfield.systems.gpe import GPE
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
 
@@ -118,6 +120,8 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
         If anything in the study does not fit its mesh or its data.
     """
     domain = build_domain(config.domain, meshes)
+    if problem := mismatch(config.units, density_dimension(domain)):
+        raise InputError(f"units: {problem}.")
     with _at("domain"):
         space = build_space(config.domain, domain)
     with _at("absorber"):

@@ -14,6 +14,7 @@ from nepfield.errors import InputError
 from nepfield.geometry import mesh_geometry, read_geometry
 from nepfield.study.build import Study, build
 from nepfield.study.config import load_study
+from nepfield.study.laboratory import density_dimension, scale_lines
 
 _ENOUGH = {1: 10.0, 2: 5.0}  # cells a wavelength at which the dispersion error is about a per cent
 
@@ -76,6 +77,7 @@ def describe_study(study: Study) -> str:
             f"  warning: {summary.unnamed_facets} outer facets belong to no named boundary; with "
             "domain.dirichlet given they are open (Neumann)"
         )
+    lines += scale_lines(config, density_dimension(domain))
     if not space.is_graph:
         lines += _resolution(study)
     lines.append("  ready: nepfield train runs it")
