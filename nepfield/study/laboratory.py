@@ -1,9 +1,9 @@
 """A run in the units of a laboratory: its scales and factors, and the time that training takes.
 
 Steady states are found here by Newton's method; in a laboratory each one is waited for. The main
-paper counts two states a sample, of 5000 steps of 0.1 each at gamma = 0.1, which is 50 / gamma; its
-0.1 ms for 1 / gamma = 1 ps (20 epochs of 5,000 samples) takes 500 / gamma for each. A wave is within
-1e-9 of its steady state after 21 / gamma. 50 / gamma is what is counted here.
+paper counts two states a sample, of 5000 steps of 0.1 each at gamma = 0.1, which is 50 / gamma for
+a state; its 0.1 ms for 1 / gamma = 1 ps (20 epochs of 5,000 samples) takes 500 / gamma. A wave is
+within 1e-9 of its steady state after 21 / gamma. 50 / gamma is what is counted here.
 """
 
 from __future__ import annotations

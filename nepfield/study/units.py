@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-_HBAR = 1.054571817e-34  # J s, exact in the SI
+_HBAR = 6.62607015e-34 / (2 * math.pi)  # J s, exact in the SI
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 _UNIT = re.compile(r"[\w\s*/^().·⁻-]{0,60}")  # \w holds letters of any kind and superscripts
 _HIGH = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -162,7 +162,13 @@ def in_unit_of(text: str, first: str) -> float:
     return number if unit == wanted else number * (unit.si / wanted.si)
 
 
-def unit_of(text: str) -> str:
+def unit_text(text: str) -> str:
+    """The unit of a quantity, as it was written."""
+    match = _NUMBER.match(text)
+    return text if match is None else text[match.end() :].strip()
+
+
+def unit_label(text: str) -> str:
     """The unit of a quantity, as it is written in pictures."""
     return parse(text)[1].text
 

@@ -329,7 +329,8 @@ def weight_text(run: RunFiles, index: int, pump: dict[str, Any]) -> str:
     weight = run.weights[index] if index < len(run.weights) else pump.get("weight", 1.0)
     of = unit(run.summary, "weight")
     if isinstance(weight, list) and len(weight) == 2 and weight[1]:
-        return f"w = {weight[0]:.3g} {'-' if weight[1] < 0 else '+'} {abs(weight[1]):.3g}i {of}".rstrip()
+        sign = "-" if weight[1] < 0 else "+"
+        return f"w = {weight[0]:.3g} {sign} {abs(weight[1]):.3g}i {of}".rstrip()
     weight = weight[0] if isinstance(weight, list) and weight else weight
     return f"w = {weight:.3g} {of}".rstrip() if isinstance(weight, (int, float)) else ""
 

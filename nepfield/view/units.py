@@ -1,4 +1,4 @@
-"""A run's figures in its own units, as summary.json gives them; without units they stay as they are.
+"""A run's figures in the units that summary.json gives; without units they stay as they are.
 
 fields.vtu and summary.json hold dimensionless numbers. What is drawn goes through `in_units`.
 """
@@ -43,7 +43,7 @@ def in_units(
     length, density = factor(summary, "length"), factor(summary, "density")
     grid.points = np.asarray(grid.points) * length
     for data in (grid.point_data, grid.cell_data):
-        for name in data.keys():  # noqa: SIM118: not a mapping
+        for name in list(data):
             if name.startswith("psi_"):
                 data[name] = np.asarray(data[name]) * np.sqrt(density)
             elif name.startswith("density_"):
