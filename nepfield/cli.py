@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -291,7 +292,8 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
     if quiet:
         return
     typer.echo(f"{summary['name']}: {summary['status']}")
-    typer.echo(f"  cost {summary['cost']:.4g} (mean over {len(summary['inputs'])} samples)")
+    cost, of_cost = _shown(summary, "cost", summary["cost"])
+    typer.echo(f"  cost {cost:.4g}{of_cost} (mean over {len(summary['inputs'])} samples)")
     cosine = summary.get("gradient_cosine", float("nan"))
     if cosine == cosine:
         typer.echo(
@@ -302,7 +304,21 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
         for x, target, output in zip(
             summary["inputs"], summary["targets"], summary["outputs"], strict=True
         ):
-            typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)} (target {_row(target)})")
+            (output, unit), (target, _) = (
+                _shown(summary, "density", values) for values in (output, target)
+            )
+            typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)}{unit} (target {_row(target)})")
+    if summary.get("units"):
+        weights, unit = _shown(summary, "weight", summary["weights"])
+        typer.echo(f"  weights {', '.join(f'{w:.4g}' for w in weights)}{unit}")
+    if time := summary.get("laboratory"):
+        from nepfield.study.laboratory import duration
+
+        took = f", {duration(time['seconds'])}" if "seconds" in time else ""
+        typer.echo(
+            f"  in a laboratory: {time['states']} steady states of"
+            f" {time['decay_times_a_state']:g}/gamma each{took}"
+        )
     if summary["fraction_converged"] < 1:
         typer.echo(f"  {1 - summary['fraction_converged']:.1%} of the samples did not converge")
     if summary.get("samples_left_out"):
@@ -315,6 +331,12 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
     typer.echo(f"  wrote {folder}/")
     if summary["status"] == "interrupted":
         typer.echo("  go on with --resume")
+
+
+def _shown(summary: dict[str, Any], kind: str, values: Any) -> tuple[Any, str]:
+    """Figures of a run in the unit that they are shown in, and the unit after a space."""
+    units = summary.get("units", {}).get(kind, {"factor": 1.0, "unit": ""})
+    return np.asarray(values) * units["factor"], f" {units['unit']}".rstrip()
 
 
 def _row(values: Any, digits: int | None = None) -> str:

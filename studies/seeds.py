@@ -3,8 +3,9 @@
     python -m studies.seeds studies/xor-billiard/study.toml [--seeds 20] [--set KEY=VALUE]
 
 Success is decided on the state after the last epoch: cost < 0.02, outputs within 0.1 of their
-targets, and a cosine of the rule's gradient to the adjoint above 0.9 in the last epoch. Writes
-seeds.csv beside the study.
+targets, and a cosine of the rule's gradient to the adjoint above 0.9 in the last epoch. Where
+targets reach from 0 to T (densities, with [units]), errors count in T and the cost in its square.
+Writes seeds.csv beside the study.
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ def train_seed(path: Path, seed: int, overrides: list[str]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         summary = train_study(config, Path(folder) / "run")
         history = pd.read_csv(Path(folder) / "run" / "history.csv")
-    error = np.abs(np.array(summary["outputs"]) - np.array(summary["targets"])).max()
+    outputs, targets = np.array(summary["outputs"]), np.array(summary["targets"])
+    contrast = np.ptp(targets)
+    error, cost = np.abs(outputs - targets).max() / contrast, summary["cost"] / contrast**2
     return {
         "seed": seed,
-        "cost": summary["cost"],
-        **{f"output_{k}": value for k, value in enumerate(np.ravel(summary["outputs"]))},
+        "cost": cost,
+        **{f"output_{k}": value for k, value in enumerate(np.ravel(outputs))},
         "largest_error": error,
         "gradient_cosine": summary["gradient_cosine"],
         "lowest_cosine": history["gradient_cosine"].min(),
         "seconds": summary["seconds"],
-        "solved": bool(summary["cost"] < 0.02 and error < 0.1 and summary["gradient_cosine"] > 0.9),
+        "solved": bool(cost < 0.02 and error < 0.1 and summary["gradient_cosine"] > 0.9),
     }
 
 

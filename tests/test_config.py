@@ -433,7 +433,7 @@ def test_unknown_keys_name_the_nearest_and_the_known(folder: Path) -> None:
     path = folder / "study.toml"
     path.write_text(
         SMALL.replace("loss = 0.1", "los = 0.1\nepochs = 3\nqqqq = 1")
-        + "[trainin]\nrate = 1\n[units]\nlength = '1 um'\n"
+        + "[trainin]\nrate = 1\n[unknown]\nlength = '1 um'\n"
     )
     lines = refusal(path).splitlines()
     text = "\n".join(lines)
@@ -443,7 +443,7 @@ def test_unknown_keys_name_the_nearest_and_the_known(folder: Path) -> None:
     assert "physics.epochs: unknown key, it belongs in [training]" in text
     assert "physics.qqqq: unknown key; known in [physics]" in text
     assert 'trainin: unknown key, did you mean "training"? known outside of the sections' in text
-    assert "units: unknown key; known outside of the sections: name, seed, domain" in text
+    assert "unknown: unknown key; known outside of the sections: name, seed, units" in text
     assert len(lines) == 6
 
 

@@ -74,6 +74,22 @@ def test_the_table_of_seeds_tells_what_solved_means(path: Path) -> None:
     assert solved.sum() >= 16
 
 
+def test_the_microcavity_is_one_of_polaritons(tmp_path: Path) -> None:
+    """Its scales, its time in a laboratory, and its table of seeds."""
+    path = STUDIES / "polariton-microcavity" / "study.toml"
+    config = load_study(path, TINY)
+    assert config.units is not None
+    assert config.units.scales.factor(energy=1) == pytest.approx(2.540, abs=1e-3)
+    assert 2 * config.physics.loss * config.units.scales.factor(energy=1) == pytest.approx(0.1)
+    summary = train_study(config, tmp_path / "run")
+    assert np.ravel(summary["targets"]) == pytest.approx([0, 30, 30, 0])
+    assert summary["laboratory"]["seconds"] == pytest.approx(24 * 50 * 13.164e-12, rel=1e-3)
+    assert summary["gradient_cosine"] > 0.99
+    table = pd.read_csv(path.with_name("seeds.csv"))
+    assert len(table) >= 5
+    assert table["solved"].all()
+
+
 @pytest.mark.slow
 def test_the_demo(tmp_path: Path) -> None:
     summary = train_study(load_study(STUDIES / "xor-billiard" / "study.toml"), tmp_path / "run")

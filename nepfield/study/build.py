@@ -45,6 +45,8 @@ from nepfield.study.config import (
     TrainingConfig,
     Uniform,
 )
+from nepfield.study.laboratory import density_dimension
+from nepfield.study.quantities import mismatch
 from nepfield.study.transfer import Source, load_run, meshes_of, runs_of, trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
@@ -120,6 +122,8 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     """
     sources = {run: _source(run) for run in runs_of(config)}
     domain = build_domain(config.domain, meshes)
+    if problem := mismatch(config.units, density_dimension(domain)):
+        raise InputError(f"units: {problem}.")
     with _at("domain"):
         space = build_space(config.domain, domain)
     with _at("absorber"):

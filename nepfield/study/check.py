@@ -12,6 +12,7 @@ from nepfield.geometry import mesh_geometry, read_geometry
 from nepfield.steady.newton import solve_steady
 from nepfield.study.build import Study, build
 from nepfield.study.config import load_study
+from nepfield.study.laboratory import density_dimension, scale_lines
 from nepfield.study.resolution import resolution, warnings_of
 
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
@@ -75,6 +76,7 @@ def describe_study(study: Study) -> str:
             f"  warning: {summary.unnamed_facets} outer facets belong to no named boundary; with "
             "domain.dirichlet given they are open (Neumann)"
         )
+    lines += scale_lines(config, density_dimension(domain))
     if not space.is_graph:
         lines += _resolution(study)
     lines.append("  ready: nepfield train runs it")

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from nepfield.errors import InputError
+from nepfield.study.quantities import AWAIT_UNITS, Border, UnitsConfig
 from nepfield.study.sections import (
     AbsorberConfig,
     DiscConfig,
@@ -35,6 +36,7 @@ from nepfield.study.sections import (
     TaskConfig,
     TrainingConfig,
 )
+from nepfield.study.units import UnitError
 from nepfield.study.values import Normal, Pixels, Uniform
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "Uniform",
+    "UnitsConfig",
     "load_study",
     "study_to_toml",
 ]
@@ -135,12 +138,32 @@ def validate_study(
     InputError
         One line per mistake.
     """
+    border = Border.of(data)
     try:
-        return StudyConfig.model_validate(data, context={"folder": path.parent.resolve()})
+        config = StudyConfig.model_validate(
+            data, context={"folder": path.parent.resolve(), "units": border}
+        )
+        return config if config.units is None else _settled(config, data, border)
     except ValidationError as error:
-        lines = (_line(e, set_keys, origin) for e in error.errors(include_url=False))
+        mistakes = [e for e in error.errors(include_url=False) if e["type"] != AWAIT_UNITS]
+        lines = (_line(e, set_keys, origin) for e in mistakes)
         message = "\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))
+    except UnitError as error:
+        message = f"{path}: {error}"
     raise InputError(message)  # outside of except: no pydantic traceback comes along
+
+
+def _settled(config: StudyConfig, data: Mapping[str, Any], border: Border) -> StudyConfig:
+    """A study with units, when its quantities fit together; UnitError if they do not."""
+    rate = data.get("training", {}).get("rate")
+    weights = any(pump.trainable for pump in config.pump)
+    if isinstance(rate, str) and weights and config.training.weight_rate is None:
+        raise UnitError(
+            f'training.rate = "{rate}" is a step of V, and training.weight_rate is missing, the'
+            ' step of the pump weights, such as "0.1 meV/um"'
+        )
+    assert config.units is not None
+    return config.model_copy(update={"units": border.settled(config.units)})
 
 
 def study_to_toml(config: StudyConfig, folder: str | Path) -> str:

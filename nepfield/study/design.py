@@ -21,7 +21,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ from nepfield.study.config import (
     toml_value,
     validate_study,
 )
-from nepfield.study.keys import absolute, flat, holds_whole
+from nepfield.study.keys import absolute, flat, has_dimension, holds_whole
+from nepfield.study.units import UnitError, in_unit_of, is_quantity, unit_text
 
 MANY = 100_000
 """More cases than this are refused unless they are asked for."""
@@ -87,6 +88,8 @@ class Sweep:
     keys : tuple of str
         Swept keys.
     cases : tuple of Case
+    units : dict of str to str
+        For each swept key whose values have units the first of them; results are given in its unit.
     """
 
     path: Path
@@ -97,6 +100,7 @@ class Sweep:
     fixed: Values
     keys: tuple[str, ...]
     cases: tuple[Case, ...]
+    units: dict[str, str] = field(default_factory=dict)
 
     def config(self, case: Case) -> StudyConfig:
         """The study of a case.
@@ -167,6 +171,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     points = [_merged(point) for point in itertools.product(*(axis() for axis in axes))]
     keys = tuple(points[0])
     _check_keys(keys, fixed, path)
+    units = _units(keys, points, path)
     fixed.setdefault("figures.enabled", False)  # pictures of every case take longer than a case
     fixed.setdefault("figures.frames", 0)
     width = len(str(len(points) * len(seeds) - 1))
@@ -178,7 +183,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     if not isinstance(name, str) or not name.strip() or set(name) & set("/\\"):
         raise InputError(f"{path}: name must be usable as the name of a folder, has {name!r}")
     content = {**content, "study": str(study_path), "set": fixed, "seeds": list(seeds)}
-    return Sweep(path, study_path, name, content, base, fixed, keys, tuple(cases))
+    return Sweep(path, study_path, name, content, base, fixed, keys, tuple(cases), units)
 
 
 def _axes(content: Mapping[str, Any], path: Path) -> tuple[list[Callable[[], list[Values]]], int]:
@@ -247,7 +252,13 @@ def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], lis
     ranges = flat(_table(table.get("ranges", {}), f"{path}: [design.ranges]"))
     if not ranges:
         raise InputError(f'{path}: [design.ranges] is missing: "section.key" = [low, high]')
+    given = {key: list(limits) for key, limits in ranges.items() if _are_quantities(limits)}
     for key, limits in ranges.items():
+        if key in given:
+            try:
+                ranges[key] = limits = [in_unit_of(limit, given[key][0]) for limit in given[key]]
+            except UnitError as error:
+                raise InputError(f"{where}.ranges.{key}: {error}") from None
         good = isinstance(limits, list) and len(limits) == 2 and all(map(_is_number, limits))
         if not good or not limits[0] < limits[1]:
             raise InputError(
@@ -257,7 +268,20 @@ def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], lis
             raise InputError(
                 f"{where}.ranges.{key} = {limits!r}: {key} takes whole numbers, and none lies there"
             )
-    return cases, lambda: design_points(kind, cases, seed, ranges)
+
+    def points() -> list[Values]:
+        drawn = design_points(kind, cases, seed, ranges)
+        units = {key: unit_text(limits[0]) for key, limits in given.items()}
+        return [
+            {key: f"{v!r} {units[key]}" if key in units else v for key, v in point.items()}
+            for point in drawn
+        ]
+
+    return cases, points
+
+
+def _are_quantities(limits: Any) -> bool:
+    return isinstance(limits, list) and len(limits) == 2 and all(map(is_quantity, limits))
 
 
 def design_points(
@@ -320,6 +344,23 @@ def _check_keys(keys: Sequence[str], fixed: Values, path: Path) -> None:
             raise InputError(f"{path}: seed is no key to sweep: give seeds = [0, 1, 2]")
 
 
+def _units(keys: Sequence[str], points: Sequence[Values], path: Path) -> dict[str, str]:
+    """For each key with quantities such as "0.1 meV" the first one."""
+    units: dict[str, str] = {}
+    for key in keys:
+        values = [point[key] for point in points]
+        if has_dimension(key) and any(map(is_quantity, values)):
+            try:
+                for value in values:
+                    in_unit_of(str(value), str(values[0]))
+            except UnitError as error:
+                raise InputError(
+                    f"{path}: {key}: {error}; write all values of a key with units of one kind"
+                ) from None
+            units[key] = values[0]
+    return units
+
+
 def _seeds(seeds: Any, path: Path) -> list[int]:
     if not isinstance(seeds, list) or not seeds or not all(_is_whole(s, 0) for s in seeds):
         raise InputError(f"{path}: seeds = {seeds!r}: must be a list such as [0, 1, 2]")
@@ -357,6 +398,8 @@ def _label(point: Values, seed: int | None) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if is_quantity(value):
+        return str(value)
     if isinstance(value, str):
         return Path(value).stem
     return "_".join(map(_short, value)) if isinstance(value, list) else str(value)

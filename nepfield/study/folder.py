@@ -88,7 +88,14 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         _flat(tomllib.loads(study_to_toml(study, path.parent)))
         for study in (load_study(path), config)
     )
-    free = ("name", "figures.enabled", "figures.frames", "training.epochs")
+    free = (
+        "name",
+        "figures.enabled",
+        "figures.frames",
+        "training.epochs",
+        "units.energy",
+        "units.time",
+    )
     changed = [
         key for key in sorted(saved.keys() | wanted.keys())
         if saved.get(key) != wanted.get(key) and key not in free

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from pydantic import BeforeValidator
+
 from nepfield.study.config import find_key
 
 
@@ -42,6 +44,21 @@ def _types(key: str) -> Iterator[Any]:
 def holds_whole(key: str) -> bool:
     """Whether a key of a study holds whole numbers alone."""
     return int in _types(key) and float not in _types(key)
+
+
+def has_dimension(key: str) -> bool:
+    """Whether values of a key of a study may have a unit."""
+    location = _location(key)
+    field = find_key(location)[1] or find_key(location[:-1])[1]  # an entry of a table or list
+    return field is not None and any(
+        isinstance(mark, BeforeValidator)
+        for part in (field.metadata, *map(_metadata, get_args(field.annotation)))
+        for mark in part
+    )
+
+
+def _metadata(annotation: Any) -> Sequence[Any]:
+    return getattr(annotation, "__metadata__", ())
 
 
 def absolute(key: str, value: Any, folder: Path) -> Any:

@@ -19,6 +19,7 @@ from nepfield.study import folder as files
 from nepfield.study.build import Study, build
 from nepfield.study.config import StudyConfig
 from nepfield.study.frames import Frames
+from nepfield.study.laboratory import density_dimension, laboratory_time, shown_units
 from nepfield.study.resolution import resolution, warnings_of
 from nepfield.study.transfer import trained_system
 from nepfield.systems.gpe import GPE
@@ -104,6 +105,7 @@ def train_study(
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
+        "laboratory": laboratory_time(config, len(history), len(study.task.inputs)),
         "seconds": time.monotonic() - started,
     }
     files.write_summary(out / "summary.json", summary)
@@ -197,6 +199,7 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         "targets": task.targets[:_SUMMARY_SAMPLES],
         "outputs": result.outputs[:_SUMMARY_SAMPLES],
         "weights": system.pumps.weights,
+        "units": shown_units(study.config, density_dimension(system.space.domain)),
         "unknowns": system.space.ndof,
         "cells": len(system.space.elements),
         "fraction_converged": float(good.mean()),

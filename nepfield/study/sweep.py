@@ -33,6 +33,7 @@ from nepfield.study.config import StudyConfig, on_one_line, study_to_toml
 from nepfield.study.design import Case, Sweep
 from nepfield.study.keys import moved_paths
 from nepfield.study.run import train_study
+from nepfield.study.units import in_unit_of, unit_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,9 +177,10 @@ def write_results(out: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        case, seed, the swept keys, status ("finished", "failed", "unfinished"), epochs, cost and
-        all other figures in summary.json, the last cosine of the gradient to the adjoint, fraction
-        of samples converged, unknowns, cells, and the error of a case that failed.
+        case, seed, the swept keys (quantities in the unit of the first), status ("finished",
+        "failed", "unfinished"), epochs, cost and all other figures in summary.json, the last cosine
+        of the gradient to the adjoint, fraction of samples converged, unknowns, cells, and the
+        error of a case that failed.
 
     Raises
     ------
@@ -191,7 +193,8 @@ def write_results(out: str | Path) -> pd.DataFrame:
     listing = _read_json(out / "cases.json")
     if not listing:
         raise InputError(f"{out}: this is no folder of a sweep (it has no cases.json).")
-    rows = [_row(out / "cases" / entry["folder"], entry) for entry in listing["cases"]]
+    units = listing.get("units", {})
+    rows = [_row(out / "cases" / entry["folder"], entry, units) for entry in listing["cases"]]
     metrics = dict.fromkeys(name for _, figures, _ in rows for name in figures)
     for name in _LAST:
         metrics.pop(name, None)
@@ -204,13 +207,19 @@ def write_results(out: str | Path) -> pd.DataFrame:
     return table
 
 
-def _row(folder: Path, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
+def _row(
+    folder: Path, entry: Mapping[str, Any], units: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], str]:
     problem = _read_json(folder / "error.json")
     summary = {} if problem else _read_json(folder / "summary.json")
     status = "failed" if problem else summary.get("status", "unfinished")
     status = status if status in ("finished", "failed") else "unfinished"
     values = {
-        key: json.dumps(value) if isinstance(value, list | dict) else value
+        key: in_unit_of(value, units[key]["first"])
+        if key in units
+        else json.dumps(value)
+        if isinstance(value, list | dict)
+        else value
         for key, value in entry["values"].items()
     }
     figures = {
@@ -245,7 +254,9 @@ def _listing(sweep: Sweep) -> str:
         for c in sweep.cases
     ]
     lines = ",\n".join(f"  {json.dumps(case, default=str)}" for case in cases)
-    return f'{{"keys": {json.dumps(sweep.keys)}, "cases": [\n{lines}\n]}}\n'
+    units = {key: {"first": q, "unit": unit_label(q)} for key, q in sweep.units.items()}
+    told = f', "units": {json.dumps(units)}' if units else ""
+    return f'{{"keys": {json.dumps(sweep.keys)}{told}, "cases": [\n{lines}\n]}}\n'
 
 
 def _check_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:

@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
+from nepfield.view.units import factor, with_unit
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -182,7 +183,7 @@ def plot_training(run: Path, output: Path) -> Path:
         If the run folder or its history is missing or unreadable.
     """
     study = read_study(run)
-    history = read_history(run)
+    history, summary = read_history(run), read_summary(run)
     epoch = history["epoch"]
     rule = study.get("training", {}).get("rule", "")
 
@@ -198,8 +199,8 @@ def plot_training(run: Path, output: Path) -> Path:
     title(figure, str(study.get("name") or Path(run).resolve().name))
     grid = figure.add_gridspec(rows, 2, width_ratios=(1.15, 1))
     left = figure.add_subplot(grid[:, 0])
-    _curve(left, epoch, history["cost"], BLUE, "cost")
-    left.set(xlabel="epoch", ylabel="cost C")
+    _curve(left, epoch, history["cost"] * factor(summary, "cost"), BLUE, "cost")
+    left.set(xlabel="epoch", ylabel=with_unit("cost C", summary, "cost"))
     right: list[Axes] = []
 
     def panel(ylabel: str) -> Axes:
@@ -209,7 +210,7 @@ def plot_training(run: Path, output: Path) -> Path:
         return axes
 
     if norms:
-        axes = panel("gradient norm")
+        axes = panel("gradient norm" + ("\n(dimensionless)" if summary.get("units") else ""))
         styles = {
             "gradient_norm_potential": (BLUE, "potential V"),
             "gradient_norm_weights": (ORANGE, "pump weights w"),
@@ -280,6 +281,7 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
             f"{where}: {len(inputs)} inputs, targets {targets.shape} and outputs {outputs.shape} "
             "do not fit together; wanted one row an input"
         )
+    targets, outputs = (values * factor(summary, "density") for values in (targets, outputs))
     samples, count = outputs.shape
     if samples > 16:
         return None
@@ -298,7 +300,8 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
     axes.set_xticks(np.arange(samples), [sample_title(row, i, "") for i, row in enumerate(inputs)])
     if samples > 8:
         axes.tick_params(axis="x", labelrotation=45)
-    axes.set(xlabel="inputs", ylabel=r"output (mean $|\Psi|^2$ over the readout)")
+    label = with_unit(r"output (mean $|\Psi|^2$ over the readout)", summary, "density")
+    axes.set(xlabel="inputs", ylabel=label.replace(") (", ", "))
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
     axes.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nepfield.errors import InputError
 from nepfield.view.curves import read_study, read_summary, sample_title
+from nepfield.view.units import in_units, unit, with_unit
 
 if TYPE_CHECKING:
     import pyvista
@@ -54,6 +55,7 @@ class RunFiles:
     """What the files of a run say, with the geometry that pictures need."""
 
     study: dict[str, Any]
+    summary: dict[str, Any]
     grid: pyvista.UnstructuredGrid
     inputs: Array | None
     weights: list[Any]
@@ -76,32 +78,29 @@ class RunFiles:
         return bool(self.inputs[index, driver] != 0)
 
     def labels(self) -> dict[str, str]:
-        units = self.study.get("units", {})
-        length = str(units.get("length", "")).replace("$", "")
-        energy = r"$\hbar^2/m\ell^2$" + (rf", $\ell$ = {length}" if length else "")
-        plain = "sites" if "lattice" in self.study.get("domain", {}) else "mesh units"
-        of_length = f" ({length.removeprefix('1 ') or plain})"
+        energy = unit(self.summary, "energy") or r"$\hbar^2/m\ell^2$"
         return {
-            "x": "x" + of_length,
-            "y": "y" + of_length,
-            "density": r"$|\Psi|^2$",
+            "x": with_unit("x", self.summary, "length"),
+            "y": with_unit("y", self.summary, "length"),
+            "density": with_unit(r"$|\Psi|^2$", self.summary, "density"),
             "phase": r"phase of $\Psi$",
             "V_re": f"V ({energy})",
             "V_im": f"Im V ({energy})",
-            "dC_dV": r"$\partial C/\partial V$",
+            "dC_dV": with_unit(r"$\partial C/\partial V$", self.summary, "gradient"),
         }
 
 
 def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
     """Study, summary and fields (``fields.vtu``, or one of its frames) of a run folder.
 
+    Fields come in the run's units if it has any.
+
     Raises
     ------
     InputError
         If a file is missing or unreadable, or holds cells that pictures are not made of.
     """
-    study, summary = read_study(run), read_summary(run)
-    grid = open_run(run, name)
+    study, summary, grid = in_units(read_study(run), read_summary(run), open_run(run, name))
     count = 0
     while any(f"{name}_{count}" in grid.point_data for name in ("psi_re", "density")):
         count += 1
@@ -122,7 +121,7 @@ def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
     line = types <= {_VERTEX, *_LINES} and bool(straight)
     if not (graph or line) and not types & set(_CORNERS):
         raise InputError(f"{run}/{name}: line cells that do not lie on one straight line")
-    return RunFiles(study, grid, inputs, summary.get("weights") or [], count, line, graph)
+    return RunFiles(study, summary, grid, inputs, summary.get("weights") or [], count, line, graph)
 
 
 def cells_of(grid: Any) -> list[tuple[int, Array]]:
@@ -339,10 +338,12 @@ def readout_masks(run: RunFiles) -> list[Array]:
 def weight_text(run: RunFiles, index: int, pump: dict[str, Any]) -> str:
     """``w = 0.93``, the trained value if the summary has one; empty if it is not known."""
     weight = run.weights[index] if index < len(run.weights) else pump.get("weight", 1.0)
+    of = unit(run.summary, "weight")
     if isinstance(weight, list) and len(weight) == 2 and weight[1]:
-        return f"w = {weight[0]:.3g} {'-' if weight[1] < 0 else '+'} {abs(weight[1]):.3g}i"
+        sign = "-" if weight[1] < 0 else "+"
+        return f"w = {weight[0]:.3g} {sign} {abs(weight[1]):.3g}i {of}".rstrip()
     weight = weight[0] if isinstance(weight, list) and weight else weight
-    return f"w = {weight:.3g}" if isinstance(weight, (int, float)) else ""
+    return f"w = {weight:.3g} {of}".rstrip() if isinstance(weight, (int, float)) else ""
 
 
 def find_marks(run: RunFiles, shape: Shape) -> list[Mark]:

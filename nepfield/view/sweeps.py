@@ -5,6 +5,7 @@ Every number comes from results.csv; the swept keys are its columns between seed
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
 
 
 def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
-    """results.csv of a sweep, and its swept keys."""
+    """results.csv of a sweep, and its swept keys; both with the units of those that have one."""
     path = sweep / "results.csv"
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
@@ -95,7 +96,17 @@ def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
     columns = list(table.columns)
     if columns[:2] != ["case", "seed"] or "status" not in columns:
         raise InputError(f"{path}: these are no results of nepfield sweep")
-    return table, columns[2 : columns.index("status")]
+    named = _with_units(sweep, columns[2 : columns.index("status")])
+    return table.rename(columns=named), list(named.values())
+
+
+def _with_units(sweep: Path, keys: list[str]) -> dict[str, str]:
+    """For each swept key its name in a picture, with the unit in brackets where it has one."""
+    try:
+        units = json.loads((sweep / "cases.json").read_text(encoding="utf-8")).get("units", {})
+    except (OSError, ValueError):
+        units = {}  # a table that was moved alone
+    return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
 
 
 def _against(
