@@ -180,7 +180,11 @@ def sweep(
     yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train many cases of a study on several processors or a cluster; writes results.csv."""
+    """Train many cases of a study on several processors or a cluster; writes results.csv.
+
+    A case that fails is recorded there and does not stop the others: the exit status is 0 unless
+    all of them failed, then it is 1.
+    """
     with _errors(quiet):
         from nepfield.study.cluster import run_sweep
         from nepfield.study.design import load_sweep
@@ -226,6 +230,7 @@ def plot(
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
     with _errors():
+        _check_drawn(run)
         if (run / "results.csv").is_file():
             from nepfield.view.sweeps import plot_sweep
 
@@ -266,6 +271,24 @@ def _check_new_file(path: Path | None, suffix: str, option: str) -> None:
         raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first.")
+
+
+def _check_drawn(folder: Path) -> None:
+    """Refuse what is neither the folder of a run nor that of a sweep with results."""
+    if not folder.exists():
+        raise InputError(f"{folder}: there is no such folder.")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: this is a file; plot draws a folder that train, solve or sweep wrote, such "
+            "as runs/NAME."
+        )
+    if (folder / "cases.json").is_file() and not (folder / "results.csv").is_file():
+        raise InputError(f"{folder}: this sweep has no results.csv yet; go on with --resume.")
+    if (folder.parent / "cases.json").is_file():
+        raise InputError(
+            f"{folder}: this is a part of a sweep; give {folder.parent}, or one folder in "
+            f"{folder.parent}/cases."
+        )
 
 
 def _study_or_run(
