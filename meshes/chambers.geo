@@ -8,15 +8,16 @@ DefineConstant[
   opening = {1, Name "Parameters/opening"},      // width of the openings
   thickness = {0.4, Name "Parameters/thickness"},  // of the walls between, so length of the openings
   output_radius = {0.4, Name "Parameters/output_radius"},  // disc in the middle of the last chamber
+  input_radius = {0, Name "Parameters/input_radius"},  // of two discs in the first one; 0: no discs
   size = {0.4, Name "Parameters/size"},          // of cells in the chambers
-  size_output = {0.16, Name "Parameters/size_output"}
+  size_output = {0.16, Name "Parameters/size_output"}  // of cells in the discs
 ];
 If (chambers < 1 || chambers != Round(chambers))
   Error("chambers must be a whole number from 1");
   Abort;
 EndIf
-If (opening <= 0 || opening >= height || length <= 0 || thickness <= 0 || size <= 0 || size_output <= 0)
-  Error("opening must lie between 0 and height; length, thickness, cell sizes above 0");
+If (opening <= 0 || opening >= height || length <= 0 || thickness <= 0 || input_radius < 0 || size <= 0 || size_output <= 0)
+  Error("opening must lie between 0 and height; length, thickness, cell sizes above 0, input_radius at least 0");
   Abort;
 EndIf
 // the outline: along the floor, back along the ceiling
@@ -62,16 +63,34 @@ Plane Surface(1) = {1};
 
 output_x = (chambers - 1) * step + length / 2;
 output_y = height / 2;
-// the output disc, whose rim the cells follow
+input_x = length / 2;
+input_upper = 3 * height / 4;
+input_lower = height / 4;
+// the discs, whose rims the cells follow
 Disk(100) = {output_x, output_y, 0, output_radius};
-BooleanFragments{ Surface{1}; Delete; }{ Surface{100}; Delete; }
+discs() = {100};
+If (input_radius > 0)
+  Disk(101) = {input_x, input_upper, 0, input_radius};
+  Disk(102) = {input_x, input_lower, 0, input_radius};
+  discs() += {101, 102};
+EndIf
+BooleanFragments{ Surface{1}; Delete; }{ Surface{discs()}; Delete; }
 all() = Surface{:};
-If (#all() != 2)
-  Error("the output disc (output_x, output_y, output_radius) must lie inside the walls");
+If (#all() != 1 + #discs())
+  Error("the discs (of output and input) must lie apart and inside the walls");
   Abort;
 EndIf
 e = 1.05 * output_radius;
 output() = Surface In BoundingBox {output_x - e, output_y - e, -e, output_x + e, output_y + e, e};
+inputs() = {};
+If (input_radius > 0)
+  e = 1.05 * input_radius;
+  upper() = Surface In BoundingBox {input_x - e, input_upper - e, -e, input_x + e, input_upper + e, e};
+  lower() = Surface In BoundingBox {input_x - e, input_lower - e, -e, input_x + e, input_lower + e, e};
+  Physical Surface("input-upper") = upper();
+  Physical Surface("input-lower") = lower();
+  inputs() = {upper(), lower()};
+EndIf
 cavity() = Surface{:};
 wall() = CombinedBoundary{ Surface{:}; };
 
@@ -80,7 +99,7 @@ Physical Surface("output") = output();  // the disc alone
 Physical Curve("wall") = wall();
 
 MeshSize{ PointsOf{ Surface{:}; } } = size;
-MeshSize{ PointsOf{ Surface{output()}; } } = size_output;
+MeshSize{ PointsOf{ Surface{output(), inputs()}; } } = size_output;
 Mesh.MeshSizeFromCurvature = 0;
 Mesh.MeshSizeExtendFromBoundary = 1;
 Mesh.Algorithm = 6;

@@ -181,7 +181,11 @@ def sweep(
     yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train many cases of a study on several processors or a cluster; writes results.csv."""
+    """Train many cases of a study on several processors or a cluster; writes results.csv.
+
+    A case that fails is recorded there and does not stop the others: the exit status is 0 unless
+    all of them failed, then it is 1.
+    """
     with _errors(quiet):
         from nepfield.study.cluster import run_sweep
         from nepfield.study.design import load_sweep

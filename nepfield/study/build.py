@@ -120,7 +120,7 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     InputError
         If anything in the study does not fit its mesh or its data.
     """
-    sources = {run: _source(run) for run in runs_of(config)}
+    sources = {run: _source(run, config) for run in runs_of(config)}
     domain = build_domain(config.domain, meshes)
     if problem := mismatch(config.units, density_dimension(domain)):
         raise InputError(f"units: {problem}.")
@@ -172,10 +172,28 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     )
 
 
-def _source(run: Path) -> Source:
-    """A trained run, rebuilt."""
-    study = build(load_run(run), meshes_of(run))
+def _source(run: Path, config: StudyConfig) -> Source:
+    """A trained run, rebuilt; its numbers must mean what those of the study mean."""
+    trained = load_run(run)
+    if _units(trained) != _units(config):
+        raise InputError(
+            f"{run}: this run has the units {_told(trained)}, the study {_told(config)}; values can "
+            "be taken over between equal units of length and mass only."
+        )
+    study = build(trained, meshes_of(run))
     return Source(run, study, trained_system(study, run))
+
+
+def _units(config: StudyConfig) -> tuple[float, float] | None:
+    """Length and energy that are 1 in a study, to the digits that a user can mean."""
+    if config.units is None:
+        return None
+    scales = config.units.scales
+    return float(f"{scales.length:.9e}"), float(f"{scales.energy:.9e}")
+
+
+def _told(config: StudyConfig) -> str:
+    return "none" if config.units is None else f"{config.units.length}, {config.units.mass}"
 
 
 @contextmanager

@@ -5,10 +5,11 @@
     [set]     values that are the same for every case
     [grid]    every value of one key with every value of the others
     [zip]     the first values of all keys, the second ones, and so on
-    [[list]]  cases one by one
+    [[list]]  cases one by one; or, with a [list.grid] or [list.zip] of its own, a family of them
     [design]  points in a box: kind, cases, seed, and [design.ranges]
 
-All that is given is multiplied: a grid of 3 with a zip of 2 and 5 seeds makes 30 cases. Paths count
+All that is given is multiplied: a grid of 3 with a zip of 2 and 5 seeds makes 30 cases. The entries
+of [[list]] follow one another; what one of them leaves out is there as in the study. Paths count
 from the sweep file's folder.
 """
 
@@ -61,7 +62,8 @@ class Case:
         Name of its run folder: the number and a label.
     seed : int
     values : dict
-        Swept keys and their values, as the sweep file writes them.
+        Swept keys and their values, as the sweep file writes them; without those that the case
+        leaves as they are in the study.
     """
 
     number: int
@@ -141,6 +143,11 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     """
     path = Path(path).resolve()
     content = read_toml(path, "sweep")
+    if "study" not in content and "domain" in content:
+        raise InputError(
+            f"{path}: this is a study file; run it by: nepfield train {path} (a sweep file varies "
+            f'it: study = "{path.name}", then [grid] or [zip])'
+        )
     for key in content:
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, 1, 0.5)
@@ -153,6 +160,8 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
         raise InputError(f'{path}: study must name the study to vary, such as "study.toml"')
     study_path = Path(path.parent, study).resolve()
     base = read_toml(study_path)
+    if isinstance(base.get("study"), str):
+        raise InputError(f"{path}: study = {study!r}: this is a sweep file itself; name a study")
     fixed = flat(_table(content.get("set", {}), f"{path}: [set]"))
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -169,7 +178,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
             "add --yes"
         )
     points = [_merged(point) for point in itertools.product(*(axis() for axis in axes))]
-    keys = tuple(points[0])
+    keys = tuple(dict.fromkeys(key for point in points for key in point))
     _check_keys(keys, fixed, path)
     units = _units(keys, points, path)
     fixed.setdefault("figures.enabled", False)  # pictures of every case take longer than a case
@@ -188,41 +197,14 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
 
 def _axes(content: Mapping[str, Any], path: Path) -> tuple[list[Callable[[], list[Values]]], int]:
     """For each factor of the product a function that lists its points; and the size of all."""
-    axes: list[Callable[[], list[Values]]] = []
-    count = 1
-    for key, values in flat(_table(content.get("grid", {}), f"{path}: [grid]")).items():
-        _check_list(values, f"{path}: grid.{key}")
-        twice = [v for i, v in enumerate(values) if v in values[:i]]
-        if twice:
-            raise InputError(f"{path}: grid.{key}: {twice[0]!r} stands twice")
-        axes.append(partial(_line, key, values))
-        count *= len(values)
-    pairs = flat(_table(content.get("zip", {}), f"{path}: [zip]"))
-    if pairs:
-        for key, values in pairs.items():
-            _check_list(values, f"{path}: zip.{key}")
-        lengths = {key: len(values) for key, values in pairs.items()}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
-            raise InputError(f"{path}: [zip] needs as many values of each key; {told}")
-        rows = zip(*pairs.values(), strict=True)
-        points = [dict(zip(pairs, row, strict=True)) for row in rows]
-        axes.append(lambda: points)
-        count *= len(points)
+    axes, count = _product(content, f"{path}: ")
     entries = content.get("list", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path}: list must be tables, one a case: write [[list]] above each")
     if entries:
-        listed = [flat(entry) for entry in entries]
-        for number, entry in enumerate(listed):
-            if set(entry) != set(listed[0]) or not entry:
-                differ = ", ".join(sorted(set(entry) ^ set(listed[0]))) or "nothing in it"
-                raise InputError(
-                    f"{path}: [[list]] {number} and [[list]] 0 need the same keys ({differ})"
-                )
-        ordered = [{key: entry[key] for key in listed[0]} for entry in listed]
-        axes.append(lambda: ordered)
-        count *= len(ordered)
+        blocks = [_block(entry, f"{path}: [[list]] {k}: ") for k, entry in enumerate(entries)]
+        axes.append(lambda: [point for _, points in blocks for point in points()])
+        count *= sum(size for size, _ in blocks)
     if "design" in content:
         size, points_of = _design(_table(content["design"], f"{path}: [design]"), path)
         axes.append(points_of)
@@ -230,8 +212,53 @@ def _axes(content: Mapping[str, Any], path: Path) -> tuple[list[Callable[[], lis
     return axes, count
 
 
+def _block(entry: Mapping[str, Any], where: str) -> tuple[int, Callable[[], list[Values]]]:
+    """How many cases an entry of [[list]] has, and a function that lists them."""
+    axes, count = _product(entry, where)
+    same = flat({key: value for key, value in entry.items() if key not in ("grid", "zip")})
+    if not same and not axes:
+        raise InputError(f'{where}there is nothing in it: write lines "section.key" = ...')
+    return count, lambda: [
+        _merged((*point, same)) for point in itertools.product(*(axis() for axis in axes))
+    ]
+
+
+def _product(table: Mapping[str, Any], where: str) -> tuple[list[Callable[[], list[Values]]], int]:
+    """The factors that [grid] and [zip] give, and the size of their product."""
+    axes: list[Callable[[], list[Values]]] = []
+    count = 1
+    for key, values in flat(_table(table.get("grid", {}), f"{where}[grid]")).items():
+        _check_list(values, f"{where}grid.{key}")
+        seen = set()
+        for value in values:
+            if (kept := _hashable(value)) in seen:
+                raise InputError(f"{where}grid.{key}: {value!r} stands twice")
+            seen.add(kept)
+        axes.append(partial(_line, key, values))
+        count *= len(values)
+    pairs = flat(_table(table.get("zip", {}), f"{where}[zip]"))
+    if pairs:
+        for key, values in pairs.items():
+            _check_list(values, f"{where}zip.{key}")
+        lengths = {key: len(values) for key, values in pairs.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+            raise InputError(f"{where}[zip] needs as many values of each key; {told}")
+        rows = zip(*pairs.values(), strict=True)
+        points = [dict(zip(pairs, row, strict=True)) for row in rows]
+        axes.append(lambda: points)
+        count *= len(points)
+    return axes, count
+
+
 def _line(key: str, values: Sequence[Any]) -> list[Values]:
     return [{key: value} for value in values]
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(part)) for key, part in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], list[Values]]]:

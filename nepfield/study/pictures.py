@@ -40,6 +40,7 @@ def draw(
     PicturesUnavailable
         If this machine cannot render.
     """
+    _check_drawn(folder)
     # slow to import: PyVista and Matplotlib
     if (folder / "results.csv").is_file():
         return [_draw_sweep(folder, output, field, interactive)]
@@ -63,6 +64,24 @@ def draw(
 
         write_page(folder, output)
     return []
+
+
+def _check_drawn(folder: Path) -> None:
+    """Refuse what is neither the folder of a run nor that of a sweep with results."""
+    if not folder.exists():
+        raise InputError(f"{folder}: there is no such folder.")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: this is a file; plot draws a folder that train, solve or sweep wrote, such "
+            "as runs/NAME."
+        )
+    if (folder / "cases.json").is_file() and not (folder / "results.csv").is_file():
+        raise InputError(f"{folder}: this sweep has no results.csv yet; go on with --resume.")
+    if (folder.parent / "cases.json").is_file():
+        raise InputError(
+            f"{folder}: this is a part of a sweep; give {folder.parent}, or one folder in "
+            f"{folder.parent}/cases."
+        )
 
 
 def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Path]:

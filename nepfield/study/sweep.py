@@ -17,7 +17,7 @@ import json
 import os
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _BUILT = 10  # so many domains are built for a trial before a sweep starts
 _LAST = ("gradient_cosine", "fraction_converged", "unknowns", "cells")
+_OWN = ("grid", "zip")  # what an entry of [[list]] may have besides keys of the study
 _NOT_METRICS = ("seed", "seconds", "gradient_cosine_epoch", *_LAST)
 
 
@@ -177,10 +178,10 @@ def write_results(out: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        case, seed, the swept keys (quantities in the unit of the first), status ("finished",
-        "failed", "unfinished"), epochs, cost and all other figures in summary.json, the last cosine
-        of the gradient to the adjoint, fraction of samples converged, unknowns, cells, and the
-        error of a case that failed.
+        case, seed, the swept keys (quantities in the unit of the first; empty where a case has what
+        the study says), status ("finished", "failed", "unfinished"), epochs, cost and all other
+        figures in summary.json, the last cosine of the gradient to the adjoint, fraction of samples
+        converged, unknowns, cells, and the error of a case that failed.
 
     Raises
     ------
@@ -193,8 +194,8 @@ def write_results(out: str | Path) -> pd.DataFrame:
     listing = _read_json(out / "cases.json")
     if not listing:
         raise InputError(f"{out}: this is no folder of a sweep (it has no cases.json).")
-    units = listing.get("units", {})
-    rows = [_row(out / "cases" / entry["folder"], entry, units) for entry in listing["cases"]]
+    keys, units = listing["keys"], listing.get("units", {})
+    rows = [_row(out / "cases" / entry["folder"], entry, keys, units) for entry in listing["cases"]]
     metrics = dict.fromkeys(name for _, figures, _ in rows for name in figures)
     for name in _LAST:
         metrics.pop(name, None)
@@ -208,7 +209,7 @@ def write_results(out: str | Path) -> pd.DataFrame:
 
 
 def _row(
-    folder: Path, entry: Mapping[str, Any], units: Mapping[str, Any]
+    folder: Path, entry: Mapping[str, Any], keys: Sequence[str], units: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any], str]:
     problem = _read_json(folder / "error.json")
     summary = {} if problem else _read_json(folder / "summary.json")
@@ -216,11 +217,11 @@ def _row(
     status = status if status in ("finished", "failed") else "unfinished"
     values = {
         key: in_unit_of(value, units[key]["first"])
-        if key in units
+        if key in units and value is not None
         else json.dumps(value)
         if isinstance(value, list | dict)
         else value
-        for key, value in entry["values"].items()
+        for key, value in ((key, entry["values"].get(key)) for key in keys)
     }
     figures = {
         name: value
@@ -304,7 +305,13 @@ def _sweep_to_toml(sweep: Sweep, out: Path) -> str:
         if key in sweep.content:
             content[key] = moved(sweep.content[key])
     if "list" in sweep.content:
-        content["list"] = [moved(entry) for entry in sweep.content["list"]]
+        content["list"] = [
+            {  # the keys in a family's own [list.grid] count from there
+                **moved({key: value for key, value in entry.items() if key not in _OWN}),
+                **{key: moved(entry[key]) for key in _OWN if key in entry},
+            }
+            for entry in sweep.content["list"]
+        ]
     if "design" in sweep.content:
         content["design"] = sweep.content["design"]
     return on_one_line(tomli_w.dumps(content))

@@ -17,7 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -317,7 +317,7 @@ def sample_title(row: Sequence[float] | NDArray[np.float64] | None, index: int, 
     return f"{prefix}({', '.join(f'{v:.3g}' for v in row)})"
 
 
-def title(figure: Figure, text: str) -> None:
+def title(figure: FigureBase, text: str) -> None:
     """A title as it stands, dollars and all."""
     figure.suptitle(text, fontsize=14).set_parse_math(False)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 
 from nepfield.errors import InputError
 from nepfield.view.curves import COLORS, GREY, RED, new_figure, save_figure, tidy, title
@@ -59,29 +59,73 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     good = table[(table["status"] == "finished") & np.isfinite(table[field])]
     if good.empty:
         raise InputError(f"{sweep}/results.csv: no finished case has a number for {field}.")
-    varied = [key for key in keys if table[key].nunique() > 1] or keys[:1]
-    rest = varied[2:]
-    notes = []
-    if good["seed"].nunique() > 1:
-        notes.append(f"{good['seed'].nunique()} seeds")
-    notes += [f"over all {key}" for key in rest]
+    families = _families(good, keys)
+    notes = [f"{good['seed'].nunique()} seeds"] if good["seed"].nunique() > 1 else []
     if failed:
         notes.append(f"{failed} of {len(table)} cases failed")
-    figure = new_figure(5.2, 8.0)
+    columns = min(len(families), 3)
+    rows = -(-len(families) // columns)
+    figure = new_figure(5.2 * rows, 8.0 if columns == 1 else 5.0 * columns)
+    parts: list[FigureBase] = [figure]
+    if len(families) > 1:
+        parts = list(figure.subfigures(rows, columns, squeeze=False).flat)
+    mapped = False
+    for part, (name, family) in zip(parts, families, strict=False):
+        varied = _independent(family, keys)
+        over = [f"over all {key}" for key in varied[2:]]
+        if part is figure:
+            notes += over
+        else:
+            title(part, ", ".join([name, *over]))
+        _draw(part, family, varied, field)
+        mapped |= len(varied) > 1
     title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
-    if not varied:
-        good = good.assign(run="")
-        varied = ["run"]
-    words = [key for key in varied[:2] if places(good[key])[1]]
-    if len(varied) == 1:
-        _against(figure, good, varied[0], field)
-    elif len(words) == 1 and good[words[0]].nunique() <= len(COLORS):
-        number = next(key for key in varied[:2] if key not in words)
-        _against(figure, good, number, field, words[0])
-    else:
-        _over(figure, good, varied[0], varied[1], field)
     path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
-    return save_figure(figure, path, [_MAP] if len(varied) > 1 else [])
+    return save_figure(figure, path, [_MAP] if mapped else [])
+
+
+def _families(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    """Parts of a table with values for the same keys, each with the words that tell it apart."""
+    if not keys:
+        return [("", table)]
+    given = table[keys].notna()
+    parts = [table[(given == row).all(axis=1)] for _, row in given.drop_duplicates().iterrows()]
+    words = [k for k in keys if table[k].nunique() > 1 and places(table[k].dropna())[1]]
+    same = [[str(part[k].iloc[0]) for k in words if part[k].nunique() == 1] for part in parts]
+    names = [", ".join(Path(word).name for word in telling) for telling in same]
+    return list(zip(names, parts, strict=True))
+
+
+def _independent(table: pd.DataFrame, keys: list[str]) -> list[str]:
+    """The keys that vary, without those that rise or fall together with one before them."""
+    varied = [key for key in keys if table[key].nunique() > 1]
+    kept: list[str] = []
+    for key in varied:
+        place, words = places(table[key])
+        if words or not any(_in_step(places(table[other])[0], place) for other in kept):
+            kept.append(key)
+    return kept or [key for key in keys if table[key].notna().any()][:1]
+
+
+def _in_step(first: pd.Series, second: pd.Series) -> bool:
+    pairs = pd.DataFrame({"a": first, "b": second}).drop_duplicates().sort_values("a")
+    steps = np.diff(pairs["b"])
+    return pairs["a"].is_unique and bool((steps > 0).all() or (steps < 0).all())
+
+
+def _draw(figure: FigureBase, table: pd.DataFrame, varied: list[str], field: str) -> None:
+    """Curves or a map over the first two of the keys that vary."""
+    if not varied:
+        table = table.assign(run="")
+        varied = ["run"]
+    words = [key for key in varied[:2] if places(table[key])[1]]
+    if len(varied) == 1:
+        _against(figure, table, varied[0], field)
+    elif len(words) == 1 and table[words[0]].nunique() <= len(COLORS):
+        number = next(key for key in varied[:2] if key not in words)
+        _against(figure, table, number, field, words[0])
+    else:
+        _over(figure, table, varied[0], varied[1], field)
 
 
 def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -110,7 +154,7 @@ def _with_units(sweep: Path, keys: list[str]) -> dict[str, str]:
 
 
 def _against(
-    figure: Figure, table: pd.DataFrame, key: str, field: str, family: str | None = None
+    figure: FigureBase, table: pd.DataFrame, key: str, field: str, family: str | None = None
 ) -> None:
     """Curves over one key; one for each value of `family`, if there is one."""
     axes = figure.add_subplot()
@@ -151,7 +195,7 @@ def _against(
     tidy(axes)
 
 
-def _over(figure: Figure, table: pd.DataFrame, first: str, second: str, field: str) -> None:
+def _over(figure: FigureBase, table: pd.DataFrame, first: str, second: str, field: str) -> None:
     axes = figure.add_subplot()
     (x, xticks), (y, yticks) = places(table[first]), places(table[second])
     medians = table[field].groupby([x, y]).median()
