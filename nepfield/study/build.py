@@ -177,8 +177,8 @@ def _source(run: Path, config: StudyConfig) -> Source:
     trained = load_run(run)
     if _units(trained) != _units(config):
         raise InputError(
-            f"{run}: this run has the units {_told(trained)}, the study {_told(config)}; values can "
-            "be taken over between equal units of length and mass only."
+            f"{run}: this run has the units {_told(trained)}, the study {_told(config)}; values "
+            "can be taken over between equal units of length and mass only."
         )
     study = build(trained, meshes_of(run))
     return Source(run, study, trained_system(study, run))
