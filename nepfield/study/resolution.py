@@ -20,8 +20,8 @@ from nepfield.study.build import Study
 from nepfield.systems.gpe import GPE, density
 
 NEEDED = {
-    "shortest wavelength": {1: 20.0, 2: 4.0},
-    "pump wavelength": {1: 20.0, 2: 4.0},
+    "shortest wavelength": {1: 20.0, 2: 4.5},
+    "pump wavelength": {1: 20.0, 2: 4.5},
     "pump width": {1: 1.2, 2: 0.5},
     "healing length": {1: 1.4, 2: 0.5},
 }
@@ -74,12 +74,17 @@ class Length:
         """What is wrong and what would be right; None if the cells are small enough."""
         if self.cells >= self.needed:
             return None
-        quadratic = self.order == 1 and self.cells >= NEEDED[self.name][2]
-        return (
+        text = (
             f"{self.cells:.2g} cells for the {self.name} of {self.length:.3g}, and elements of "
             f"order {self.order} need {self.needed:g}: refine the mesh there to edges of "
-            f"{self.length / self.needed:.2g}{', or set domain.order = 2' if quadratic else ''}"
+            f"{self.length / self.needed:.2g}"
         )
+        if self.order == 2:
+            return text
+        fewer = NEEDED[self.name][2]
+        if self.cells >= fewer:
+            return f"{text}, or set domain.order = 2"
+        return f"{text}, or of {self.length / fewer:.2g} with domain.order = 2"
 
 
 def resolution(
