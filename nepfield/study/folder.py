@@ -5,6 +5,7 @@
     history.csv      a row an epoch
     checkpoint.npz   parameters, optimiser and random state after the last epoch
     fields.vtu       potential, gradient, and the wave for each input
+                     (dimensionless, as all numbers here; summary.json has the factors of [units])
     figures/         pictures
     meshes/          what Gmsh made of a geometry
 
