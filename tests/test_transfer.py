@@ -299,6 +299,21 @@ def test_mistakes_cost_nothing(tmp_path: Path, changes: Any, words: tuple[str, .
     assert contents(tmp_path) == before
 
 
+def test_numbers_pass_between_equal_units_only(tmp_path: Path) -> None:
+    trained(tmp_path, LINE | {"units": {"length": "1 um", "mass": "1e-4 m_e"}})
+    equal = {"length": "1000 nm", "mass": "9.1093837139e-35 kg", "energy": "eV"}
+    write_study(tmp_path, LINE | {"units": equal}, potential__initial="run")
+    build(load_study(tmp_path / "study.toml"))
+    for units in ({"length": "2 um", "mass": "1e-4 m_e"}, None):
+        other = LINE if units is None else LINE | {"units": units}
+        path = write_study(tmp_path, other, potential__initial="run")
+        result = invoke("train", str(path), "--out", str(tmp_path / "out"))
+        assert result.exit_code == 2
+        told = "none" if units is None else "2 um, 1e-4 m_e"
+        assert f"has the units 1 um, 1e-4 m_e, the study {told}" in result.stderr
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_domain_that_reaches_far_beyond_is_warned_of(tmp_path: Path) -> None:
     trained(tmp_path, LINE)
     long = interval_line(90)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,20 @@ def test_what_is_no_quantity(text: str, says: str) -> None:
     with pytest.raises(UnitError, match=r'^"') as caught:
         parse(text)
     assert says in str(caught.value)
+
+
+def test_pint_is_imported_only_for_a_study_with_units(tmp_path: Path) -> None:
+    with_units, without = (
+        write(tmp_path / name, data)
+        for name, data in (("with", lattice()), ("without", by_hand(lattice())))
+    )
+    code = (
+        "import sys; from nepfield.study.config import load_study; "
+        "load_study({!r}); print('pint' in sys.modules)"
+    )
+    for path, says in ((with_units, "True"), (without, "False")):
+        run = [sys.executable, "-c", code.format(str(path))]
+        assert subprocess.run(run, capture_output=True, text=True).stdout.strip() == says
 
 
 # ---------------------------------------------------------------- a study and its twin

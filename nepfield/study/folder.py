@@ -5,6 +5,7 @@
     history.csv      a row an epoch
     checkpoint.npz   parameters, optimiser and random state after the last epoch
     fields.vtu       potential, gradient, and the wave for each input
+                     (dimensionless, as all numbers here; summary.json has the factors of [units])
     frames.pvd       potential and densities while it was trained, for ParaView
     frames/          its files, epoch-000000.vtu, ...
     figures/         pictures

@@ -43,7 +43,12 @@ def _entry(kind: str) -> AfterValidator:
 
 
 class UnitsConfig(Section):
-    """Physical units: with them, values of the study may be texts such as "0.1 meV"."""
+    """Physical units: with them, values of the study may be texts such as "0.1 meV".
+
+    Numbers without quotes stay dimensionless. training.beta is always one: the nudge is beta times
+    the slope of the cost, so where targets are T instead of 1 the squared error nudges T times as
+    strongly. The saturation response g / (1 + n) has its 1 at a density of one in length^d.
+    """
 
     length: Annotated[Name, _entry("length")] = Field(
         description='unit of length of the mesh, such as "1 um"; spacing of a lattice'
