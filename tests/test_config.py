@@ -577,9 +577,7 @@ studies = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=studies)
 def test_any_study_round_trips(tmp_path: Path, data: dict[str, Any]) -> None:
     path = tmp_path / "study.toml"

@@ -701,9 +701,7 @@ def test_lattice_refuses(shape: tuple, options: dict, word: str) -> None:
 # --- any bytes at all
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.sampled_from(["text.msh", "binary.msh", "mine.vtu", "mine.xdmf", "graph.vtu"]),
     changes=st.lists(

@@ -107,7 +107,7 @@ def test_pixels_of_an_interval_and_a_single_pitch(line, plane):
     assert len(nf.potential(plane, basis=[0.5]).values) == 4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(dx=st.floats(0.03, 3), dy=st.floats(0.03, 3))
 def test_measures_of_pixels_sum_to_the_area(dx, dy):
     space = nf.finite_elements(square(5), order=2)

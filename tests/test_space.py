@@ -88,7 +88,7 @@ def test_matrices_are_symmetric(space):
         assert distance(matrix, matrix.T) < 1e-14
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), nsamples=st.integers(1, 3))
 def test_integrate_is_the_adjoint_of_evaluate(seed, nsamples):
     rng = np.random.default_rng(seed)
@@ -345,7 +345,7 @@ def test_open_ends_of_a_graph_have_no_edge():
     assert np.abs(laplacian.sum(axis=1)).max() < 1e-14
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(ny=st.integers(3, 5), nx=st.integers(3, 5))
 def test_periodic_lattice_rows_sum_to_zero(ny, nx):
     laplacian = nf.graph(nf.lattice(ny, nx, periodic=True)).stiffness.toarray()

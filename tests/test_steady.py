@@ -484,7 +484,7 @@ def random_map(rng, n, b=1.0):
     return apply, solve, np.linalg.inv(a)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 20), nsamples=st.integers(1, 4))
 def test_gmres_agrees_with_a_dense_solve(seed, n, nsamples):
     rng = np.random.default_rng(seed)

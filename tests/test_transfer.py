@@ -52,7 +52,7 @@ def test_every_quadrature_point_is_found_in_its_cell(read: Callable[[], nf.Domai
     assert not outside.any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     corner=st.floats(-1e4, 1e4),
     side=st.floats(1e-3, 1e3),

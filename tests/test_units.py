@@ -144,7 +144,7 @@ SPELLINGS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     number=st.floats(-1e150, 1e150),
     case=st.sampled_from([(k, s) for k, names in SPELLINGS.items() for s in names]),
@@ -158,7 +158,7 @@ def test_a_magnitude_times_its_unit(number: float, case: tuple[tuple[str, float]
     assert found == pytest.approx(number * size * joule / one, rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.one_of(
         st.text(max_size=40),
