@@ -375,7 +375,7 @@ def _units(keys: Sequence[str], points: Sequence[Values], path: Path) -> dict[st
     """For each key with quantities such as "0.1 meV" the first one."""
     units: dict[str, str] = {}
     for key in keys:
-        values = [point[key] for point in points]
+        values = [point[key] for point in points if key in point]
         if has_dimension(key) and any(map(is_quantity, values)):
             try:
                 for value in values:
