@@ -43,6 +43,7 @@ studies: .venv/stamp
 		$(BIN)/nepfield train $$study --out runs/$$name --resume; \
 	done
 	$(BIN)/python -m studies.lattices
+	$(BIN)/python -m studies.shape_billiard
 	$(BIN)/python -m studies.speed
 
 clean:

@@ -89,7 +89,7 @@ def _families(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFr
         return [("", table)]
     given = table[keys].notna()
     parts = [table[(given == row).all(axis=1)] for _, row in given.drop_duplicates().iterrows()]
-    words = [k for k in keys if table[k].nunique() > 1 and _places(table[k].dropna())[1]]
+    words = [k for k in keys if table[k].nunique() > 1 and places(table[k].dropna())[1]]
     same = [[str(part[k].iloc[0]) for k in words if part[k].nunique() == 1] for part in parts]
     names = [", ".join(Path(word).name for word in telling) for telling in same]
     return list(zip(names, parts, strict=True))
@@ -100,8 +100,8 @@ def _independent(table: pd.DataFrame, keys: list[str]) -> list[str]:
     varied = [key for key in keys if table[key].nunique() > 1]
     kept: list[str] = []
     for key in varied:
-        place, words = _places(table[key])
-        if words or not any(_in_step(_places(table[other])[0], place) for other in kept):
+        place, words = places(table[key])
+        if words or not any(_in_step(places(table[other])[0], place) for other in kept):
             kept.append(key)
     return kept or [key for key in keys if table[key].notna().any()][:1]
 
@@ -117,7 +117,7 @@ def _draw(figure: FigureBase, table: pd.DataFrame, varied: list[str], field: str
     if not varied:
         table = table.assign(run="")
         varied = ["run"]
-    words = [key for key in varied[:2] if _places(table[key])[1]]
+    words = [key for key in varied[:2] if places(table[key])[1]]
     if len(varied) == 1:
         _against(figure, table, varied[0], field)
     elif len(words) == 1 and table[words[0]].nunique() <= len(COLORS):
@@ -147,7 +147,7 @@ def _against(
 ) -> None:
     """Curves over one key; one for each value of `family`, if there is one."""
     axes = figure.add_subplot()
-    place, ticks = _places(table[key])
+    place, ticks = places(table[key])
     families = [None] if family is None else list(dict.fromkeys(table[family].astype(str)))
     repeated = bool((table.groupby([place, *([family] if family else [])]).size() > 1).any())
     for color, name in zip(COLORS, families, strict=False):
@@ -186,7 +186,7 @@ def _against(
 
 def _over(figure: FigureBase, table: pd.DataFrame, first: str, second: str, field: str) -> None:
     axes = figure.add_subplot()
-    (x, xticks), (y, yticks) = _places(table[first]), _places(table[second])
+    (x, xticks), (y, yticks) = places(table[first]), places(table[second])
     medians = table[field].groupby([x, y]).median()
     full = len(medians) > 0.5 * x.nunique() * y.nunique()
     positive = bool((medians > 0).all()) and medians.max() > 30 * medians.min()
@@ -223,7 +223,7 @@ def _over(figure: FigureBase, table: pd.DataFrame, first: str, second: str, fiel
     figure.colorbar(drawn, ax=axes).set_label(label)
 
 
-def _places(values: pd.Series) -> tuple[pd.Series, list[str]]:
+def places(values: pd.Series) -> tuple[pd.Series, list[str]]:
     """Where values stand on an axis, and names for the places where they are no numbers."""
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.notna().all() and values.dtype != bool:
