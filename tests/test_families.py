@@ -174,7 +174,7 @@ def test_what_plot_refuses(write: Callable[[dict[str, Any]], Path], tmp_path: Pa
     (tmp_path / "swept" / "cases").mkdir()
     (tmp_path / "empty").mkdir()
     for name, says in {
-        "nowhere": "there is no such folder",
+        "nowhere": "there is nothing of that name",
         "study.toml": "this is a file",
         "empty": "no run folder with fields",
         "swept": "no results.csv yet",

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from studies.speed import __main__ as main
 from studies.speed import against_pypde, runge_kutta, scaling
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
@@ -22,6 +23,7 @@ from studies.speed.measure import Measurement, best_of, describe_machine
 from studies.speed.report import COLUMNS, print_table, write_csv
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits, step_to_end, step_within
+from studies.speed.workers import compare_workers
 
 
 def values(rows: Sequence[Measurement], quantity: str) -> list[float]:
@@ -156,6 +158,27 @@ def test_a_batch_gives_the_states_of_its_samples() -> None:
     rows = compare_batch(4, 12, nsamples=30, repeats=1)
     assert values(rows, "difference of the states")[0] <= 1e-6
     assert values(rows, "ratio")[0] > 0
+
+
+def test_one_and_two_workers_do_the_same(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(
+        'name = "chain"\ndomain.lattice = [9]\nphysics.loss = 0.1\npotential.initial = 0.2\n'
+        'pump = [{ site = 2 }, { site = 6 }]\nreadout.sites = [4]\ntask.name = "xor"\n'
+    )
+    rows = compare_workers(2, 2, tmp_path / "study.toml")
+    one, two = values(rows, "one worker"), values(rows, "two workers")
+    assert values(rows, "ratio")[0] == pytest.approx(one[0] / two[0])
+    assert values(rows, "different results") == [1]
+
+
+def test_some_benchmarks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "compare_batch", lambda **_: [Measurement("b", "c", "q", 3.0)])
+    main.main(["--only", "batch", "--quick", "--out", str(tmp_path)])
+    assert (tmp_path / "results.csv").read_text().splitlines()[-1] == "b,c,q,3,,,,"
+    assert not (tmp_path / "scaling.png").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main.main(["--only", "batches", "--out", str(tmp_path / "no")])
+    assert not (tmp_path / "no").exists()
 
 
 def test_targets_are_judged() -> None:

@@ -69,7 +69,7 @@ def draw(
 def _check_drawn(folder: Path) -> None:
     """Refuse what is neither the folder of a run nor that of a sweep with results."""
     if not folder.exists():
-        raise InputError(f"{folder}: this is no run folder; there is no such folder.")
+        raise InputError(f"{folder}: this is no run folder; there is nothing of that name.")
     if not folder.is_dir():
         raise InputError(
             f"{folder}: this is a file; plot draws a folder that train, solve or sweep wrote, such "

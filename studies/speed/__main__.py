@@ -1,4 +1,4 @@
-"""``python -m studies.speed [--quick] [--out DIR]``: measure, print and save all ratios."""
+"""``python -m studies.speed [--quick] [--only NAME ...] [--out DIR]``: measure, print, save."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from studies.speed.report import print_table, write_csv
 from studies.speed.runge_kutta import compare_with_runge_kutta
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits
+from studies.speed.workers import compare_workers
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run all benchmarks and write ``results.csv`` and ``scaling.png``."""
     parser = argparse.ArgumentParser(prog="python -m studies.speed", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: a check, not a result")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="some of the benchmarks, such as sweep"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -32,7 +36,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     quick = options.quick
-    options.out.mkdir(parents=True, exist_ok=True)
     console = Console()
     runs: list[dict[str, float]] = []
 
@@ -50,12 +53,18 @@ def main(arguments: list[str] | None = None) -> None:
         "assembly": lambda: compare_assembly(32 if quick else 128),
         "small problem": lambda: compare_small(20 if quick else 100),
         "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),
+        "sweep": lambda: compare_workers(*((4, 2) if quick else (16, 100))),
     }
+    if unknown := set(options.only or ()) - set(benchmarks):
+        parser.error(f"--only {', '.join(sorted(unknown))}: known are {', '.join(benchmarks)}")
+    chosen = options.only or list(benchmarks)
+    options.out.mkdir(parents=True, exist_ok=True)
     rows = describe_machine()
-    for name, benchmark in benchmarks.items():
+    for name in chosen:
         with console.status(f"{name} ..."):
-            rows += benchmark()
-    scaling.draw_scaling(runs, options.out / "scaling.png")
+            rows += benchmarks[name]()
+    if runs:
+        scaling.draw_scaling(runs, options.out / "scaling.png")
     write_csv(rows, options.out / "results.csv")
     print_table(rows, console)
     if quick:

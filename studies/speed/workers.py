@@ -1,0 +1,52 @@
+"""How much faster two workers do a sweep than one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import tomli_w
+
+from nepfield.study.cluster import run_sweep
+from nepfield.study.design import load_sweep
+from nepfield.study.sweep import case_folder
+from studies.speed.measure import Measurement
+
+_NAME = "sweep, two workers against one"
+_STUDY = Path(__file__).parents[1] / "xor-billiard" / "study.toml"
+
+
+def compare_workers(cases: int = 16, epochs: int = 100, study: Path = _STUDY) -> list[Measurement]:
+    """A sweep of equal cases: the time of the whole call, with the start of the workers.
+
+    The cases differ in the largest number of Newton steps, which none of them needs, so that all do
+    the same work and must end in the same state.
+    """
+    seconds: list[float] = []
+    results: list[bytes] = []
+    with tempfile.TemporaryDirectory() as folder:
+        content = {
+            "study": str(study),
+            "set": {"training.epochs": epochs},
+            "grid": {"solver.max_iterations": list(range(50, 50 + cases))},
+        }
+        (path := Path(folder, "sweep.toml")).write_text(tomli_w.dumps(content))
+        sweep = load_sweep(path)
+        for workers in (1, 2):
+            out = Path(folder, f"workers-{workers}")
+            start = time.perf_counter()
+            table = run_sweep(sweep, out, workers=workers)
+            seconds.append(time.perf_counter() - start)
+            if (table["status"] != "finished").any():
+                raise RuntimeError(f"not all cases were finished: {set(table['error'])}")
+            results += [(case_folder(out, c) / "fields.vtu").read_bytes() for c in sweep.cases]
+    one, two = seconds
+    case = f"{study.parent.name}, {cases} cases of {epochs} epochs"
+    note = "the whole call, with checks, start of the workers and results.csv; equal cases"
+    return [
+        Measurement(_NAME, case, "one worker", one, "s", "", note),
+        Measurement(_NAME, case, "two workers", two, "s"),
+        Measurement(_NAME, case, "ratio", one / two, "", ">= 1.8"),
+        Measurement(_NAME, case, "different results", len(set(results)), "", "<= 1"),
+    ]
