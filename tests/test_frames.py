@@ -320,7 +320,7 @@ def test_films_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["run", "-o", "new.mp4"], ["new.mp4", ".gif"]),
         (["run", "-o", "old.gif"], ["exists already"]),
         (["run", "-o", "new.gif", "--field", "density"], ["--field density", ".gif"]),
-        (["nowhere", "-o", "new.gif"], ["nowhere", "no such run folder"]),
+        (["nowhere", "-o", "new.gif"], ["nowhere", "no run folder"]),
     ):
         result = invoke("plot", *arguments)
         assert (result.exit_code, result.stdout) == (2, "")

@@ -79,9 +79,11 @@ class RunFiles:
 
     def labels(self) -> dict[str, str]:
         energy = unit(self.summary, "energy") or r"$\hbar^2/m\ell^2$"
+        plain = "sites" if "lattice" in self.study.get("domain", {}) else "mesh units"
+        length = unit(self.summary, "length") or plain
         return {
-            "x": with_unit("x", self.summary, "length"),
-            "y": with_unit("y", self.summary, "length"),
+            "x": f"x ({length})",
+            "y": f"y ({length})",
             "density": with_unit(r"$|\Psi|^2$", self.summary, "density"),
             "phase": r"phase of $\Psi$",
             "V_re": f"V ({energy})",
