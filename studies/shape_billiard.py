@@ -29,6 +29,8 @@ from nepfield.study.design import Case, Sweep, load_sweep
 from nepfield.study.sweep import case_folder
 from nepfield.systems.gpe import GPE
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, tidy
+from nepfield.view.opengl import PicturesUnavailable
+from nepfield.view.sheets import plot_sheet
 from studies.lattices.tables import fill_readme, markdown, write_csv
 
 FOLDER = Path(__file__).parent / "shape-billiard"
@@ -281,6 +283,10 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         write_csv(stats, out / "statistics.csv")
         draw_results(table, out / "results.png")
         draw_mechanism(table, out / "mechanism.png")
+        try:
+            plot_sheet(folder, out / "potential.png", "potential")
+        except PicturesUnavailable as problem:
+            print(f"no potential.png: {problem}")
         if not options.quick:
             fill_readme(out, statistics=statistics_text(stats))
     counts = table.groupby(["family", "rule"], sort=False)["solved"].agg(["sum", "size"])

@@ -67,7 +67,7 @@ def test_families_follow_one_another_and_the_rest_multiplies(
     assert sweep.config(sweep.cases[10]).potential.initial == 0.2
 
 
-def test_results_and_the_copy_of_the_sweep_keep_families(
+def test_results_and_the_copy_of_the_sweep_keepfamilies_of(
     write: Callable[[dict[str, Any]], Path], tmp_path: Path
 ) -> None:
     path = write(FAMILIES)
@@ -238,4 +238,4 @@ def test_a_picture_for_each_family(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_keys_in_step_are_one_axis(first: list[float], second: list[float], varied: int) -> None:
     table = pd.DataFrame({"a": first * 2, "b": second * 2})
-    assert sweeps._independent(table, ["a", "b"]) == ["a", "b"][:varied]
+    assert sweeps.independent_keys(table, ["a", "b"]) == ["a", "b"][:varied]

@@ -106,6 +106,29 @@ def test_potentials_sorted_labelled_and_in_common_colours(
 
 
 @needs_opengl
+def test_families_have_rows_and_labels_of_their_own(tmp_path: Path, seen: list[Figure]) -> None:
+    """A key is named where it varies, keys in step once, and a rule begins a row."""
+    out = sweep(
+        tmp_path,
+        '[[list]]\n"domain.lattice" = [3, 3]\n'
+        '[list.zip]\n"potential.initial" = [1.0, 2.0]\n"physics.loss" = [0.1, 0.2]\n'
+        '[[list]]\n"domain.lattice" = [3, 6]\n'
+        '[list.grid]\n"physics.g" = [0.01, 0.02]\n"training.rule" = ["nep", "adjoint"]\n',
+    )
+    plot_sheet(out, tmp_path / "a.png", "potential")
+    (figure,) = seen
+    said = words(figure)
+    assert [text for text in said if " = " in text] == [
+        "initial = 1", "initial = 2",
+        "rule = nep\ng = 0.01", "rule = nep\ng = 0.02",
+        "rule = adjoint\ng = 0.01", "rule = adjoint\ng = 0.02",
+    ]  # fmt: skip
+    bottoms = np.array(panels(figure))[:, 1]
+    assert len(set(bottoms.round(3))) == 3
+    assert {"[3, 3]", "[3, 6]"} <= set(said)
+
+
+@needs_opengl
 def test_densities_of_every_input(tmp_path: Path, seen: list[Figure]) -> None:
     out = sweep(tmp_path, '[grid]\n"physics.loss" = [0.1, 0.3]\n')
     assert plot_sheet(out, None, "density") == out / "figures" / "density.png"

@@ -21,7 +21,7 @@ from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
 from nepfield.view.panels import Panel, Scales, find_panels, find_scales
 from nepfield.view.shapes import Array, RunFiles, Shape, find_marks, find_shape, read_run
-from nepfield.view.sweeps import places, read_results
+from nepfield.view.sweeps import families_of, independent_keys, places, read_results
 
 MAX_CASES = 48
 MAX_INPUTS = 4
@@ -111,33 +111,44 @@ def _read_cases(sweep: Path) -> tuple[list[_Case], list[str]]:
     if seeds > 1:
         notes.append(f"seed {table['seed'].iloc[0]}, the first of {seeds}")
         table = table[table["seed"] == table["seed"].iloc[0]]
-    varied = [key for key in keys if table[key].astype(str).nunique() > 1]
-    varied.sort(key=lambda key: key not in FAMILIES)
-    order = pd.DataFrame({key: places(table[key])[0] for key in varied}, index=table.index)
-    table = table.loc[order.sort_values(varied).index] if varied else table
-    if len(table) > MAX_CASES:
-        notes.append(f"{MAX_CASES} of {len(table)} cases")
-        chosen = np.linspace(0, len(table) - 1, MAX_CASES).round().astype(int)
-        table = table.iloc[chosen]
-    failed = int((table["status"] != "finished").sum())
+    families = families_of(table, keys)
+    listed = [
+        case for name, part in families for case in _in_order(part, keys, name, len(families) > 1)
+    ]
+    if len(listed) > MAX_CASES:
+        notes.append(f"{MAX_CASES} of {len(listed)} cases")
+        chosen = np.linspace(0, len(listed) - 1, MAX_CASES).round().astype(int)
+        listed = [listed[k] for k in chosen]
+    failed = sum(row["status"] != "finished" for row, _, _ in listed)
     if failed:
         notes.append(f"{failed} not finished")
-    group = _group(table, varied)
-    named = [key for key in varied if key != group]
     cases = []
-    for _, row in table.iterrows():
+    for row, label, group in listed:
         folder = folders.get(row["case"])
         there = folder is not None and (folder / "fields.vtu").is_file()
         done = row["status"] == "finished" and there
-        cases.append(
-            _Case(
-                ", ".join(_value(key, row[key], varied) for key in named if pd.notna(row[key])),
-                "" if group is None else _value(group, row[group], varied),
-                row["status"],
-                read_run(folder) if done and folder is not None else None,
-            )
-        )
+        run = read_run(folder) if done and folder is not None else None
+        cases.append(_Case(label, group, row["status"], run))
     return cases, notes
+
+
+def _in_order(
+    table: pd.DataFrame, keys: list[str], family: str, several: bool
+) -> list[tuple[pd.Series, str, str]]:
+    """The cases of a family, sorted by what varies in it; each with its label and its group."""
+    varied = [key for key in independent_keys(table, keys) if table[key].nunique() > 1]
+    if several:  # words such as a rule make rows of their own
+        varied.sort(key=lambda key: not places(table[key])[1])
+    varied.sort(key=lambda key: key not in FAMILIES)
+    order = pd.DataFrame({key: places(table[key])[0] for key in varied}, index=table.index)
+    table = table.loc[order.sort_values(varied).index] if varied else table
+    group = None if several else _group(table, varied)
+    listed = []
+    for _, row in table.iterrows():
+        label = "\n".join(_value(key, row[key], varied) for key in varied if key != group)
+        heading = family if group is None else _value(group, row[group], varied)
+        listed.append((row, label, heading if several or group is not None else ""))
+    return listed
 
 
 def _group(table: pd.DataFrame, varied: Sequence[str]) -> str | None:
@@ -174,6 +185,7 @@ class _Layout:
     block : (width, height) of the largest case, inches
     size : (width, height) of the figure, inches
     left : float, inches before the first column
+    label : float, inches above each case
     """
 
     rows: list[list[int]]
@@ -183,10 +195,11 @@ class _Layout:
     block: Array
     size: Array
     left: float
+    label: float
 
     def corner(self, row: int, column: int) -> Array:
         """Lower left corner of a case, inches."""
-        pitch = self.block + np.array([GAP, GAP + LABEL])
+        pitch = self.block + np.array([GAP, GAP + self.label])
         top = self.size[1] - HEAD
         return np.array([self.left + column * pitch[0], top - (row + 1) * pitch[1]])
 
@@ -212,12 +225,15 @@ def _sheet(
         figure.set_layout_engine("none")
         said = f"{name} ({', '.join(notes)})" if notes else name
         figure.text(0.5, 1 - 0.22 / size[1], said, ha="center", va="center", fontsize=13)
+        of_labels = min(_fitting(case.label, layout.block[0] + GAP, 8) for case in cases)
         panel: Panel | None = None
         for row, members in enumerate(layout.rows):
             for column, k in enumerate(members):
                 corner = layout.corner(row, column)
                 at = (corner + layout.block * [0.5, 1.0] + [0, 0.05]) / size
-                figure.text(at[0], at[1], cases[k].label, ha="center", va="bottom", fontsize=8)
+                figure.text(
+                    at[0], at[1], cases[k].label, ha="center", va="bottom", fontsize=of_labels
+                )
                 if k in shapes:
                     own = layout.scale * layout.units[k] * boxes[k]
                     start = corner + 0.5 * (layout.block - own * layout.tiles)
@@ -230,7 +246,10 @@ def _sheet(
                     figure.text(at[0], at[1], cases[k].status, ha="center", va="center", color=GREY)
             y = (layout.corner(row, 0)[1] + 0.5 * layout.block[1]) / size[1]
             heading = cases[members[0]].group
-            figure.text(0.16 / size[0], y, heading, rotation=90, ha="center", va="center")
+            points = _fitting(heading, layout.block[1] + GAP + layout.label, 10)
+            figure.text(
+                0.16 / size[0], y, heading, rotation=90, ha="center", va="center", fontsize=points
+            )
         assert panel is not None
         place = (1 - 1.2 / size[0], FOOT / size[1], 0.14 / size[0], 1 - (HEAD + FOOT) / size[1])
         colors = ScalarMappable(Normalize(*panel.limits), panel.cmap)
@@ -287,11 +306,12 @@ def _arranged(cases: Sequence[_Case], boxes: dict[int, Array], count: int) -> _L
     for k, case in enumerate(cases):
         groups.setdefault(case.group, []).append(k)
     left = 0.15 if "" in groups else 0.15 + LABEL
+    label = LABEL * (1 + max(case.label.count("\n") for case in cases)) ** 0.75
     best: tuple[float, int] = (0.0, 1)
     for columns in range(1, max(map(len, groups.values())) + 1):
         lines = sum(-(-len(group) // columns) for group in groups.values())
         wide = ((WIDTH - BAR - left) / columns - GAP) / most[0]
-        high = (HEIGHT / lines - GAP - LABEL) / most[1]
+        high = (HEIGHT / lines - GAP - label) / most[1]
         best = max(best, (min(wide, high), columns))
     scale, columns = max(best[0], 0.25 / most.max()), best[1]
     rows = [
@@ -303,9 +323,15 @@ def _arranged(cases: Sequence[_Case], boxes: dict[int, Array], count: int) -> _L
     longest = max(map(len, rows))
     size = np.array([
         max(5.0, left + longest * (block[0] + GAP) + BAR),
-        HEAD + len(rows) * (block[1] + GAP + LABEL) + FOOT,
+        HEAD + len(rows) * (block[1] + GAP + label) + FOOT,
     ])  # fmt: skip
-    return _Layout(rows, tiles, scale, units, block, size, left)
+    return _Layout(rows, tiles, scale, units, block, size, left, label)
+
+
+def _fitting(text: str, room: float, largest: float) -> float:
+    """Size in points at which the longest line of a text fits a room in inches."""
+    longest = max(map(len, text.split("\n")))
+    return min(largest, 72 * room / (0.62 * max(longest, 1)))  # a letter is 0.6 of its size wide
 
 
 def _ruler(figure: Figure, layout: _Layout, files: RunFiles) -> None:

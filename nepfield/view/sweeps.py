@@ -59,7 +59,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     good = table[(table["status"] == "finished") & np.isfinite(table[field])]
     if good.empty:
         raise InputError(f"{sweep}/results.csv: no finished case has a number for {field}.")
-    families = _families(good, keys)
+    families = families_of(good, keys)
     notes = [f"{good['seed'].nunique()} seeds"] if good["seed"].nunique() > 1 else []
     if failed:
         notes.append(f"{failed} of {len(table)} cases failed")
@@ -71,7 +71,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
         parts = list(figure.subfigures(rows, columns, squeeze=False).flat)
     mapped = False
     for part, (name, family) in zip(parts, families, strict=False):
-        varied = _independent(family, keys)
+        varied = independent_keys(family, keys)
         over = [f"over all {key}" for key in varied[2:]]
         if part is figure:
             notes += over
@@ -84,7 +84,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     return save_figure(figure, path, [_MAP] if mapped else [])
 
 
-def _families(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFrame]]:
+def families_of(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFrame]]:
     """Parts of a table with values for the same keys, each with the words that tell it apart."""
     if not keys:
         return [("", table)]
@@ -96,7 +96,7 @@ def _families(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFr
     return list(zip(names, parts, strict=True))
 
 
-def _independent(table: pd.DataFrame, keys: list[str]) -> list[str]:
+def independent_keys(table: pd.DataFrame, keys: list[str]) -> list[str]:
     """The keys that vary, without those that rise or fall together with one before them."""
     varied = [key for key in keys if table[key].nunique() > 1]
     kept: list[str] = []
