@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -296,7 +295,9 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
     if quiet:
         return
     typer.echo(f"{summary['name']}: {summary['status']}")
-    cost, of_cost = _shown(summary, "cost", summary["cost"])
+    from nepfield.view.units import shown
+
+    cost, of_cost = shown(summary, "cost", summary["cost"])
     typer.echo(f"  cost {cost:.4g}{of_cost} (mean over {len(summary['inputs'])} samples)")
     cosine = summary.get("gradient_cosine", float("nan"))
     if cosine == cosine:
@@ -308,12 +309,11 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
         for x, target, output in zip(
             summary["inputs"], summary["targets"], summary["outputs"], strict=True
         ):
-            (output, unit), (target, _) = (
-                _shown(summary, "density", values) for values in (output, target)
-            )
+            output, unit = shown(summary, "density", output)
+            target, _ = shown(summary, "target", target)
             typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)}{unit} (target {_row(target)})")
     if summary.get("units"):
-        weights, unit = _shown(summary, "weight", summary["weights"])
+        weights, unit = shown(summary, "weight", summary["weights"])
         typer.echo(f"  weights {', '.join(f'{w:.4g}' for w in weights)}{unit}")
     if time := summary.get("laboratory"):
         from nepfield.study.laboratory import duration
@@ -335,12 +335,6 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
     typer.echo(f"  wrote {folder}/")
     if summary["status"] == "interrupted":
         typer.echo("  go on with --resume")
-
-
-def _shown(summary: dict[str, Any], kind: str, values: Any) -> tuple[Any, str]:
-    """Figures of a run in the unit that they are shown in, and the unit after a space."""
-    units = summary.get("units", {}).get(kind, {"factor": 1.0, "unit": ""})
-    return np.asarray(values) * units["factor"], f" {units['unit']}".rstrip()
 
 
 def _row(values: Any, digits: int | None = None) -> str:

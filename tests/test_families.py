@@ -228,6 +228,26 @@ def test_a_picture_for_each_family(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ({"domain.geometry": [None, None, "a.geo", "a.geo"], "physics.g": [1, 2, 1, 2]},
+         ["geometry as in the study", "a.geo"]),
+        ({"training.rule": ["nep", "nep", None, None], "physics.g": [None, None, 1, 2]},
+         ["nep", "rule as in the study"]),
+        ({"training.rule": ["nep", None, None], "physics.g": [None, 1, None],
+          "physics.loss": [None, None, 1]},
+         ["nep", "rule as in the study, g", "rule as in the study, loss"]),
+        ({"physics.g": [None, 1, 2]}, ["as in the study", "g"]),
+        ({"physics.g": [1, 2]}, [""]),
+    ],
+)  # fmt: skip
+def test_names_of_families(columns: dict[str, list[Any]], names: list[str]) -> None:
+    found = sweeps.families_of(pd.DataFrame(columns), list(columns))
+    assert [name for name, _ in found] == names
+    assert sum(len(part) for _, part in found) == len(next(iter(columns.values())))
+
+
+@pytest.mark.parametrize(
     ("first", "second", "varied"),
     [
         ([1.0, 2.0, 4.0], [3.0, 5.0, 6.0], 1),  # as in a [zip]

@@ -216,6 +216,42 @@ def test_not_more_than_48_cases(tmp_path: Path, seen: list[Figure]) -> None:
     assert np.all(boxes[:, :2] + boxes[:, 2:] < size)
 
 
+@needs_opengl
+def test_a_case_without_the_field_is_left_empty(tmp_path: Path, seen: list[Figure]) -> None:
+    """A potential that is not trained has no gradient."""
+    out = sweep(tmp_path, '[grid]\n"potential.trainable" = [true, false]\n')
+    plot_sheet(out, tmp_path / "a.png", "gradient")
+    (figure,) = seen
+    assert words(figure).count("no gradient") == 1
+    assert len(panels(figure)) == 1
+    (tmp_path / "none").mkdir()
+    out = sweep(tmp_path / "none", '[grid]\n"potential.trainable" = [false]\n')
+    with pytest.raises(InputError, match="the cases have no such field"):
+        plot_sheet(out, tmp_path / "b.png", "gradient")
+
+
+@needs_opengl
+def test_a_family_that_leaves_out_what_tells_the_others_apart(
+    tmp_path: Path, seen: list[Figure]
+) -> None:
+    """Both vary g; one of them has the lattice of the study. Each has rows of its own."""
+    out = sweep(
+        tmp_path,
+        '[grid]\n"potential.initial" = [1.0, 2.0]\n[[list]]\n"physics.g" = 0.01\n'
+        '[[list]]\n"domain.lattice" = [3, 6]\n"physics.g" = 0.01\n',
+    )
+    plot_sheet(out, tmp_path / "a.png", "potential")
+    (figure,) = seen
+    said = words(figure)
+    assert said.count("lattice as in the study") == said.count("[3, 6]") == 1
+    boxes = np.array(panels(figure))
+    assert boxes[:2, 1] == pytest.approx(boxes[0, 1])
+    assert boxes[2:, 1] == pytest.approx(boxes[2, 1])
+    assert boxes[2, 1] < boxes[0, 1]
+    assert boxes[:, 2] / boxes[0, 2] == pytest.approx([1, 1, 2, 2])
+    assert sheets._value("domain.geometry", np.nan, []) == "geometry as in the study"
+
+
 # ---------------------------------------------------------------- refused
 
 

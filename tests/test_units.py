@@ -395,6 +395,7 @@ def test_figures_come_out_in_the_units_of_the_study(tmp_path: Path) -> None:
         "energy": "meV",
         "time": "ps",
         "density": "1/µm²",
+        "target": "1/µm²",
         "interaction": "meV µm²",
         "weight": "meV/µm",
         "cost": "1/µm⁴",

@@ -38,7 +38,7 @@ from nepfield.study.config import (
     validate_study,
 )
 from nepfield.study.keys import absolute, flat, has_dimension, holds_whole
-from nepfield.study.units import UnitError, in_unit_of, is_quantity, unit_text
+from nepfield.study.units import UnitError, has_known_unit, in_unit_of, is_quantity, unit_text
 
 MANY = 100_000
 """More cases than this are refused unless they are asked for."""
@@ -376,7 +376,7 @@ def _units(keys: Sequence[str], points: Sequence[Values], path: Path) -> dict[st
     units: dict[str, str] = {}
     for key in keys:
         values = [point[key] for point in points if key in point]
-        if has_dimension(key) and any(map(is_quantity, values)):
+        if has_dimension(key) and any(map(has_known_unit, values)):
             try:
                 for value in values:
                     in_unit_of(str(value), str(values[0]))
@@ -425,7 +425,7 @@ def _label(point: Values, seed: int | None) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    if is_quantity(value):
+    if has_known_unit(value):
         return str(value)
     if isinstance(value, str):
         return Path(value).stem

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BeforeValidator
 
 from nepfield.study.config import find_key
+from nepfield.study.units import is_path
 
 
 def flat(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -62,16 +63,18 @@ def _metadata(annotation: Any) -> Sequence[Any]:
 
 
 def absolute(key: str, value: Any, folder: Path) -> Any:
-    """Paths in a sweep file count from its own folder."""
-    if isinstance(value, str) and Path in _types(key):
-        return str(Path(folder, value))
-    return value
+    """Paths in a sweep file count from its own folder; quantities stay."""
+    return str(Path(folder, value)) if _is_path(key, value, folder) else value
 
 
-def moved_paths(values: Any, key: str, move: Callable[[str], str]) -> Any:
+def moved_paths(values: Any, key: str, folder: Path, move: Callable[[str], str]) -> Any:
     """A value, or a list of values, of a key with ``move`` done to each path in it."""
-    if Path not in _types(key):
-        return values
     if isinstance(values, list):
-        return [moved_paths(value, key, move) for value in values]
-    return move(values) if isinstance(values, str) else values
+        return [moved_paths(value, key, folder, move) for value in values]
+    return move(values) if _is_path(key, values, folder) else values
+
+
+def _is_path(key: str, value: Any, folder: Path) -> bool:
+    if not isinstance(value, str) or Path not in _types(key):
+        return False
+    return not has_dimension(key) or is_path(value, folder)

@@ -52,6 +52,7 @@ def shown_units(config: StudyConfig, dimension: int) -> Shown:
         "length": (0, 1),
         "energy": (1, 0),
         "density": (0, -d),
+        "target": (0, -d if squared else 0),  # a density, or the probability of a class
         "interaction": (1, of_g),
         "weight": (1, -d / 2),
         "cost": (0, -d * squared),
@@ -97,10 +98,13 @@ def scale_lines(config: StudyConfig, dimension: int) -> list[str]:
     def told(name: str, value: float = 1.0) -> str:
         return f"{value * units[name]['factor']:.4g} {units[name]['unit']}"
 
-    loss = config.physics.loss
+    loss, g = config.physics.loss, config.physics.g
+    response = config.physics.nonlinearity
+    strength = [f"  g {told('interaction', g)} ({response})"] if response != "none" else []
     return [
         f"  units: length {told('length')}, energy {told('energy')}, time {told('time')}, "
         f"weight {told('weight')}",
+        *strength,
         f"  loss {told('energy', loss)} (1/gamma {told('time', 1 / loss)}): "
         f"linewidth {told('energy', 2 * loss)} (FWHM, 2 hbar gamma)",
     ]

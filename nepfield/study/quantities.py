@@ -10,12 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from nepfield.study.units import (
     Scales,
     UnitError,
+    has_known_unit,
+    is_path,
     is_plain_number,
     is_quantity,
     positive,
@@ -45,9 +54,11 @@ def _entry(kind: str) -> AfterValidator:
 class UnitsConfig(Section):
     """Physical units: with them, values of the study may be texts such as "0.1 meV".
 
-    Numbers without quotes stay dimensionless. training.beta is always one: the nudge is beta times
-    the slope of the cost, so where targets are T instead of 1 the squared error nudges T times as
-    strongly. The saturation response g / (1 + n) has its 1 at a density of one in length^d.
+    Numbers without quotes stay dimensionless. training.beta is always a plain number, in units of
+    energy length^(2d) (mse) or energy (cce): the nudge is beta times the slope of the cost, so
+    where targets are T instead of 1 the squared error nudges T times as strongly. The response
+    g / (1 + n) of "saturation" and the softmax of "cce" take the density n as it is in units of
+    1 / length^d; targets of "cce" are probabilities and have no unit.
     """
 
     length: Annotated[Name, _entry("length")] = Field(
@@ -67,6 +78,11 @@ class UnitsConfig(Section):
         " targets are written for; found from these",
     )  # fmt: skip
 
+    @model_validator(mode="after")
+    def _check(self) -> UnitsConfig:
+        assert self.scales  # raises UnitError, a ValueError
+        return self
+
     @property
     def scales(self) -> Scales:
         """What is 1 in the study."""
@@ -83,7 +99,7 @@ class Border:
         None where the study has no [units], or wrong ones.
     given : bool
         Whether there is a section [units].
-    optimizer : str
+    optimizer, cost : str
     dimensions : dict of str to int
         For each quantity whose unit depends on it, the dimension that it is written for.
     """
@@ -91,24 +107,25 @@ class Border:
     scales: Scales | None
     given: bool
     optimizer: str
+    cost: str
     dimensions: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Border:
         """The border of a study file's content, whatever is in it."""
-        training = data.get("training")
-        optimizer = training.get("optimizer", "adam") if isinstance(training, Mapping) else "adam"
+        given = data.get("training")
+        training = given if isinstance(given, Mapping) else {}
+        kinds = (str(training.get("optimizer", "adam")), str(training.get("cost", "mse")))
         if data.get("units") is None:
-            return cls(None, False, str(optimizer))
+            return cls(None, False, *kinds)
         try:
             units = UnitsConfig.model_validate(data["units"])
-            found = units.scales
-        except (ValidationError, UnitError):
-            return cls(None, True, str(optimizer))
+        except ValidationError:
+            return cls(None, True, *kinds)
         known: dict[str, int] = {}
         if units.dimension is not None:
             known["units.dimension"] = units.dimension
-        return cls(found, True, str(optimizer), known)
+        return cls(units.scales, True, *kinds, known)
 
     def settled(self, units: UnitsConfig) -> UnitsConfig:
         """The section with the dimension that the study's quantities are written for.
@@ -176,7 +193,9 @@ _DIMENSIONS = {
 }  # fmt: skip
 
 
-def _key(dimension: str, *, step: bool = False, text: bool = False) -> BeforeValidator:
+def _key(
+    dimension: str, *, step: bool = False, text: bool = False, path: bool = False
+) -> BeforeValidator:
     """Marks a field with its dimension.
 
     Parameters
@@ -185,7 +204,9 @@ def _key(dimension: str, *, step: bool = False, text: bool = False) -> BeforeVal
     step : bool
         The field is a step of an optimiser, which has this dimension with Adam alone.
     text : bool
-        The field may hold text that only begins like a number, where there are no units.
+        The field may hold text that only begins like a number.
+    path : bool
+        The field may hold a path.
     """
 
     def convert(value: Any, info: ValidationInfo) -> Any:
@@ -194,7 +215,11 @@ def _key(dimension: str, *, step: bool = False, text: bool = False) -> BeforeVal
             return [convert(entry, info) for entry in value]
         if isinstance(value, dict):
             return {name: convert(entry, info) for name, entry in value.items()}
-        if border is None or not is_quantity(value) or (text and not border.given):
+        if border is None or not is_quantity(value):
+            return value
+        if text and not (border.given and has_known_unit(value)):
+            return value
+        if path and is_path(value, (info.context or {})["folder"]):
             return value
         if not border.given:
             if is_plain_number(value):
@@ -202,6 +227,11 @@ def _key(dimension: str, *, step: bool = False, text: bool = False) -> BeforeVal
             raise wrong(f'"{value}" is text; for a value with a unit the study needs {LINES}')
         if border.scales is None:
             raise PydanticCustomError(AWAIT_UNITS, "needs [units]")
+        if dimension == "density" and border.cost == "cce":
+            raise wrong(
+                f'"{value}": with training.cost = "cce" a target is the probability of a'
+                " class: give a plain number from 0 to 1"
+            )
         if step and border.optimizer != "adam":
             raise wrong(
                 f'"{value}": with optimizer = "{border.optimizer}" a step has no unit of its own;'
@@ -225,6 +255,7 @@ def _key(dimension: str, *, step: bool = False, text: bool = False) -> BeforeVal
 
 
 LENGTH, WAVENUMBER, ENERGY = _key("length"), _key("wavenumber"), _key("energy")
-INTERACTION, WEIGHT, DENSITY = _key("interaction"), _key("weight"), _key("density")
+INTERACTION, DENSITY = _key("interaction"), _key("density")
+START, WEIGHT = _key("energy", path=True), _key("weight", path=True)
 STEP, WEIGHT_STEP = _key("energy", step=True), _key("weight", step=True)
 GEOMETRY_LENGTH = _key("length", text=True)

@@ -12,6 +12,7 @@ from nepfield.study.quantities import (
     GEOMETRY_LENGTH,
     INTERACTION,
     LENGTH,
+    START,
     STEP,
     WAVENUMBER,
     WEIGHT,
@@ -148,7 +149,7 @@ class AbsorberConfig(Section):
 class ImaginaryConfig(Section):
     """Imaginary part of the potential; negative values are extra loss."""
 
-    initial: Annotated[Start, ENERGY] = Field(
+    initial: Annotated[Start, START] = Field(
         default=0.0, description="starting values of Im V, or the run folder to take them from"
     )
     bounds: Annotated[Bounds | None, ENERGY] = Field(
@@ -167,7 +168,7 @@ class PotentialConfig(Section):
     basis: Annotated[Basis, LENGTH] = Field(
         default="cells", description="one value a mesh cell, a named region, or a pixel"
     )
-    initial: Annotated[Start, ENERGY] = Field(
+    initial: Annotated[Start, START] = Field(
         default=0.0, description="starting values of Re V, or the run folder to take them from"
     )
     bounds: Annotated[Bounds | None, ENERGY] = Field(
@@ -281,7 +282,11 @@ class TrainingConfig(Section):
     rule: Literal["nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint"] = Field(
         default="nep", description="rule that estimates the gradient"
     )
-    beta: Nonzero = Field(default=0.01, description="strength of the nudge")
+    beta: Nonzero = Field(
+        default=0.01,
+        description="strength of the nudge; always a plain number, in units of"
+        " energy length^(2d) (mse) or energy (cce)",
+    )
     optimizer: Literal["adam", "sgd", "momentum"] = Field(
         default="adam", description="update of the parameters"
     )

@@ -295,7 +295,7 @@ def _sweep_to_toml(sweep: Sweep, out: Path) -> str:
         return {
             key: moved(value, f"{prefix}{key}.")
             if isinstance(value, dict)
-            else moved_paths(value, f"{prefix}{key}", move)
+            else moved_paths(value, f"{prefix}{key}", sweep.path.parent, move)
             for key, value in table.items()
         }
 

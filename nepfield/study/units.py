@@ -12,15 +12,18 @@ A rate, "0.1 /ps", is taken for the energy hbar times the rate.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 _HBAR = 6.62607015e-34 / (2 * math.pi)  # J s, exact in the SI
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
-_UNIT = re.compile(r"[\w\s*/^().·⁻-]{0,60}")  # \w holds letters of any kind and superscripts
+# \w holds letters of any kind and superscripts; a digit first would be a second number
+_UNIT = re.compile(r"(1\s*/|[^\W\d]|\()[\w\s*/^().·⁻-]{0,60}")
 _HIGH = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 # a number raised to a power, or a large number: 9**9**9 keeps a computer busy for ever
 _TOWER = re.compile(rf"[\d{_HIGH}]\s*\)*\s*(\*\*|\^)|\d\s*\)*\s*[{_HIGH}]|[\d{_HIGH}]{{3}}")
@@ -119,6 +122,27 @@ def is_quantity(value: Any) -> bool:
     return isinstance(value, str) and _NUMBER.match(value) is not None
 
 
+def has_known_unit(value: Any) -> bool:
+    """Whether a value is a number with a unit, and no text such as "3-fold" or "2024-run"."""
+    if not is_quantity(value):
+        return False
+    try:
+        parse(value)
+    except UnitError:
+        return False
+    return True
+
+
+def is_path(text: str, folder: Path) -> bool:
+    """Whether a text is a path, where it may be a path or a quantity.
+
+    It is if it begins with no number, if no unit follows the number, or if there is such a folder.
+    """
+    if not is_quantity(text) or os.path.isdir(Path(folder, text)):
+        return True
+    return not (is_plain_number(text) or has_known_unit(text))
+
+
 def is_plain_number(text: str) -> bool:
     """Whether a text is a number without a unit."""
     match = _NUMBER.match(text)
@@ -207,13 +231,33 @@ class Scales:
             raise UnitError(f'"{text}" {unit.kind}')
         _, power, rate = unit.powers
         size = unit.si * (_HBAR if rate else 1.0)
-        return number * (size / (self.energy**energy * self.length**power)), power
+        try:
+            found = number * (size / (self.energy**energy * self.length**power))
+        except (ZeroDivisionError, OverflowError):
+            found = math.inf
+        if not math.isfinite(found):
+            raise UnitError(f'"{text}" is no finite number in units of the study: see [units]')
+        return found, power
 
     def factor(self, energy: float = 0, length: float = 0, time: float = 0) -> float:
         """What a dimensionless number is multiplied by to be in the units that are shown."""
         one = {"energy": self.energy, "length": self.length, "time": self.time}
         powers = {"energy": energy, "length": length, "time": time}
         return math.prod((one[k] / self.shown[k].si) ** p for k, p in powers.items() if p)
+
+    @property
+    def usable(self) -> bool:
+        """Whether every figure of a study is a finite number in the units that are shown."""
+        try:
+            found = [self.factor(time=1)] + [
+                self.factor(energy=e, length=s * p)
+                for e in (-1, 1)
+                for s in (-1, 1)
+                for p in (1, 6)
+            ]
+        except (ZeroDivisionError, OverflowError):
+            return False
+        return all(0 < size < math.inf for size in found)
 
     def text(self, energy: int = 0, length: float = 0) -> str:
         """The unit that goes with `factor`, such as "meV/µm" or "1/µm²"."""
@@ -240,11 +284,19 @@ _SUPERSCRIPT = str.maketrans("0123456789", _HIGH)
 def scales(length: str, mass: str, energy: str, time: str) -> Scales:
     """The scales that the entries of [units] give; UnitError where one is of the wrong kind."""
     metre, kilogram = (positive(text, kind) for text, kind in ((length, "length"), (mass, "mass")))
-    joule = _HBAR**2 / (kilogram * metre**2)
+    try:
+        joule = _HBAR**2 / (kilogram * metre**2)
+    except (ZeroDivisionError, OverflowError):
+        joule = 0.0
     if not 0 < joule < math.inf:
         raise UnitError(f'"{length}" and "{mass}" give no finite unit of energy')
     shown = {"energy": shown_unit(energy, "energy"), "time": shown_unit(time, "time")}
-    return Scales(metre, joule, {"length": parse(length)[1], **shown})
+    found = Scales(metre, joule, {"length": parse(length)[1], **shown})
+    if not found.usable:
+        raise UnitError(
+            f'"{length}" and "{mass}" give figures without a finite size in "{energy}", "{time}"'
+        )
+    return found
 
 
 _EXPONENTS = {"length": (0, 1, 0), "mass": (1, 0, 0), "energy": (1, 2, -2), "time": (0, 0, 1)}

@@ -24,6 +24,7 @@ from nepfield.view.curves import (
     new_figure,
     read_history,
     read_study,
+    read_summary,
     tidy,
     title,
 )
@@ -32,6 +33,7 @@ from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
 from nepfield.view.panels import Scales, find_panels, find_scales
 from nepfield.view.shapes import Array, RunFiles, find_marks, find_shape, read_run
+from nepfield.view.units import factor, with_unit
 
 MAX_INPUTS = 4
 WIDTH, DPI = 10.0, 100  # inches and pixels an inch
@@ -174,12 +176,14 @@ def _layout(
 
 def _draw_cost(run: Path, axes: Axes) -> Any:
     """The cost against the epoch; the line that shows the epoch of the frame is returned."""
-    axes.set_title("cost C", fontsize=10)
+    summary = read_summary(run)
+    axes.set_title(with_unit("cost C", summary, "cost"), fontsize=10)
     axes.tick_params(labelsize=8)
     if (run / "history.csv").is_file():
         history = read_history(run)
-        axes.plot(history["epoch"], history["cost"], color=BLUE, linewidth=1.6)
-        if (history["cost"] > 0).all() and history["cost"].max() > 10 * history["cost"].min():
+        cost = history["cost"] * factor(summary, "cost")
+        axes.plot(history["epoch"], cost, color=BLUE, linewidth=1.6)
+        if (cost > 0).all() and cost.max() > 10 * cost.min():
             axes.set_yscale("log")
         else:
             axes.yaxis.set_major_locator(MaxNLocator(4))

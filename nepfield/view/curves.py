@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.view.units import factor, with_unit
+from nepfield.view.units import factor, unit, with_unit
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -281,13 +281,15 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
             f"{where}: {len(inputs)} inputs, targets {targets.shape} and outputs {outputs.shape} "
             "do not fit together; wanted one row an input"
         )
-    targets, outputs = (values * factor(summary, "density") for values in (targets, outputs))
+    targets = targets * factor(summary, "target")
+    outputs = outputs * factor(summary, "density")
     samples, count = outputs.shape
     if samples > 16:
         return None
     figure = new_figure(4.2, min(WIDTH, max(5.0, 1.5 + 0.55 * samples * max(1.6, 0.6 * count))))
     title(figure, str(study.get("name") or Path(run).resolve().name))
     axes = figure.add_subplot()
+    target = "target" if unit(summary, "target") == unit(summary, "density") else "target class"
     width = 0.64 / count
     for k in range(count):
         x = np.arange(samples) + (k - (count - 1) / 2) * width
@@ -295,7 +297,7 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
         axes.bar(x, outputs[:, k], 0.9 * width, color=COLORS[k % len(COLORS)], label=label)
         axes.hlines(
             targets[:, k], x - 0.55 * width, x + 0.55 * width, color="black", linewidth=2.2,
-            zorder=4, clip_on=False, label="target" if k == 0 else "_",
+            zorder=4, clip_on=False, label=target if k == 0 else "_",
         )  # fmt: skip
     axes.set_xticks(np.arange(samples), [sample_title(row, i, "") for i, row in enumerate(inputs)])
     if samples > 8:

@@ -23,6 +23,7 @@ from nepfield.errors import InputError
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
 from nepfield.view.panels import Panel, find_panels
 from nepfield.view.shapes import Array, Mark, RunFiles, Shape, find_marks, find_shape, read_run
+from nepfield.view.units import with_unit
 
 if TYPE_CHECKING:
     import pyvista
@@ -195,14 +196,19 @@ def _tube(line: Array, heights: Array, radius: float) -> pyvista.PolyData:
 def _overlay(files: RunFiles, title: str, panels: Sequence[Panel]) -> str:
     """What is written over the scene."""
     labels = files.labels()
-    plain = {labels["density"]: "density |Ψ|²", labels["V_re"]: "potential V",
-             labels["V_im"]: "imaginary part of V"}  # fmt: skip
+    names = (("density", "density |Ψ|²", "density"), ("V_re", "potential V", "energy"),
+             ("V_im", "imaginary part of V", "energy"))  # fmt: skip
+    plain = {labels[key]: with_unit(name, files.summary, kind) for key, name, kind in names}
     scales = []
     for label, cmap, (low, high) in dict.fromkeys((p.label, p.cmap, p.limits) for p in panels):
         colors = ", ".join(to_hex(c) for c in mpl.colormaps[cmap](np.linspace(0, 1, 17)))
         scales.append(
             _SCALE.format(
-                label=plain[label], colors=colors, low=low, middle=(low + high) / 2, high=high
+                label=escape(plain[label]),
+                colors=colors,
+                low=low,
+                middle=(low + high) / 2,
+                high=high,
             )
         )
     hint = "drag: turn · Shift and drag: move · wheel: zoom; pumps and readouts are outlined"

@@ -77,10 +77,15 @@ class RunFiles:
             return True
         return bool(self.inputs[index, driver] != 0)
 
+    @property
+    def length_unit(self) -> str:
+        """The unit of places."""
+        plain = "sites" if "lattice" in self.study.get("domain", {}) else "mesh units"
+        return unit(self.summary, "length") or plain
+
     def labels(self) -> dict[str, str]:
         energy = unit(self.summary, "energy") or r"$\hbar^2/m\ell^2$"
-        plain = "sites" if "lattice" in self.study.get("domain", {}) else "mesh units"
-        length = unit(self.summary, "length") or plain
+        length = self.length_unit
         return {
             "x": f"x ({length})",
             "y": f"y ({length})",

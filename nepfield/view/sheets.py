@@ -21,7 +21,7 @@ from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
 from nepfield.view.panels import Panel, Scales, find_panels, find_scales
 from nepfield.view.shapes import Array, RunFiles, Shape, find_marks, find_shape, read_run
-from nepfield.view.sweeps import families_of, independent_keys, places, read_results
+from nepfield.view.sweeps import families_of, independent_keys, left_out, places, read_results
 
 MAX_CASES = 48
 MAX_INPUTS = 4
@@ -161,6 +161,8 @@ def _group(table: pd.DataFrame, varied: Sequence[str]) -> str | None:
 
 def _value(key: str, value: Any, varied: Sequence[str]) -> str:
     """``length = 2``; of a file its name."""
+    if pd.isna(value):
+        return left_out(key)
     if key in FAMILIES:
         return Path(str(value)).stem if ":" not in str(value) else str(value).rpartition(":")[2]
     name = key.rpartition(".")[2]
@@ -237,20 +239,24 @@ def _sheet(
                 if k in shapes:
                     own = layout.scale * layout.units[k] * boxes[k]
                     start = corner + 0.5 * (layout.block - own * layout.tiles)
-                    panel = _draw_case(
+                    drawn = _draw_case(
                         figure, cases[k], shapes[k], painter, (field, count), scales,
                         (start, own, layout.tiles, size),
                     )  # fmt: skip
+                    panel = drawn or panel
+                    word = "" if drawn else f"no {field}"
                 else:
-                    at = (corner + 0.5 * layout.block) / size
-                    figure.text(at[0], at[1], cases[k].status, ha="center", va="center", color=GREY)
+                    word = cases[k].status
+                at = (corner + 0.5 * layout.block) / size
+                figure.text(at[0], at[1], word, ha="center", va="center", color=GREY)
             y = (layout.corner(row, 0)[1] + 0.5 * layout.block[1]) / size[1]
             heading = cases[members[0]].group
             points = _fitting(heading, layout.block[1] + GAP + layout.label, 10)
             figure.text(
                 0.16 / size[0], y, heading, rotation=90, ha="center", va="center", fontsize=points
             )
-        assert panel is not None
+        if panel is None:
+            raise InputError(f"{name}: no case has such a field.")
         place = (1 - 1.2 / size[0], FOOT / size[1], 0.14 / size[0], 1 - (HEAD + FOOT) / size[1])
         colors = ScalarMappable(Normalize(*panel.limits), panel.cmap)
         figure.colorbar(colors, cax=figure.add_axes(place), label=panel.label)
@@ -274,14 +280,15 @@ def _draw_case(
     what: tuple[str, int],
     scales: Scales,
     place: tuple[Array, Array, Array, Array],
-) -> Panel:
-    """The parts of a case, one for each input."""
+) -> Panel | None:
+    """The parts of a case, one for each input; None where it lacks the field."""
     (field, count), (start, own, tiles, size) = what, place
     assert case.files is not None
     painter.turn_to(shape)
     marks = find_marks(case.files, shape)
     pages = dict(find_panels(case.files, shape, marks, MAX_INPUTS, scales))
-    for part, panel in enumerate(pages[f"{field}.png"][:count]):
+    panel = None
+    for part, panel in enumerate(pages.get(f"{field}.png", [])[:count]):
         row, column = divmod(part, tiles[0])
         low = (start + [column, tiles[1] - 1 - row] * own) / size
         axes = figure.add_axes((low[0], low[1], own[0] / size[0], own[1] / size[1]))
@@ -341,6 +348,5 @@ def _ruler(figure: Figure, layout: _Layout, files: RunFiles) -> None:
     width, y = layout.size[0], 0.13 / layout.size[1]
     ends = [1 - (BAR + length * layout.scale) / width, 1 - BAR / width]
     figure.add_artist(Line2D(ends, [y, y], color="black", linewidth=1.5))
-    unit = files.labels()["x"].removeprefix("x").strip(" ()")
-    text = f"{length:g} {unit}"
+    text = f"{length:g} {files.length_unit}"
     figure.text(ends[0] - 0.06 / width, y, text, ha="right", va="center", fontsize=8)

@@ -6,6 +6,7 @@ Every number comes from results.csv; the swept keys are its columns between seed
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import FigureBase
 
 from nepfield.errors import InputError
-from nepfield.view.curves import COLORS, GREY, RED, new_figure, save_figure, tidy, title
+from nepfield.view.curves import (
+    COLORS,
+    GREY,
+    RED,
+    new_figure,
+    read_summary,
+    save_figure,
+    tidy,
+    title,
+)
+from nepfield.view.units import factor, shown, with_unit
 
 _MAP = "viridis"
+_FIGURES = {"cost": "cost", "largest_error": "target"}  # those with a unit, and its kind
 _STATUS = ("case", "seed", "status", "error")
 
 
@@ -54,11 +66,18 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     known = [name for name in table.columns if name not in (*keys, *_STATUS)]
     if field not in known:
         raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}.")
+    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
     table[field] = pd.to_numeric(table[field], errors="coerce")
     failed = int((table["status"] == "failed").sum())
     good = table[(table["status"] == "finished") & np.isfinite(table[field])]
     if good.empty:
         raise InputError(f"{sweep}/results.csv: no finished case has a number for {field}.")
+    kind = _FIGURES.get(field.removeprefix("test_"))
+    summary = _summary(sweep, good, keys, kind) if kind else {}
+    if kind and summary:
+        good = good.assign(**{field: good[field] * factor(summary, kind)})
+        named = with_unit(field, summary, kind)
+        good, field = good.rename(columns={field: named}), named
     families = families_of(good, keys)
     notes = [f"{good['seed'].nunique()} seeds"] if good["seed"].nunique() > 1 else []
     if failed:
@@ -80,8 +99,22 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
         _draw(part, family, varied, field)
         mapped |= len(varied) > 1
     title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
-    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
     return save_figure(figure, path, [_MAP] if mapped else [])
+
+
+def _summary(sweep: Path, table: pd.DataFrame, keys: list[str], kind: str) -> dict[str, Any]:
+    """The summary of a case whose unit of a kind is that of all cases; empty if there is none."""
+    decisive = [key for key in keys if key.startswith(("units.", "domain.", "training.cost"))]
+    firsts = table.iloc[:1]
+    if decisive:
+        firsts = table.astype(dict.fromkeys(decisive, str)).drop_duplicates(decisive)
+    try:
+        listing = json.loads((sweep / "cases.json").read_text(encoding="utf-8"))["cases"]
+        folders = {entry["case"]: sweep / "cases" / entry["folder"] for entry in listing}
+        found = [read_summary(folders[case]) for case in firsts["case"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # a table that was moved alone
+    return found[0] if len({shown(summary, kind, 1.0) for summary in found}) == 1 else {}
 
 
 def families_of(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFrame]]:
@@ -90,10 +123,30 @@ def families_of(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.Data
         return [("", table)]
     given = table[keys].notna()
     parts = [table[(given == row).all(axis=1)] for _, row in given.drop_duplicates().iterrows()]
-    words = [k for k in keys if table[k].nunique() > 1 and places(table[k].dropna())[1]]
-    same = [[str(part[k].iloc[0]) for k in words if part[k].nunique() == 1] for part in parts]
-    names = [", ".join(Path(word).name for word in telling) for telling in same]
-    return list(zip(names, parts, strict=True))
+    some = [k for k in keys if table[k].isna().any()]
+    words = [k for k in keys if k in some or table[k].nunique() > 1]
+    words = [k for k in words if places(table[k].dropna())[1]]
+    names = [
+        [Path(str(part[k].iloc[0])).name for k in words if part[k].nunique() == 1] for part in parts
+    ]
+    more: list[Callable[[pd.DataFrame], list[str]]] = [  # said where that is not enough
+        lambda part: [left_out(k) for k in words if part[k].isna().all()],
+        lambda part: [
+            k.rpartition(".")[2] for k in some if k not in words and part[k].notna().any()
+        ],
+        lambda part: ["as in the study"],
+    ]
+    for say in more if len(parts) > 1 else []:
+        names = [
+            [*name, *say(part)] if not name or names.count(name) > 1 else name
+            for name, part in zip(names, parts, strict=True)
+        ]
+    return [(", ".join(name), part) for name, part in zip(names, parts, strict=True)]
+
+
+def left_out(key: str) -> str:
+    """What is said of a key that a family of cases leaves as it is in the study."""
+    return f"{key.rpartition('.')[2]} as in the study"
 
 
 def independent_keys(table: pd.DataFrame, keys: list[str]) -> list[str]:

@@ -27,6 +27,11 @@ def unit(summary: Mapping[str, Any], kind: str) -> str:
     return str(summary.get("units", {}).get(kind, {}).get("unit", "")).replace("$", "")
 
 
+def shown(summary: Mapping[str, Any], kind: str, values: Any) -> tuple[Any, str]:
+    """Figures of a run as they are shown, and their unit after a space."""
+    return np.asarray(values) * factor(summary, kind), f" {unit(summary, kind)}".rstrip()
+
+
 def with_unit(text: str, summary: Mapping[str, Any], kind: str) -> str:
     """A label and its unit in brackets."""
     name = unit(summary, kind)
