@@ -248,7 +248,7 @@ def _potential(
     with _at("potential.initial"):
         if isinstance(config.initial, Path):
             source = sources[config.initial]
-            values = source.potential(space, blank)
+            values = source.potential(space, basis)
             if np.iscomplexobj(values) and not (
                 imaginary is not None and isinstance(imaginary.initial, Path)
             ):
@@ -263,7 +263,7 @@ def _potential(
         with _at("potential.imaginary.initial"):
             if isinstance(imaginary.initial, Path):
                 source = sources[imaginary.initial]
-                part = source.inside(source.potential(space, blank).imag, imaginary.bounds)
+                part = source.inside(source.potential(space, basis).imag, imaginary.bounds)
             else:
                 part = draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
             values = values + 1j * part

@@ -7,6 +7,7 @@ onto its own mesh and basis; a pump whose weight is one, with the weight trained
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.potentials import Potential
 from nepfield.fields.transfer import transfer
 from nepfield.learning.state import TrainingState
 from nepfield.space import Space
@@ -92,7 +92,7 @@ class Source:
     study: Study
     system: GPE
 
-    def potential(self, space: Space, blank: Potential) -> np.ndarray:
+    def potential(self, space: Space, wanted: str | Sequence[float]) -> np.ndarray:
         """The trained V in another basis, shape (nvalues,); complex where it was."""
         basis = self.study.config.potential.basis
         try:
@@ -101,7 +101,7 @@ class Source:
                 self.system.potential,
                 basis.pixels if isinstance(basis, Pixels) else basis,
                 space,
-                blank,
+                wanted,
             )
         except InputError as error:
             raise InputError(f"{self.run}: {error}") from None
