@@ -86,8 +86,11 @@ def train(
         from nepfield.study.config import load_study
         from nepfield.study.run import train_study
 
-        config = load_study(study, tuple(overrides or ()), seed)
-        folder = out or Path("runs") / config.name
+        def folder_of(name: str) -> Path:
+            return out or Path("runs") / name
+
+        config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
+        folder = folder_of(config.name)
         with _Progress(config, quiet) as progress:
             summary = train_study(config, folder, resume=resume, on_epoch=progress.show)
         _report(summary, folder, quiet)

@@ -170,8 +170,34 @@ def mesh_geometry(
     InputError
         If Gmsh is missing, a parameter is wrong, or Gmsh cannot mesh it.
     """
+    source, values, path = _plan(geometry, parameters or {}, folder)
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mesh-") as scratch:
+                _run_gmsh(source, values, Path(scratch))
+                os.replace(Path(scratch) / "mesh.msh", path)
+        except OSError as error:
+            raise InputError(f"{path}: the mesh cannot be written: {error}") from None
+    return path
+
+
+def has_mesh(
+    geometry: str | os.PathLike[str],
+    parameters: Mapping[str, Value],
+    folder: str | os.PathLike[str],
+) -> bool:
+    """Whether `mesh_geometry` finds its mesh in the folder and has none to make."""
+    return _plan(geometry, parameters, folder)[2].is_file()
+
+
+def _plan(
+    geometry: str | os.PathLike[str],
+    parameters: Mapping[str, Value],
+    folder: str | os.PathLike[str],
+) -> tuple[Geometry, dict[str, Value], Path]:
+    """What is to be meshed, its parameters as they are handed on, and the name of the mesh."""
     source = read_geometry(geometry)
-    parameters = dict(parameters or {})
     source.check(parameters)
     # 1 and 1.0 are the same number to a .geo, but need not be to a function
     values = {
@@ -184,16 +210,7 @@ def mesh_geometry(
     for name, content in sorted(source.texts.items()):
         digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
     stem = source.function or source.path.stem
-    path = Path(folder) / f"{stem}-{digest.hexdigest()[:16]}.msh"
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mesh-") as scratch:
-                _run_gmsh(source, values, Path(scratch))
-                os.replace(Path(scratch) / "mesh.msh", path)
-        except OSError as error:
-            raise InputError(f"{path}: the mesh cannot be written: {error}") from None
-    return path
+    return source, values, Path(folder) / f"{stem}-{digest.hexdigest()[:16]}.msh"
 
 
 def described(geometry: str | os.PathLike[str], parameters: Mapping[str, Value]) -> str:

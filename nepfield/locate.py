@@ -1,4 +1,7 @@
-"""Which cell of a mesh holds a point: curved and bilinear cells are inverted by Newton's method."""
+"""Which cell of a mesh holds a point, and where the points of a cell lie.
+
+Curved and bilinear cells are inverted by Newton's method.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ _STEPS = 12  # straight cells need two, curved ones in which the point lies rare
 
 
 def locate(points: Floats, cells: Ints, kind: str, wanted: Floats) -> tuple[Ints, Floats]:
-    """The cell that holds each point, or the nearest one where none does.
+    """The cell that holds each point; where none does, one that is near.
+
+    Of the cells that a point lies near to (within 1.5 radii of their middle) the one is taken whose
+    reference cell it leaves least; of a point near to none, the cell with the nearest middle.
+    Neither need be the cell at the smallest distance.
 
     Parameters
     ----------
@@ -61,6 +68,47 @@ def locate(points: Floats, cells: Ints, kind: str, wanted: Floats) -> tuple[Ints
     outside = np.maximum(distance / radius[nearest] - 1, 0.0)
     outside[chosen[beyond[best] <= 1e-9]] = 0.0
     return nearest, outside
+
+
+def split_cell(kind: str, parts: int) -> Floats:
+    """Middles of the equal parts that a reference cell is cut into, `parts` along each side.
+
+    Returns
+    -------
+    (n, dim) array
+        n is `parts` for a line, its square for triangles and quadrilaterals.
+    """
+    steps = np.arange(parts)
+    if kind == "line":
+        return np.asarray((steps[:, None] + 0.5) / parts)
+    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    if kind == "quad":
+        return np.asarray((grid + 0.5) / parts)
+    upright, turned = (grid[grid.sum(axis=1) < parts - k] for k in (0, 1))
+    return np.concatenate([upright + 1 / 3, turned + 2 / 3]) / parts
+
+
+def map_cells(corners: Floats, kind: str, place: Floats) -> tuple[Floats, Floats]:
+    """Points of cells that lie at given places of the reference cell.
+
+    Parameters
+    ----------
+    corners : (ncells, nodes, dim) array
+    kind : {"line", "triangle", "triangle6", "quad"}
+    place : (n, dim) array
+
+    Returns
+    -------
+    points : (ncells, n, dim) array
+    stretch : (ncells, n) array
+        Length or area there over that in the reference cell.
+    """
+    powers = np.array(_POWERS[kind])
+    coefficients = np.linalg.inv(_monomials(powers, np.array(_NODES[kind]))) @ corners
+    jacobian = np.stack(
+        [_slopes(powers, place, axis) @ coefficients for axis in range(place.shape[1])], axis=3
+    )
+    return _monomials(powers, place) @ coefficients, np.abs(np.linalg.det(jacobian))
 
 
 def _overshoot(corners: Floats, kind: str, cell: Ints, wanted: Floats, radius: Floats) -> Floats:

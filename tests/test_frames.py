@@ -63,7 +63,8 @@ def test_frames_are_about_as_many_as_wanted(frames: int, epochs: int) -> None:
     if epochs < frames:
         assert len(chosen) == epochs + 1
     else:
-        assert 0.7 * (frames - 1) <= len(chosen) <= 1.42 * max(frames - 1, 1) + 2
+        apart = max(frames - 1, 1)
+        assert 1 + apart / 1.42 <= len(chosen) <= min(2 + 1.42 * apart, epochs + 1)
 
 
 @given(st.integers(1, 60), st.integers(0, 5000), st.integers(0, 5000))
@@ -222,13 +223,23 @@ def test_another_number_of_frames_is_the_same_study(tmp_path: Path) -> None:
     train = ["train", str(path), "--out", str(run), "--resume"]
     assert invoke(*train, "--set", "training.epochs=4").exit_code == 0
     assert invoke(*train, "--set", "figures.frames=9").exit_code == 0
-    # what was not kept is not there; epoch 4 is what the checkpoint held
-    assert names(run) == [f"epoch-{epoch:06d}.vtu" for epoch in (4, 5, 6, 7, 8)]
+    # what was not kept is not there; epoch 0 is the start, epoch 4 what the checkpoint held
+    assert names(run) == [f"epoch-{epoch:06d}.vtu" for epoch in (0, 4, 5, 6, 7, 8)]
+    whole = tmp_path / "whole"
+    train_study(load_study(path, ["figures.frames=9"]), whole)
+    assert names(whole) == [f"epoch-{epoch:06d}.vtu" for epoch in range(9)]
+    assert all((whole / "frames" / name).read_bytes() == (run / "frames" / name).read_bytes()
+               for name in names(run))  # fmt: skip
     before = contents(run / "frames")
     assert invoke(*train, "--set", "figures.frames=9").exit_code == 0
     assert contents(run / "frames") == before  # not even written anew
+    (run / "frames" / "notes.txt").write_text("mine")
+    assert invoke(*train).exit_code == 0  # no frames are wanted any more
+    assert names(run) == ["notes.txt"]
+    assert not (run / "frames.pvd").exists()
+    (run / "frames" / "notes.txt").unlink()
     assert invoke(*train).exit_code == 0
-    assert contents(run / "frames") == before
+    assert not (run / "frames").exists()
 
 
 def test_a_run_that_begins_anew_has_no_old_frames(tmp_path: Path) -> None:

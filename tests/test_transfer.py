@@ -17,10 +17,11 @@ from test_cli import CHAIN, LINE, contents, invoke, write_study
 from test_run import trained
 
 import nepfield as nf
+from nepfield.cells import measures
 from nepfield.errors import InputError
-from nepfield.fields.transfer import transfer
+from nepfield.fields.transfer import _support, transfer
 from nepfield.learning.state import TrainingState
-from nepfield.locate import locate
+from nepfield.locate import locate, map_cells, split_cell
 from nepfield.study.build import build
 from nepfield.study.config import load_study, study_to_toml
 from nepfield.study.design import load_sweep
@@ -83,7 +84,7 @@ def test_onto_the_same_space_nothing_changes(basis: Any) -> None:
     count = len(nf.potential(space, basis=basis).values)
     values = np.random.default_rng(0).normal(size=(count, 2)) @ [1, 1j]
     placed = nf.potential(space, values, basis)
-    found, outside = transfer(space, placed, basis, space, nf.potential(space, basis=basis))
+    found, outside = transfer(space, placed, basis, space, basis)
     assert np.abs(found - values).max() <= 1e-14
     assert outside == 0
 
@@ -93,13 +94,9 @@ def test_what_both_meshes_resolve_is_exact_on_the_other(basis: Any) -> None:
     """Halves of the interval and pixels along cell borders; back again as well."""
     coarse, fine = (nf.finite_elements(halves(n), 1) for n in (4, 20))
     values = np.array([0.3, -0.7])
-    there, _ = transfer(
-        coarse, nf.potential(coarse, values, basis), basis, fine, nf.potential(fine)
-    )
+    there, _ = transfer(coarse, nf.potential(coarse, values, basis), basis, fine, "cells")
     assert np.abs(there - np.repeat(values, 10)).max() <= 1e-15
-    back, _ = transfer(
-        fine, nf.potential(fine, there), "cells", coarse, nf.potential(coarse, 0.0, basis)
-    )
+    back, _ = transfer(fine, nf.potential(fine, there), "cells", coarse, basis)
     assert np.abs(back - values).max() <= 1e-15
 
 
@@ -117,8 +114,7 @@ def test_pixels_keep_their_edges_on_any_mesh() -> None:
     on = nf.potential(coarse, basis=(0.25, 0.5))
     values = np.arange(8.0)
     placed = nf.potential(coarse, values, (0.25, 0.5))
-    blank = nf.potential(fine, basis=(0.25, 0.5))
-    found, _ = transfer(coarse, placed, (0.25, 0.5), fine, blank)
+    found, _ = transfer(coarse, placed, (0.25, 0.5), fine, (0.25, 0.5))
     assert len(on.values) == 8
     assert np.abs(found - values).max() <= 1e-14
 
@@ -133,17 +129,96 @@ def test_the_mean_is_kept_and_a_slope_converges() -> None:
         sampled = start.integrate(coarse.w * wave(coarse.points)) / start.measure
         placed = nf.potential(coarse, sampled)
         blank = nf.potential(fine)
-        found, _ = transfer(coarse, placed, "cells", fine, blank)
+        found, _ = transfer(coarse, placed, "cells", fine, "cells")
         assert found @ blank.measure == pytest.approx(sampled @ start.measure, rel=1e-12)
         error = found[blank.support] - wave(fine.points)
         errors.append(float(np.sqrt(fine.w @ error**2)))
     assert observed_rates([1 / n for n in sizes], errors) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("kind", ["triangle", "quad"])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("ratio", [2, 3, 8])
+def test_from_a_finer_mesh_come_the_means_of_its_cells(kind: str, order: int, ratio: int) -> None:
+    """Random values, of which a few points of a cell say nothing; complex ones as well."""
+    fine = nf.finite_elements(square(8 * ratio, kind=kind), order)
+    coarse = nf.finite_elements(square(8, kind=kind), order)
+    random = np.random.default_rng(ratio)
+    values = random.uniform(-1, 1, (2, len(fine.elements))).T @ [1, 1j]
+    placed = nf.potential(fine, values)
+    found, _ = transfer(fine, placed, "cells", coarse, "cells")
+    domain = fine.domain
+    middle = domain.points[domain.cells].mean(axis=1)
+    parent, _ = locate(coarse.domain.points, coarse.domain.cells, kind, middle)
+    sums = [np.bincount(parent, part) for part in (values.real, values.imag)]
+    assert (np.bincount(parent) == ratio**2).all()
+    assert np.abs(found - (sums[0] + 1j * sums[1]) / ratio**2).max() <= 1e-13
+    # and the other way the values are repeated
+    back, _ = transfer(coarse, nf.potential(coarse, found), "cells", fine, "cells")
+    assert np.abs(back - found[parent]).max() <= 1e-13
+
+
+def test_meshes_that_are_not_nested_keep_the_mean() -> None:
+    """What is left of the error is that of parts which two cells of the source share."""
+    fine, coarse = (nf.finite_elements(square(n), 1) for n in (48, 7))
+    values = np.random.default_rng(1).uniform(-1, 1, len(fine.elements))
+    placed, blank = nf.potential(fine, values), nf.potential(coarse)
+    found, _ = transfer(fine, placed, "cells", coarse, "cells")
+    assert found.std() < 0.1  # of single cells it is 0.58, of means over 47 of them 0.085
+    assert found @ blank.measure == pytest.approx(values @ placed.measure, abs=0.01)
+
+
+def test_a_curved_cell_is_cut_along_its_own_map() -> None:
+    """V by side of a line through a disc, onto cells that are large against the source's."""
+    for name in ("disc", "billiard"):
+        space = nf.finite_elements(nf.read_domain(MESHES / f"{name}.msh"), 2)
+        domain = space.domain
+        corners = domain.points[domain.cells]
+        points, stretch = map_cells(corners, domain.kind, split_cell(domain.kind, 12))
+        cell, outside = locate(domain.points, domain.cells, domain.kind, points.reshape(-1, 2))
+        assert np.array_equal(cell, np.repeat(np.arange(len(corners)), points.shape[1]))
+        assert not outside.any()
+        area = stretch.mean(axis=1) / 2
+        assert area == pytest.approx(measures(domain.points, domain.cells, domain.kind), rel=1e-3)
+
+
+def test_pixels_smaller_than_a_cell_are_averaged() -> None:
+    """A modulator finer than the mesh: 4 x 4 pixels a cell, and all of them in one region."""
+    space, fine = (nf.finite_elements(square(n, kind="quad"), 1) for n in (4, 16))
+    pitch = (1 / 16, 1 / 16)
+    values = np.random.default_rng(3).normal(size=256)
+    placed = nf.potential(fine, values, pitch)
+    found, _ = transfer(fine, placed, pitch, space, "cells")
+    on = values.reshape(4, 4, 4, 4).mean(axis=(1, 3))  # pixels are counted along x, then along y
+    middle = (space.domain.points[space.domain.cells].mean(axis=1) * 4).astype(int)
+    assert np.abs(found - on[middle[:, 0], middle[:, 1]]).max() <= 1e-13
+    whole, _ = transfer(fine, placed, pitch, space, "regions")
+    assert whole == pytest.approx([values.mean()], abs=1e-13)
+
+
+def test_the_nearest_pixel_is_nearest_in_length() -> None:
+    """Pixels 1 x 0.1: two rows up (0.2) is nearer than a column to the side (1)."""
+    left = nf.finite_elements(strip(), 1)
+    placed = nf.potential(left, basis=(1.0, 0.1))
+    used = np.unique(np.floor(left.points / [1.0, 0.1] + 1e-9).astype(int), axis=0)
+    assert used.tolist() == [[0, k] for k in range(5)] + [[1, k] for k in range(10)]
+    index = _support(left, placed, (1.0, 0.1), np.array([[0.95, 0.75]]), np.array([0]))
+    assert used[index[0]].tolist() == [0, 4]
+
+
+def strip() -> nf.Domain:
+    """An L: [0, 1] x [0, 0.5] and [1, 2] x [0, 1]."""
+    whole = square(20, 2.0, kind="quad")
+    x, y = whole.points[whole.cells].mean(axis=1).T
+    cells = whole.cells[(y < 1) & ((x > 1) | (y < 0.5))]
+    used, again = np.unique(cells, return_inverse=True)
+    return nf.Domain(whole.points[used], again.reshape(cells.shape), "quad", {}, {}, source="L")
+
+
 def test_graphs_go_site_by_site() -> None:
     chain = nf.graph(nf.lattice(6))
     values = np.arange(6) - 1j
-    found, _ = transfer(chain, nf.potential(chain, values), "cells", chain, nf.potential(chain))
+    found, _ = transfer(chain, nf.potential(chain, values), "cells", chain, "cells")
     assert np.array_equal(found, values)
 
 
@@ -157,7 +232,7 @@ def test_what_does_not_fit_is_refused() -> None:
         (line, away, "lies outside of interval"),
     ):
         with pytest.raises(InputError, match=words):
-            transfer(source, nf.potential(source), "cells", target, nf.potential(target))
+            transfer(source, nf.potential(source), "cells", target, "cells")
 
 
 # --- studies

@@ -47,6 +47,7 @@ from nepfield.study.config import (
 )
 from nepfield.study.laboratory import density_dimension
 from nepfield.study.quantities import mismatch
+from nepfield.study.start import Start, read_start
 from nepfield.study.transfer import Source, load_run, meshes_of, runs_of, trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
@@ -106,7 +107,7 @@ class Study:
         )
 
 
-def build(config: StudyConfig, meshes: Path | None = None) -> Study:
+def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = None) -> Study:
     """Read the mesh, place the fields, draw the starting values.
 
     Parameters
@@ -114,13 +115,16 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
     config : StudyConfig
     meshes : Path, optional
         Folder where the mesh of a ``domain.geometry`` is kept and looked for.
+    run : Path, optional
+        Run folder of the study: what it began with is taken from there, where it is kept.
 
     Raises
     ------
     InputError
         If anything in the study does not fit its mesh or its data.
     """
-    sources = {run: _source(run, config) for run in runs_of(config)}
+    start = read_start(run, config)
+    sources = {} if start else {other: _source(other, config) for other in runs_of(config)}
     domain = build_domain(config.domain, meshes)
     if problem := mismatch(config.units, density_dimension(domain)):
         raise InputError(f"units: {problem}.")
@@ -133,8 +137,8 @@ def build(config: StudyConfig, meshes: Path | None = None) -> Study:
         background = disorder if background is None else background + disorder
     system = GPE(
         space,
-        potential=_potential(space, config.potential, config.seed, sources),
-        pumps=_pumps(space, config.pump, config.seed, sources),
+        potential=_potential(space, config.potential, config.seed, sources, start),
+        pumps=_pumps(space, config.pump, config.seed, sources, start),
         nonlinearity=_nonlinearity(config.physics),
         loss=config.physics.loss,
         background=background,
@@ -180,7 +184,7 @@ def _source(run: Path, config: StudyConfig) -> Source:
             f"{run}: this run has the units {_told(trained)}, the study {_told(config)}; values "
             "can be taken over between equal units of length and mass only."
         )
-    study = build(trained, meshes_of(run))
+    study = build(trained, meshes_of(run, trained), run)
     return Source(run, study, trained_system(study, run))
 
 
@@ -238,35 +242,18 @@ def _disorder(space: Space, initial: Initial, seed: int) -> np.ndarray:
 
 
 def _potential(
-    space: Space, config: PotentialConfig, seed: int, sources: Mapping[Path, Source]
+    space: Space,
+    config: PotentialConfig,
+    seed: int,
+    sources: Mapping[Path, Source],
+    start: Start | None,
 ) -> Potential:
     basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
     imaginary = config.imaginary
     with _at("potential"):
         blank = potential(space, basis=basis)
     count = len(blank.values)
-    with _at("potential.initial"):
-        if isinstance(config.initial, Path):
-            source = sources[config.initial]
-            values = source.potential(space, blank)
-            if np.iscomplexobj(values) and not (
-                imaginary is not None and isinstance(imaginary.initial, Path)
-            ):
-                raise InputError(
-                    f"{source.run}: V of this run is complex; take its imaginary part as well by "
-                    "setting potential.imaginary.initial to the same folder."
-                )
-            values = source.inside(values.real, config.bounds)
-        else:
-            values = draw(config.initial, count, (seed, 0), config.bounds)
-    if imaginary is not None:
-        with _at("potential.imaginary.initial"):
-            if isinstance(imaginary.initial, Path):
-                source = sources[imaginary.initial]
-                part = source.inside(source.potential(space, blank).imag, imaginary.bounds)
-            else:
-                part = draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
-            values = values + 1j * part
+    values = _values(space, config, seed, sources, count) if start is None else start.potential
     return potential(
         space,
         values,
@@ -275,6 +262,49 @@ def _potential(
         imaginary_bounds=None if imaginary is None else imaginary.bounds,
         trainable=config.trainable,
     )
+
+
+def _values(
+    space: Space,
+    config: PotentialConfig,
+    seed: int,
+    sources: Mapping[Path, Source],
+    count: int,
+) -> np.ndarray:
+    """Starting values of V, drawn or from another run."""
+    basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
+    imaginary = config.imaginary
+    taken: np.ndarray | None = None  # both parts at once
+    with _at("potential.initial"):
+        if isinstance(config.initial, Path):
+            source = sources[config.initial]
+            taken = source.potential(space, basis)
+            if np.iscomplexobj(taken) and not (
+                imaginary is not None and isinstance(imaginary.initial, Path)
+            ):
+                raise InputError(
+                    f"{source.run}: V of this run is complex; take its imaginary part as well by "
+                    "setting potential.imaginary.initial to the same folder."
+                )
+            values = source.inside(taken.real, config.bounds)
+        else:
+            values = draw(config.initial, count, (seed, 0), config.bounds)
+    if imaginary is None:
+        return values
+    with _at("potential.imaginary.initial"):
+        if isinstance(imaginary.initial, Path):
+            source = sources[imaginary.initial]
+            if taken is None:
+                taken = source.potential(space, basis)
+            elif imaginary.initial != config.initial:
+                raise InputError(
+                    f"{source.run}: potential.initial is another run, {config.initial}; both parts "
+                    "of V must come from the same one."
+                )
+            part = source.inside(taken.imag, imaginary.bounds)
+        else:
+            part = draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
+    return values + 1j * part
 
 
 def draw(
@@ -297,13 +327,19 @@ def draw(
 
 
 def _pumps(
-    space: Space, configs: Sequence[PumpConfig], seed: int, sources: Mapping[Path, Source]
+    space: Space,
+    configs: Sequence[PumpConfig],
+    seed: int,
+    sources: Mapping[Path, Source],
+    start: Start | None,
 ) -> PumpArray:
     pumps = []
     for k, config in enumerate(configs):
         with _at(f"pump.{k}.weight"):
-            if isinstance(config.weight, Path):
-                weight = sources[config.weight].weight(k, len(configs))
+            if start is not None:
+                weight = start.weights[k].item()
+            elif isinstance(config.weight, Path):
+                weight = sources[config.weight].weight(k, len(configs), space)
             else:
                 weight = draw(config.weight, 1, (seed, 2 + k))[0]
         pumps.append(_pump(config, weight, k))

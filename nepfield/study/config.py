@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,6 +61,9 @@ __all__ = [
     "study_to_toml",
 ]
 
+START = "start.npz"
+"""File of a run folder: what the run began with, where that came from another run."""
+
 # pydantic's kinds of error in the words of a study file
 _SAYS = {
     "missing": "is missing",
@@ -80,7 +83,10 @@ _SAYS = {
 
 
 def load_study(
-    path: str | Path, overrides: Sequence[str] = (), seed: int | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    resumed: Callable[[str], Path] | None = None,
 ) -> StudyConfig:
     """Read and check a study file.
 
@@ -94,6 +100,10 @@ def load_study(
         from 0 (``"pump.0.weight=0.5"``).
     seed : int, optional
         Replaces the study's seed.
+    resumed : callable, optional
+        Gives for a study's name the run folder that goes on. The runs that a run took its values
+        from need not be there any more where its folder keeps them, be it this one or the
+        file's own.
 
     Returns
     -------
@@ -114,11 +124,19 @@ def load_study(
     if seed is not None:
         data["seed"] = seed
     set_keys = [override.partition("=")[0].strip() for override in overrides]
-    return validate_study(data, path, set_keys)
+    runs = [path.parent]
+    if resumed is not None and isinstance(data.get("name"), str):
+        runs.append(resumed(data["name"]))
+    began = any((run / START).is_file() for run in runs)
+    return validate_study(data, path, set_keys, began=began)
 
 
 def validate_study(
-    data: Mapping[str, Any], path: Path, set_keys: Sequence[str] = (), origin: str = "--set"
+    data: Mapping[str, Any],
+    path: Path,
+    set_keys: Sequence[str] = (),
+    origin: str = "--set",
+    began: bool = False,
 ) -> StudyConfig:
     """Check what was read from a study file.
 
@@ -132,6 +150,8 @@ def validate_study(
         Keys of the values that were replaced.
     origin : str
         Where those come from, for messages.
+    began : bool
+        Whether the study is that of a run which keeps what it began with (`START`).
 
     Raises
     ------
@@ -141,7 +161,8 @@ def validate_study(
     border = Border.of(data)
     try:
         config = StudyConfig.model_validate(
-            data, context={"folder": path.parent.resolve(), "units": border}
+            data,
+            context={"folder": path.parent.resolve(), "units": border, "began": began},
         )
         return config if config.units is None else _settled(config, data, border)
     except ValidationError as error:

@@ -4,6 +4,7 @@
     summary.json     the figures of the run
     history.csv      a row an epoch
     checkpoint.npz   parameters, optimiser and random state after the last epoch
+    start.npz        V and pump weights that came from another run, before the first epoch
     fields.vtu       potential, gradient, and the wave for each input
                      (dimensionless, as all numbers here; summary.json has the factors of [units])
     frames.pvd       potential and densities while it was trained, for ParaView
@@ -19,7 +20,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
+from nepfield.files import replacing
 from nepfield.learning.gradients import Params
 from nepfield.learning.state import TrainingState
 from nepfield.meshfile import write_mesh_file
@@ -148,16 +149,14 @@ def mesh_folder(
         kept.mkdir(exist_ok=True)
         for mesh in Path(scratch).glob("*.msh"):
             if not (kept / mesh.name).exists():
-                part = kept / f".{mesh.name}.part"
-                shutil.copyfile(mesh, part)
-                os.replace(part, kept / mesh.name)
+                with replacing(kept / mesh.name) as part:
+                    shutil.copyfile(mesh, part)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:

@@ -5,8 +5,10 @@
 
 A frame depends on the checkpoint of its epoch alone, so a run that is killed and resumed ends with
 the same files. Frames are a power of two epochs apart (and one more after the last epoch), so
-those of a short run are among those of a longer one: where a run goes on to more epochs, those
-that are not wanted any more are taken away, and what is left is what the longer run would have.
+those of a longer run are, up to there, among those of a shorter one: where a run goes on to more
+epochs, those that are not wanted any more are taken away, and what is left is what the longer run
+would have. The same holds where fewer frames are wanted, or none. Where more are wanted than
+before, epoch 0 and that of the checkpoint are made up for; the others between them are gone.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ def frame_epochs(frames: int, epochs: int) -> list[int]:
     Parameters
     ----------
     frames : int
-        About so many are wanted; 0 for none. Because of the power of two there may be 0.7 to 1.4
-        times as many.
+        About so many are wanted; 0 for none. Because of the power of two there are from
+        1 + (frames - 1) / 1.42 to 2 + 1.42 (frames - 1) of them (of 11 from 9 to 16; 1 counts as
+        2), and never more than one an epoch beside epoch 0.
     epochs : int
         Length of the training.
     """
@@ -48,17 +51,14 @@ class Frames:
     study : Study
         Its `figures.frames` says how many.
     out : Path
-        The run folder. Frames of it that are not wanted are taken away, the one of the checkpoint
-        is written if it is missing: the run may have been killed before.
+        The run folder. Frames of it that are not wanted are taken away; those of epoch 0 and of
+        the checkpoint are written if they are missing: the run may have been killed before.
     """
 
     def __init__(self, study: Study, out: Path) -> None:
         self.study, self.out, self.folder = study, out, out / "frames"
         config = study.config
         self.epochs = frame_epochs(config.figures.frames, config.training.epochs)
-        if not self.epochs:
-            return
-        self.folder.mkdir(exist_ok=True)
         for part in self.folder.glob(".*.part.vtu"):
             part.unlink()
         checkpoint = out / "checkpoint.npz"
@@ -67,6 +67,14 @@ class Frames:
         for epoch, path in self._there():
             if epoch not in self.epochs or epoch > done:
                 path.unlink()
+        if not self.epochs:
+            (out / "frames.pvd").unlink(missing_ok=True)
+            if self.folder.is_dir() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+            return
+        self.folder.mkdir(exist_ok=True)
+        if not self._path(0).exists():
+            self._write(0, None)
         if done in self.epochs and not self._path(done).exists():
             self._write(done, state)
         self._list()

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from nepfield.errors import InputError
+from nepfield.files import replacing
 
 SHEETS = ("density", "phase", "potential", "gradient")
 """Fields that a sweep shows case by case; any other name is a column of results.csv."""
@@ -86,19 +87,29 @@ def _check_drawn(folder: Path) -> None:
 
 def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Path]:
     from nepfield.study.run import draw_run
+    from nepfield.view.fields import picture_names
 
     if not (run / "fields.vtu").is_file():
         raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
+    if field is not None:
+        trained = ["training"] if (run / "history.csv").is_file() else []
+        _check_field(field, [*trained, "outputs", *picture_names(run)])
     drawn = draw_run(run)
     by_name = {path.stem: path for path in drawn}
-    if field is not None and field not in by_name:
-        raise InputError(f"--field {field}: this run has {', '.join(by_name)}.")
+    if field is not None:
+        _check_field(field, list(by_name))  # outputs of many inputs are not drawn
     if output is None:
         return drawn if field is None else [by_name[field]]
     if field is None:
         field = next(name for name in ("density", "fields", *by_name) if name in by_name)
-    shutil.copyfile(by_name[field], output)
+    with replacing(output) as part:
+        shutil.copyfile(by_name[field], part)
     return []
+
+
+def _check_field(field: str, known: list[str]) -> None:
+    if field not in known:
+        raise InputError(f"--field {field}: this run has {', '.join(known)}.")
 
 
 def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive: bool) -> Path:

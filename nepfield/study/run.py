@@ -17,11 +17,12 @@ from nepfield.learning.state import TrainingState
 from nepfield.learning.training import evaluate
 from nepfield.study import folder as files
 from nepfield.study.build import Study, build
-from nepfield.study.config import StudyConfig
+from nepfield.study.config import START, StudyConfig
 from nepfield.study.frames import Frames
 from nepfield.study.laboratory import density_dimension, laboratory_time, shown_units
 from nepfield.study.resolution import resolution, warnings_of
-from nepfield.study.transfer import trained_system
+from nepfield.study.start import write_start
+from nepfield.study.transfer import meshes_of, runs_of, trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
 
@@ -73,10 +74,14 @@ def train_study(
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
-    with files.mesh_folder(config, out, meshes) as kept:
-        study = build(config, kept)
-        files.open_folder(out, config, resume)
     checkpoint = out / "checkpoint.npz"
+    if resume and checkpoint.exists():
+        meshes_of(out, config, meshes)  # refuses a geometry that has changed
+    with files.mesh_folder(config, out, meshes) as kept:
+        study = build(config, kept, out if resume else None)
+        files.open_folder(out, config, resume)
+        if runs_of(config) and not (out / START).exists():
+            write_start(out, study.system)
     started = time.monotonic()
 
     def after_epoch(state: TrainingState) -> None:
@@ -129,8 +134,10 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         What is in summary.json.
     """
     out = Path(out)
+    if run is not None:
+        meshes_of(run, config)  # refuses a geometry that has changed
     with files.mesh_folder(config, out) as kept:
-        study = build(config, kept)
+        study = build(config, kept, None if run is None else Path(run))
         system = trained_system(study, run)
         files.open_folder(out, config, resume=None)
     summary = _complete(study, system, out)
@@ -154,7 +161,7 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     DataFrame
         As `compare_gradients`.
     """
-    study = build(config, None if run is None else Path(run) / "meshes")
+    study = build(config) if run is None else build(config, meshes_of(run, config), Path(run))
     task = study.task
     return compare_gradients(
         trained_system(study, run),

@@ -7,6 +7,7 @@ onto its own mesh and basis; a pump whose weight is one, with the weight trained
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.potentials import Potential
 from nepfield.fields.transfer import transfer
+from nepfield.geometry import has_mesh
 from nepfield.learning.state import TrainingState
 from nepfield.space import Space
 from nepfield.study.config import Pixels, StudyConfig, load_study
+from nepfield.study.laboratory import density_dimension
 from nepfield.systems.gpe import GPE
 
 if TYPE_CHECKING:
@@ -69,10 +71,44 @@ def runs_of(config: StudyConfig) -> set[Path]:
     return {value for value in values if isinstance(value, Path)}
 
 
-def meshes_of(run: Path) -> Path | None:
-    """Where a run keeps the mesh of its geometry: in its folder, or in that of its sweep."""
-    places = [run / "meshes", run.parent.parent / "meshes"]
-    return next((place for place in places if place.is_dir()), None)
+def meshes_of(
+    run: str | Path, config: StudyConfig, meshes: str | Path | None = None
+) -> Path | None:
+    """Where a run keeps the mesh of its geometry: in its folder, or in that of its sweep.
+
+    Parameters
+    ----------
+    run : path
+        A trained run.
+    config : StudyConfig
+        A study that goes on with the run.
+    meshes : path, optional
+        Another folder where the mesh may be.
+
+    Returns
+    -------
+    Path or None
+        None where the study's mesh is no geometry or not that of the run.
+
+    Raises
+    ------
+    InputError
+        If the mesh is not kept there: today's geometry may be another shape.
+    """
+    domain, run = config.domain, Path(run)
+    if domain.geometry is None or load_run(run).domain != domain:
+        return None
+    places = [run / "meshes"] if meshes is None else [Path(meshes), run / "meshes"]
+    if (run.parent.parent / "cases.json").is_file():
+        places.append(run.parent.parent / "meshes")
+    for place in places:
+        if has_mesh(domain.geometry, domain.parameters, place):
+            return place
+    raise InputError(
+        f"{run}: the mesh that this run was trained on is not in {' or '.join(map(str, places))}: "
+        f"it is missing, or {domain.geometry} (or Gmsh) has changed since. Put it back as it was, "
+        "or train again into another folder."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +128,7 @@ class Source:
     study: Study
     system: GPE
 
-    def potential(self, space: Space, blank: Potential) -> np.ndarray:
+    def potential(self, space: Space, wanted: str | Sequence[float]) -> np.ndarray:
         """The trained V in another basis, shape (nvalues,); complex where it was."""
         basis = self.study.config.potential.basis
         try:
@@ -101,7 +137,7 @@ class Source:
                 self.system.potential,
                 basis.pixels if isinstance(basis, Pixels) else basis,
                 space,
-                blank,
+                wanted,
             )
         except InputError as error:
             raise InputError(f"{self.run}: {error}") from None
@@ -126,8 +162,15 @@ class Source:
             )
         return np.clip(values, low, high)
 
-    def weight(self, index: int, count: int) -> complex:
+    def weight(self, index: int, count: int, space: Space) -> complex:
         """The trained weight of the pump with this place in a list of `count`."""
+        has, wanted = (density_dimension(on.domain) for on in (self.system.space, space))
+        if self.study.config.units is not None and has != wanted:
+            here, there = (f"{d}-D" if d else "lattice" for d in (has, wanted))
+            raise InputError(
+                f"{self.run}: this run is of a {here} domain and the study of a {there} one; the "
+                "weight of a pump has another unit there, so its number cannot be taken over."
+            )
         weights = self.system.pumps.weights
         if len(weights) != count:
             raise InputError(

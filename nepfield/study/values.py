@@ -151,6 +151,8 @@ def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
     path = Path(value)
     if info.context is not None:
         path = Path(os.path.abspath(info.context["folder"] / path))
+        if info.context.get("began"):  # what came from there is kept with the run
+            return path
         if not (path / "study.toml").is_file():
             raise wrong(
                 f"must be {right}, or the folder of a trained run; {path} is no run folder (it "

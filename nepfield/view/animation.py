@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nepfield.errors import InputError
+from nepfield.files import replacing
 from nepfield.view.curves import (
     BLUE,
     RED,
@@ -234,11 +235,18 @@ def _save_gif(images: Iterator[Array], count: int, output: Path, colormaps: list
         pages.append(page)
     duration = [min(500, max(60, LENGTH // count))] * count
     duration[-1] += LAST
+    film: dict[str, Any] = dict(save_all=True, append_images=pages[1:], duration=duration, loop=0)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        pages[0].save(
-            output, format="GIF", save_all=True, append_images=pages[1:], duration=duration, loop=0
-        )
+        with replacing(output) as part:
+            pages[0].save(
+                part,
+                format="GIF",
+                save_all=True,
+                append_images=pages[1:],
+                duration=duration,
+                loop=0,
+            )
     except OSError as error:
         raise InputError(f"{output}: the animation cannot be written: {error}") from error
     return output

@@ -37,8 +37,19 @@ if TYPE_CHECKING:
     import pyvista
 
 __all__ = [
-    "PicturesUnavailable", "interactive", "open_run", "opengl_problem", "render_run", "subdivided",
+    "PicturesUnavailable", "interactive", "open_run", "opengl_problem", "picture_names",
+    "render_run", "subdivided",
 ]  # fmt: skip
+
+
+def picture_names(run: Path) -> list[str]:
+    """Names of the pictures that `render_run` would write; nothing is drawn."""
+    files = read_run(run)
+    if files.line:
+        return ["fields"]
+    shape = find_shape(files)
+    figures = find_panels(files, shape, find_marks(files, shape))
+    return [name.removesuffix(".png") for name, _ in figures]
 
 
 def render_run(run: Path, folder: Path) -> list[Path]:

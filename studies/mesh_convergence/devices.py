@@ -79,7 +79,7 @@ def measure(
     slope = found.params["potential"]
     common = nf.finite_elements(billiard(fields_on, meshes), 1, dirichlet=["wall"])
     field = nf.potential(space, found.fields["potential"])
-    there, _ = transfer(space, field, "cells", common, nf.potential(common))
+    there, _ = transfer(space, field, "cells", common, "cells")
     row = {"device": name, "order": order, "size": size}
     row |= {"cells": len(space.elements), "unknowns": space.ndof}
     quantities = {
