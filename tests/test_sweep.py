@@ -27,7 +27,8 @@ from nepfield.cli import app
 from nepfield.errors import InputError
 from nepfield.study.cluster import SweepProgress, run_sweep
 from nepfield.study.config import load_study
-from nepfield.study.design import Sweep, design_points, load_sweep
+from nepfield.study.design import Sweep, load_sweep
+from nepfield.study.points import design_points
 from nepfield.study.sweep import (
     case_folder,
     check_cases,

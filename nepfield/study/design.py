@@ -20,14 +20,11 @@ import difflib
 import itertools
 import math
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.study.config import (
@@ -38,6 +35,7 @@ from nepfield.study.config import (
     validate_study,
 )
 from nepfield.study.keys import absolute, flat, has_dimension, holds_whole
+from nepfield.study.points import design_points
 from nepfield.study.units import UnitError, has_known_unit, in_unit_of, is_quantity, unit_text
 
 MANY = 100_000
@@ -309,46 +307,6 @@ def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], lis
 
 def _are_quantities(limits: Any) -> bool:
     return isinstance(limits, list) and len(limits) == 2 and all(map(is_quantity, limits))
-
-
-def design_points(
-    kind: str, cases: int, seed: int, ranges: Mapping[str, Sequence[float]]
-) -> list[Values]:
-    """Points in a box.
-
-    Parameters
-    ----------
-    kind : {"sobol", "latin-hypercube", "random"}
-        A scrambled Sobol sequence (evenest where `cases` is a power of two), a Latin hypercube
-        (each key's range cut into as many slices as cases, one point in each), or independent
-        points; `scipy.stats.qmc`.
-    cases, seed : int
-    ranges : dict of str to (low, high)
-        Keys that hold whole numbers get whole numbers, both limits included.
-
-    Returns
-    -------
-    list of dict
-    """
-    from scipy.stats import qmc  # slow to import, and workers read this module
-
-    random = np.random.default_rng(seed)
-    if kind == "random":
-        unit = random.random((cases, len(ranges)))
-    elif kind == "latin-hypercube":
-        unit = qmc.LatinHypercube(len(ranges), rng=random).random(cases)
-    else:
-        with warnings.catch_warnings():  # that the number of cases is no power of two
-            warnings.simplefilter("ignore", UserWarning)
-            unit = qmc.Sobol(len(ranges), rng=random).random(cases)
-    columns: list[list[float]] = []
-    for column, (key, (low, high)) in zip(unit.T, ranges.items(), strict=True):
-        if holds_whole(key):
-            first, last = math.ceil(low), math.floor(high)
-            columns.append([first + int(u * (last - first + 1)) for u in column])
-        else:
-            columns.append([float(low + u * (high - low)) for u in column])
-    return [dict(zip(ranges, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _merged(parts: Sequence[Values]) -> Values:
