@@ -231,7 +231,6 @@ def _save_gif(images: Iterator[Array], count: int, output: Path, colormaps: list
         pages.append(page)
     duration = [min(500, max(60, LENGTH // count))] * count
     duration[-1] += LAST
-    film: dict[str, Any] = dict(save_all=True, append_images=pages[1:], duration=duration, loop=0)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing(output) as part:
