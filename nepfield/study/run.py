@@ -59,7 +59,8 @@ def train_study(
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch.
     meshes : path, optional
-        Where the mesh of a ``domain.geometry`` is kept; by default in the run folder.
+        Where the mesh of a ``domain.geometry`` is kept; by default in the run folder, where (or in
+        that of its sweep) studies that take values from the run look for it.
 
     Returns
     -------

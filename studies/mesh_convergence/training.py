@@ -87,6 +87,7 @@ def train_and_transfer(job: Training) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         summary = train_study(config, run, meshes=job.meshes)
+        (run / "meshes").symlink_to(job.meshes.resolve())  # there a run's mesh is looked for
         fine = study_of(job, job.finest, 2)
         potential = fine.potential.model_copy(update={"initial": run})
         pumps = tuple(pump.model_copy(update={"weight": run}) for pump in fine.pump)
