@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
+from nepfield.files import replacing
 from nepfield.view.units import factor, unit, with_unit
 
 if TYPE_CHECKING:
@@ -62,16 +63,17 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        image.save(output, format="PNG", dpi=(DPI, DPI))
-        scale = 1.0
-        while output.stat().st_size > MAX_BYTES and scale > 0.2:
-            size = (round(image.width * scale), round(image.height * scale))
-            smaller = image.resize(size, Image.Resampling.LANCZOS) if scale < 1 else image
-            palette = color_table(colormaps) if colormaps else None
-            none = Image.Dither.NONE  # the noise of a dither does not compress
-            few = smaller.quantize(256, palette=palette, dither=none)
-            few.save(output, format="PNG", optimize=True, dpi=(DPI, DPI))
-            scale *= 0.8
+        with replacing(output) as part:
+            image.save(part, format="PNG", dpi=(DPI, DPI))
+            scale = 1.0
+            while part.stat().st_size > MAX_BYTES and scale > 0.2:
+                size = (round(image.width * scale), round(image.height * scale))
+                smaller = image.resize(size, Image.Resampling.LANCZOS) if scale < 1 else image
+                palette = color_table(colormaps) if colormaps else None
+                none = Image.Dither.NONE  # the noise of a dither does not compress
+                few = smaller.quantize(256, palette=palette, dither=none)
+                few.save(part, format="PNG", optimize=True, dpi=(DPI, DPI))
+                scale *= 0.8
     except OSError as error:
         raise InputError(f"{output}: the picture cannot be written: {error}") from error
     return output

@@ -8,7 +8,6 @@ colour scales, how to turn) is written over the scene as plain HTML.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -20,6 +19,7 @@ from matplotlib.colors import to_hex
 from scipy.spatial import KDTree
 
 from nepfield.errors import InputError
+from nepfield.files import replacing
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
 from nepfield.view.panels import Panel, find_panels
 from nepfield.view.shapes import Array, Mark, RunFiles, Shape, find_marks, find_shape, read_run
@@ -106,10 +106,9 @@ def write_page(run: Path, output: Path) -> Path:
     page = page[:start] + "\n" + _overlay(files, title, panels) + page[start:]
     first, last = page.index("<title>"), page.index("</title>")
     page = page[:first] + f"<title>{title}" + page[last:]
-    part = Path(output).with_name(f".{Path(output).name}.part")
     try:
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, output)
+        with replacing(Path(output)) as part:
+            part.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{output}: the page cannot be written: {error}") from error
     return Path(output)
