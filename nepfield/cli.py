@@ -118,7 +118,8 @@ def solve(
         from nepfield.study.run import solve_study
 
         config, run = _study_or_run(study, overrides, seed)
-        folder = out or Path("runs") / f"{config.name}-solve{'' if run is None else '-trained'}"
+        name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
+        folder = out or Path("runs") / name
         summary = solve_study(config, folder, run)
         _report(summary, folder, quiet)
     if summary["not_converged"]:

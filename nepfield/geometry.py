@@ -21,6 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from pathlib import Path
 from nepfield.errors import InputError
 
 Value = int | float | str
+PATIENCE, TIME_LIMIT = 10, 600
+"""Seconds of meshing after which a word is said, and after which Gmsh is ended."""
 
 
 @dataclass(frozen=True)
@@ -243,23 +246,42 @@ def _run_gmsh(source: Geometry, values: Mapping[str, Value], scratch: Path) -> N
         "answer": str(scratch.resolve() / "answer.json"),
     }
     script = Path(__file__).with_name("gmsh_process.py")
-    done = subprocess.run(
-        # -P: the folder of the script, which is the package, is no place to import from
-        [sys.executable, "-P", str(script)],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    # -P: the folder of the script, which is the package, is no place to import from
+    command = [sys.executable, "-P", str(script)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    ) as process:
+        try:
+            said = _wait(process, json.dumps(order), where)
+        except BaseException:
+            process.kill()
+            raise
     answer = scratch / "answer.json"
     if not answer.is_file():
-        end = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        code = process.returncode
+        end = f"signal {-code}" if code < 0 else f"status {code}"
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
         raise InputError(f"{where}: Gmsh broke off with {end}: {last}")
     problem = json.loads(answer.read_text(encoding="utf-8"))["problem"]
     if problem:
         raise InputError(f"{where}: {problem}")
+
+
+def _wait(process: subprocess.Popen[str], order: str, where: str) -> str:
+    """What Gmsh writes to stderr until it ends; it may go on for ever where an outline is wrong."""
+    try:
+        return process.communicate(order, timeout=PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        warnings.warn(f"{where}: Gmsh is at work for {PATIENCE} s already", stacklevel=2)
+    try:
+        return process.communicate(timeout=TIME_LIMIT - PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"{where}: Gmsh has not finished in {TIME_LIMIT} s: is the mesh size much too small, "
+            "or does the outline cross itself? Gmsh itself shows where; a mesh that takes longer "
+            "is made there and given as domain.mesh."
+        ) from None
 
 
 def _read_function(path: Path, function: str, text: str) -> Geometry:

@@ -361,3 +361,16 @@ def test_a_function_in_a_study(study: Path, draw: Path, tmp_path: Path) -> None:
     (folder / "study.toml").write_text(study_to_toml(config, folder))
     assert load_study(folder / "study.toml") == config
     shutil.rmtree(folder)
+
+
+def test_a_drawing_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "PATIENCE", 1)
+    monkeypatch.setattr(geometry, "TIME_LIMIT", 2)
+    path = tmp_path / "slow.py"
+    path.write_text("import time\n\n\ndef slow():\n    time.sleep(600)\n")
+    with (
+        pytest.warns(UserWarning, match="at work for 1 s already"),
+        pytest.raises(InputError, match="not finished in 2 s"),
+    ):
+        mesh_geometry(f"{path}:slow", {}, tmp_path / "meshes")
+    assert not list((tmp_path / "meshes").iterdir())

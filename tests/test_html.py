@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -63,6 +65,23 @@ def test_a_page_loads_nothing(page: Path) -> None:
     assert re.search(r"""\bimport\s*(\(\s*)?["'](https?:)?//""", text) is None
     assert re.search(r"""(fetch|open|Worker|importScripts)\(\s*["'](https?:)?//""", text) is None
     assert not any(b"http" in content for content in scene(page).values())
+
+
+@needs_opengl
+def test_writing_a_page_asks_no_other_machine(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def note(host: Any, *arguments: Any, **options: Any) -> Any:
+        asked.append(str(host))
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", note)
+    write_page(page.parent / "run", tmp_path / "again.html")
+    assert set(asked) <= {"127.0.0.1", "localhost", "::1"}
+    assert "trame_vtklocal.module.wasm" not in sys.modules
 
 
 @needs_opengl

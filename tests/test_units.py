@@ -428,7 +428,9 @@ def test_figures_come_out_in_the_units_of_the_study(tmp_path: Path) -> None:
 
 def test_check_tells_the_scales(tmp_path: Path) -> None:
     said = check(write(tmp_path, billiard()))
-    assert "units: length 2.5 µm, energy 1.7 meV, time 0.3872 ps, weight 0.68 meV/µm" in said
+    assert (
+        "what is 1 here: length 2.5 µm, energy 1.7 meV, time 0.3872 ps, weight 0.68 meV/µm" in said
+    )
     assert "loss 0.05 meV (1/gamma 13.16 ps): linewidth 0.1 meV (FWHM" in said
     assert "linewidth" not in check(write(tmp_path, by_hand(lattice())))
 

@@ -55,4 +55,6 @@ def checked_point(space: Space, point: Sequence[float], what: str) -> np.ndarray
 
 def extent(space: Space) -> str:
     low, high = space.domain.points.min(axis=0), space.domain.points.max(axis=0)
-    return " x ".join(f"[{a:.4g}, {b:.4g}]" for a, b in zip(low, high, strict=True))
+    span = np.ptp([low, high]) or 1.0
+    rounded = np.round(np.array([low, high]) / span, 12) * span
+    return " x ".join(f"[{a:.4g}, {b:.4g}]" for a, b in rounded.T + 0.0)  # no -0

@@ -64,9 +64,11 @@ def gaussian_pump(
             raise InputError(f"pump at {middle.tolist()}: width = {width}; it must be positive.")
         values = np.exp(-np.sum(offset**2, axis=1) / (2 * width**2))
         if values.max() < 0.1:
+            nearest = np.sqrt(np.sum(offset**2, axis=1).min())
             raise InputError(
-                f"pump at {middle.tolist()} with width {width} lies outside the domain, "
-                f"which reaches {extent(space)}."
+                f"pump at {middle.tolist()} with width {width:g} lies outside the domain, which "
+                f"reaches {extent(space)}, or between its quadrature points: the nearest is "
+                f"{nearest:.3g} away. Move the pump, widen it, or refine the mesh there."
             )
         if wavevector is None:
             return values

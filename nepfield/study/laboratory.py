@@ -102,7 +102,7 @@ def scale_lines(config: StudyConfig, dimension: int) -> list[str]:
     response = config.physics.nonlinearity
     strength = [f"  g {told('interaction', g)} ({response})"] if response != "none" else []
     return [
-        f"  units: length {told('length')}, energy {told('energy')}, time {told('time')}, "
+        f"  what is 1 here: length {told('length')}, energy {told('energy')}, time {told('time')}, "
         f"weight {told('weight')}",
         *strength,
         f"  loss {told('energy', loss)} (1/gamma {told('time', 1 / loss)}): "

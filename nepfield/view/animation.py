@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
@@ -186,6 +186,7 @@ def _draw_cost(run: Path, axes: Axes) -> Any:
         axes.plot(history["epoch"], cost, color=BLUE, linewidth=1.6)
         if (cost > 0).all() and cost.max() > 10 * cost.min():
             axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())  # the labels would reach the densities
         else:
             axes.yaxis.set_major_locator(MaxNLocator(4))
     tidy(axes)

@@ -219,7 +219,9 @@ def plot_training(run: Path, output: Path) -> Path:
         }
         for name in norms:
             _curve(axes, epoch, history[name], *styles[name])
-        axes.legend(loc="best", frameon=False, fontsize=9)
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 0.97), ncols=2, frameon=False, fontsize=9
+        )
     if cosine:
         axes = panel("cosine")
         axes.axhline(1.0, color=GREY, linewidth=1, linestyle="--", zorder=1)

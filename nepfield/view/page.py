@@ -8,7 +8,9 @@ colour scales, how to turn) is written over the scene as plain HTML.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,12 +120,26 @@ async def _exported(plotter: Any) -> str:
     """The scene as HTML. The exporter asks a server of trame, which lives as long as this takes."""
     from trame_pyvista.jupyter import launch_server
 
-    server = launch_server()
-    await server.ready
+    with _without("trame.widgets.vtklocal"):  # its WebAssembly is downloaded when it is loaded
+        server = launch_server()
+        await server.ready
+        try:
+            return str(plotter.trame.export_html(None).read())
+        finally:
+            await server.stop()
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """A module cannot be imported in the block, as where it is not installed."""
+    kept = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]
     try:
-        return str(plotter.trame.export_html(None).read())
+        yield
     finally:
-        await server.stop()
+        del sys.modules[module]
+        if kept is not None:
+            sys.modules[module] = kept
 
 
 def _build(plotter: Any, shape: Shape, marks: Sequence[Mark], panels: Sequence[Panel]) -> None:
