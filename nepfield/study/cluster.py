@@ -275,8 +275,15 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.scheduler.worker-saturation": 1.0,  # no case waits for a busy worker
         "distributed.scheduler.worker-ttl": None,  # a long factorisation is no sign of death
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",  # what watches the workers costs time as well
+        "distributed.admin.tick.limit": "1h",
+        "distributed.admin.system-monitor.interval": "10s",
     }
     with ExitStack() as stack:
+        environ = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+        # It makes workers give memory back at once, and get it again: a third of a training's time.
+        environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+        settings["distributed.nanny.pre-spawn-environ"] = environ
         stack.enter_context(dask.config.set(settings))
         with _workers_without_ctrl_c():
             cluster = stack.enter_context(
