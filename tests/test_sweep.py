@@ -494,7 +494,7 @@ def finished(out: Path) -> int:
     return len(list(out.glob("cases/*/summary.json")))
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 150) -> Any:
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, what
