@@ -65,7 +65,9 @@ def main(arguments: list[str] | None = None) -> dict[str, pd.DataFrame]:
         for name, table in tables.items():
             write_csv(table, out / f"{name}.csv")
         draw(out / "convergence.png", fixed, one, trained)
-        fill_readme(out, **shown(tables))
+        # from the files, so that a figure that is rounded twice is rounded alike
+        saved = {name: pd.read_csv(out / f"{name}.csv") for name in tables}
+        fill_readme(out, **shown(saved))
     return tables
 
 
