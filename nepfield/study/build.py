@@ -35,7 +35,6 @@ from nepfield.steady.newton import SolverOptions
 from nepfield.study.config import (
     AbsorberConfig,
     DomainConfig,
-    Normal,
     PhysicsConfig,
     Pixels,
     PotentialConfig,
@@ -43,16 +42,14 @@ from nepfield.study.config import (
     StudyConfig,
     TaskConfig,
     TrainingConfig,
-    Uniform,
 )
+from nepfield.study.draw import Initial, draw
 from nepfield.study.laboratory import density_dimension
 from nepfield.study.quantities import mismatch
 from nepfield.study.start import Start, read_start
 from nepfield.study.transfer import Source, load_run, meshes_of, runs_of, trained_system
 from nepfield.systems.gpe import GPE
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
-
-Initial = float | complex | tuple[float, ...] | Uniform | Normal
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +250,10 @@ def _potential(
     with _at("potential"):
         blank = potential(space, basis=basis)
     count = len(blank.values)
-    values = _values(space, config, seed, sources, count) if start is None else start.potential
+    if start is None:
+        values = _values(space, config, basis, seed, sources, count)
+    else:
+        values = start.potential
     return potential(
         space,
         values,
@@ -267,12 +267,12 @@ def _potential(
 def _values(
     space: Space,
     config: PotentialConfig,
+    basis: str | tuple[float, ...],
     seed: int,
     sources: Mapping[Path, Source],
     count: int,
 ) -> np.ndarray:
-    """Starting values of V, drawn or from another run."""
-    basis = config.basis.pixels if isinstance(config.basis, Pixels) else config.basis
+    """Starting values of V, drawn or from another run, shape (count,)."""
     imaginary = config.imaginary
     taken: np.ndarray | None = None  # both parts at once
     with _at("potential.initial"):
@@ -305,25 +305,6 @@ def _values(
         else:
             part = draw(imaginary.initial, count, (seed, 1), imaginary.bounds)
     return values + 1j * part
-
-
-def draw(
-    initial: Initial, count: int, seed: tuple[int, ...], bounds: tuple[float, float] | None = None
-) -> np.ndarray:
-    """Starting values: as given, or drawn from a distribution, which bounds cut off."""
-    random = np.random.default_rng(seed)
-    if isinstance(initial, Uniform):
-        return random.uniform(*initial.uniform, size=count)
-    if isinstance(initial, Normal):
-        values = random.normal(*initial.normal, size=count)
-        return values if bounds is None else np.clip(values, *bounds)
-    values = np.asarray(initial)
-    if values.shape not in ((), (count,)):
-        raise InputError(
-            f"{values.size} values for {count} of the basis; give one number, "
-            f"{count} numbers, or a distribution."
-        )
-    return np.array(np.broadcast_to(values, count))
 
 
 def _pumps(

@@ -68,8 +68,8 @@ class RunFiles:
         return str(self.study.get("name", ""))
 
     def sample(self, index: int, prefix: str = "inputs ") -> str:
-        known = self.inputs is not None and index < len(self.inputs)
-        return sample_title(self.inputs[index] if known else None, index, prefix)  # type: ignore[index]
+        rows = () if self.inputs is None else self.inputs
+        return sample_title(rows[index] if index < len(rows) else None, index, prefix)
 
     def drives(self, index: int, driver: int) -> bool:
         """Whether an input of a sample is not zero, and with it the pumps that it drives."""
