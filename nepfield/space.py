@@ -80,7 +80,7 @@ class Space:
     boundary_matrix: sp.csr_array
     picture_cell: str
 
-    @property
+    @cached_property
     def is_graph(self) -> bool:
         """Whether the domain is a degenerate graph mesh (then `B` is the identity)."""
         return self.domain.kind == "graph"
@@ -222,28 +222,25 @@ class Space:
         return sp.csr_array((data, columns, pointers), shape=(self.ndof, self.ndof))
 
     @cached_property
-    def _identity(self) -> np.ndarray:
-        return np.eye(self.ndof)
-
-    @cached_property
     def _dense_values(self) -> np.ndarray:
         return self.B.toarray()
 
-    def assemble_dense(self, coefficient: np.ndarray) -> np.ndarray:
-        """The result of `assemble` as dense arrays, for small spaces.
+    def add_dense(self, coefficient: np.ndarray, matrix: np.ndarray) -> None:
+        """Add the result of `assemble` to dense arrays, for small spaces.
 
         Parameters
         ----------
-        coefficient : ndarray, shape (nq,) or (nsamples, nq)
-
-        Returns
-        -------
-        ndarray, shape (ndof, ndof) or (nsamples, ndof, ndof)
+        coefficient : ndarray, shape (..., nq)
+        matrix : ndarray, shape (..., ndof, ndof)
+            Changed in place.
         """
         if self.is_graph:
-            return coefficient[..., None] * self._identity
-        values = self._dense_values
-        return np.matmul(values.T * (self.w * coefficient)[..., None, :], values)
+            diagonal = matrix.diagonal(0, -2, -1)
+            diagonal.setflags(write=True)  # it is a view
+            diagonal += coefficient
+        else:
+            values = self._dense_values
+            matrix += np.matmul(values.T * (self.w * coefficient)[..., None, :], values)
 
     def at_nodes(self, state: np.ndarray) -> np.ndarray:
         """Values at all nodes, zeros at Dirichlet nodes included, shape (nnodes, ...)."""

@@ -32,6 +32,11 @@ def csr_of_rows(columns: np.ndarray, values: np.ndarray, ncolumns: int) -> sp.cs
     return matrix
 
 
+def fastest(matrix: sp.csr_array) -> sp.csr_array | np.ndarray:
+    """The matrix in the form that is applied fastest: small ones dense."""
+    return matrix.toarray() if max(matrix.shape) <= DENSE_LIMIT else matrix
+
+
 def real_times(matrix: sp.csr_array, values: np.ndarray) -> np.ndarray:
     """Real sparse matrix times complex vectors, without a complex copy of the matrix."""
     if not np.iscomplexobj(values):
@@ -39,11 +44,6 @@ def real_times(matrix: sp.csr_array, values: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(values)
     as_real = flat.view(float).reshape(len(flat), -1)
     return (matrix @ as_real).view(complex).reshape(matrix.shape[0], *values.shape[1:])
-
-
-def columns_of(mask: np.ndarray) -> slice | np.ndarray:
-    """Index of the columns that a mask names; all of them come as a view, which costs nothing."""
-    return slice(None) if np.count_nonzero(mask) == len(mask) else np.flatnonzero(mask)
 
 
 def real_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = [
-    {"errors", "files", "sparse", "cells"},
+    {"arrays", "errors", "files", "sparse", "cells"},
     {"checks", "locate", "mshguard"},
     {"meshfile"},
     {"gmsh_process"},

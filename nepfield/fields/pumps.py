@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.space import Space
-from nepfield.sparse import DENSE_LIMIT
+from nepfield.sparse import fastest
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,15 @@ class PumpArray:
     weights : ndarray, shape (npumps,)
         Real, or complex if any weight is.
     trainable : ndarray of bool, shape (npumps,)
+    ninputs : int
+        Number of inputs that the pumps need.
     """
 
     load: sp.csr_array | np.ndarray
     input: np.ndarray
     weights: np.ndarray
     trainable: np.ndarray
-
-    @property
-    def ninputs(self) -> int:
-        """Number of inputs that the pumps need."""
-        return int(self.input.max()) + 1 if len(self.input) else 0
+    ninputs: int
 
     def amplitudes(self, inputs: np.ndarray) -> np.ndarray:
         """w_k X_k, shape (npumps, nsamples), of `inputs` of shape (nsamples, ninputs)."""
@@ -157,12 +155,11 @@ def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
             raise InputError(f"pump {k}: input = {pump.input}; inputs are counted from 0.")
         columns.append(sp.csc_array(space.integrate(values)[:, None]))
     load = sp.hstack(columns).tocsr() if columns else sp.csr_array((space.ndof, 0))
-    small = space.ndof <= DENSE_LIMIT
+    inputs = [k if pump.input is None else pump.input for k, pump in enumerate(pumps)]
     return PumpArray(
-        load=load.toarray() if small else sp.csr_array(load),
-        input=np.array(
-            [k if p.input is None else p.input for k, p in enumerate(pumps)], dtype=np.int64
-        ),
+        load=fastest(sp.csr_array(load)),
+        input=np.array(inputs, dtype=np.int64),
         weights=np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
         trainable=np.array([p.trainable for p in pumps], dtype=bool),
+        ninputs=max(inputs, default=-1) + 1,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +13,7 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.space import Space
+from nepfield.sparse import fastest
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +35,17 @@ class Readout:
         """Number of output regions."""
         return self.profiles.shape[0]
 
+    @cached_property
+    def _fastest(self) -> sp.csr_array | np.ndarray:
+        return fastest(self.profiles)
+
     def outputs(self, state: np.ndarray) -> np.ndarray:
         """Mean of ``|Psi|^2`` over each region, shape (nsamples, noutputs)."""
         return self.means(np.abs(self.space.evaluate(state)) ** 2)
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Means over each region of a field of shape (nq, nsamples), (nsamples, noutputs)."""
-        return (self.profiles @ (self.space.w[:, None] * values)).T
+        return (self._fastest @ (self.space.w[:, None] * values)).T
 
 
 def readout(

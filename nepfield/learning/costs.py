@@ -15,8 +15,10 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from nepfield.arrays import all_finite
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
+from nepfield.sparse import fastest
 
 
 class Cost(Protocol):
@@ -46,7 +48,7 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
             f"targets: {readout.noutputs} output regions need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         raise InputError("targets: all values must be finite.")
     return array
 
@@ -63,14 +65,15 @@ class MSE:
     readout: Readout
 
     @cached_property
-    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, sp.csr_array]:
-        """Output and quadrature point of each entry of the profiles, its value, and the scatter."""
+    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, sp.csr_array | np.ndarray]:
+        """Output and point of each entry of the profiles, its weight, and the scatter."""
         profiles = self.readout.profiles.tocoo()
         scatter = sp.coo_array(
             (profiles.data, (profiles.col, np.arange(profiles.nnz))),
             shape=(profiles.shape[1], profiles.nnz),
         )
-        return profiles.row, profiles.col, profiles.data, scatter.tocsr()
+        weight = 0.5 * profiles.data * self.readout.space.w[profiles.col]
+        return profiles.row, profiles.col, weight, fastest(scatter.tocsr())
 
     def _error(self, state: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         output, point, _, _ = self._entries
@@ -79,9 +82,9 @@ class MSE:
 
     def per_sample(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
-        _, point, profile, _ = self._entries
+        _, _, weight, _ = self._entries
         error, _ = self._error(state, targets)
-        return 0.5 * (profile * self.readout.space.w[point]) @ error**2
+        return weight @ error**2
 
     def derivative(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """dC/dPsibar in weak form, shape (ndof, nsamples); nep (5)."""

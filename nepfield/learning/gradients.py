@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from nepfield.arrays import columns_of
 from nepfield.errors import InputError, NotConverged
 from nepfield.learning.costs import Cost
-from nepfield.sparse import columns_of
 from nepfield.steady.linear import solve_linearised
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
 from nepfield.systems.gpe import GPE
@@ -117,7 +117,7 @@ def gradient(
     used = steady.converged.copy()
     chosen = columns_of(used)
     per_sample = np.full(len(inputs), np.nan)
-    if used.any():
+    if np.count_nonzero(used):
         free, inputs, targets = steady.state[:, chosen], inputs[chosen], targets[chosen]
         per_sample[chosen] = cost.per_sample(free, targets)
         error = cost.derivative(free, targets)
@@ -131,17 +131,17 @@ def gradient(
         used[chosen] = solved
         if on_failure == "raise" and not solved.all():
             raise NotConverged(f"{rule}: a linear response was not found.", steady)
-        if solved.any():
-            kept = columns_of(solved)
-            count = np.count_nonzero(solved)
-            derivatives = {name: c[:, kept].sum(axis=1) / count for name, c in columns.items()}
-    if not used.any():
+    count = np.count_nonzero(used)
+    if count:
+        kept = columns_of(solved)
+        derivatives = {name: c[:, kept].sum(axis=1) / count for name, c in columns.items()}
+    else:
         derivatives = {name: np.zeros_like(value) for name, value in system.parameters.items()}
     measures = system.measures
     return Gradient(
         params=derivatives,
         fields={name: d / measures[name] for name, d in derivatives.items()},
-        cost=float(per_sample[used].mean()) if used.any() else np.nan,
+        cost=float(per_sample[used].sum() / count) if count else np.nan,
         per_sample=per_sample,
         steady=steady,
         used=used,
@@ -169,7 +169,7 @@ def _contrast(
     solver: SolverOptions,
 ) -> tuple[Params, np.ndarray]:
     """Contrast of the observables between the steady states at two nudges, per sample."""
-    solved = np.ones(free.shape[1], dtype=bool)
+    solved = np.full(free.shape[1], True)
     observed = []
     for beta in betas:
         state = free

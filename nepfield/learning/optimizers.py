@@ -115,8 +115,8 @@ class Adam:
         self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
     ) -> tuple[Arrays, Arrays]:
         """New parameters and new memory."""
-        steps = memory["steps"] + 1
-        new_params, new_memory = {}, {"steps": steps}
+        steps = int(memory["steps"]) + 1
+        new_params, new_memory = {}, {"steps": np.array(steps)}
         for name, value in params.items():
             slope = _as_real(fields[name])
             first = self.first_decay * memory[f"first_{name}"] + (1 - self.first_decay) * slope

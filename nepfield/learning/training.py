@@ -13,13 +13,13 @@ from typing import Unpack
 
 import numpy as np
 
+from nepfield.arrays import columns_of
 from nepfield.errors import InputError, NotConverged
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import Gradient, Params, checked_samples, gradient, inner_product
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.state import HistoryRow, TrainingState
 from nepfield.learning.tasks import Task
-from nepfield.sparse import columns_of
 from nepfield.steady.newton import SolverOptions, Steady, solve_steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
@@ -205,7 +205,7 @@ def train(
             if warm is not None:
                 good = columns_of(last.steady.converged)
                 warm[:, chosen[good]] = last.steady.state[:, good]
-            if not last.used.any():
+            if not np.count_nonzero(last.used):
                 continue
             parameters, memory = optimizer.step(system.parameters, last.fields, memory)
             system = system.with_parameters(parameters)

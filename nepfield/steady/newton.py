@@ -14,6 +14,7 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 
+from nepfield.arrays import all_finite
 from nepfield.errors import InputError, NotConverged
 from nepfield.sparse import DENSE_LIMIT
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
@@ -124,14 +125,14 @@ def solve_steady(
     drive = system.drive(inputs).astype(complex)
     nudged = np.zeros(drive.shape[1], dtype=bool)
     if nudge is not None:
-        if np.shape(nudge) != drive.shape or not np.isfinite(nudge).all():
+        if np.shape(nudge) != drive.shape or not all_finite(nudge):
             raise InputError(
                 f"nudge: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this "
                 f"one has shape {np.shape(nudge)}."
             )
         drive, nudged = drive + nudge, (nudge != 0).any(axis=0)
     start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
-    if start.shape != drive.shape or not np.isfinite(start).all():
+    if start.shape != drive.shape or not all_finite(start):
         raise InputError(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
@@ -185,32 +186,28 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    local = system.local(state)
-    force = system.residual(state, drive, local)
-    residual = system.space.norm(force) / scale
-    iterations = np.zeros(len(scale), dtype=int)
-    active = np.flatnonzero((residual > tolerance) | (nudged & (residual > 0)))
-    if not len(active):
-        return state, residual, iterations
-    at = _Iterates(state, *local, force, residual, drive, scale, nudged)
-    if len(active) < len(scale):
-        at = at.samples(active)
+    at = _iterates(system, state, drive, scale, nudged)
+    residual, iterations = at.residual.copy(), np.zeros(len(scale), dtype=int)
+    going = (residual > tolerance) | (nudged & (residual > 0))
+    active = np.arange(len(scale))
     preconditioner = SharedPreconditioner()
+    # In a small batch it costs less to carry the finished samples along than to take them out.
     small = system.space.ndof <= DENSE_LIMIT
-    steps = 0
-    while steps < max_iterations:
-        linear = system.linearise(at.state, Local(at.values, at.density))
+    moving, steps = True, 0
+    while steps < max_iterations and (left := np.count_nonzero(going)):
+        if left < len(active) and not (small and moving):
+            state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
+            (kept,) = going.nonzero()
+            active, at = active[kept], at.samples(kept)
+        linear = system.linearise(at.state, Local(at.values, at.density, at.response))
         accuracy = 0.0 if small else at.accuracy(tolerance)
         step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
         steps += 1
         at, improved = _line_search(system, at, step, tolerance)
-        going = np.flatnonzero(improved & (at.residual > tolerance))
-        if not len(going):
-            break
-        # In a small batch it costs less to carry the finished samples along than to take them out.
-        if len(going) < len(active) and not (small and improved.all()):
-            state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
-            active, at = active[going], at.samples(going)
+        going = improved & (at.residual > tolerance)
+        moving = np.count_nonzero(improved) == len(active)
+    if len(active) == len(scale):
+        return at.state, at.residual, np.full_like(iterations, steps)
     state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
     return state, residual, iterations
 
@@ -221,6 +218,7 @@ class _Iterates(NamedTuple):
     state: np.ndarray
     values: np.ndarray
     density: np.ndarray
+    response: np.ndarray
     force: np.ndarray
     residual: np.ndarray
     drive: np.ndarray
@@ -237,6 +235,15 @@ class _Iterates(NamedTuple):
         return np.minimum(enough, np.where(self.nudged, 1e-4, 1e-2))
 
 
+def _iterates(
+    system: GPE, state: np.ndarray, drive: np.ndarray, scale: np.ndarray, nudged: np.ndarray
+) -> _Iterates:
+    local = system.local(state)
+    force = system.residual(state, drive, local)
+    residual = system.space.norm(force) / scale
+    return _Iterates(state, *local, force, residual, drive, scale, nudged)
+
+
 def _line_search(
     system: GPE, at: _Iterates, step: np.ndarray, tolerance: float
 ) -> tuple[_Iterates, np.ndarray]:
@@ -247,12 +254,8 @@ def _line_search(
     improved = np.zeros(len(at.scale), dtype=bool)
     length = 1.0
     while length >= _SHORTEST_STEP:
-        trial = at.state + length * step
-        local = system.local(trial)
-        force = system.residual(trial, at.drive, local)
-        residual = system.space.norm(force) / at.scale
-        found = _Iterates(trial, *local, force, residual, at.drive, at.scale, at.nudged)
-        good = residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
+        found = _iterates(system, at.state + length * step, at.drive, at.scale, at.nudged)
+        good = found.residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
         if length == 1.0 and np.count_nonzero(good) == len(good):
             return found, good
         good &= ~improved

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from nepfield.arrays import all_finite
 from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
@@ -36,10 +37,11 @@ from nepfield.systems.nonlinearity import Nonlinearity
 
 
 class Local(NamedTuple):
-    """A state at the quadrature points: Psi and n = |Psi|^2, each of shape (nq, nsamples)."""
+    """A state at the quadrature points: Psi, n = |Psi|^2 and f(n), each of shape (nq, nsamples)."""
 
     values: np.ndarray
     density: np.ndarray
+    response: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,22 +112,27 @@ class Linearisation:
         direct = None if self.direct is None else np.conj(self.direct)
         return replace(self, direct=direct, reversed_loss=not self.reversed_loss)
 
-    def stacked(self) -> np.ndarray:
-        """Dense real matrices acting on (Re d, Im d), shape (nsamples or 1, 2 ndof, 2 ndof)."""
-        space = self.system.space
-        n = space.ndof
-        sum_, difference = self.system.dense_operator, self.system.dense_operator
+    def real_matrices(self) -> np.ndarray:
+        """Dense matrices acting on fields as pairs of reals, (Re d_0, Im d_0, Re d_1, ...).
+
+        Returns
+        -------
+        ndarray, shape (nsamples or 1, 2 ndof, 2 ndof)
+        """
+        # The images of 1 and of i at each degree of freedom are complex columns of the matrix.
+        columns = self.system.dense_columns
         if self.reversed_loss:
-            sum_ = difference = self.system.dense_operator.conj()
-        sum_, difference = sum_[None], difference[None]
-        if self.direct is not None and self.conjugate is not None:
-            direct, conjugate = self.direct.T, self.conjugate.T
-            sum_ = sum_ + space.assemble_dense(direct + conjugate)
-            difference = difference + space.assemble_dense(direct - conjugate)
-        matrix = np.empty((len(sum_), 2 * n, 2 * n))
-        matrix[:, :n, :n], matrix[:, n:, :n] = sum_.real, sum_.imag
-        matrix[:, :n, n:], matrix[:, n:, n:] = -difference.imag, difference.real
-        return matrix
+            columns = _columns(self.system.dense_operator.conj())
+        if self.direct is None or self.conjugate is None:
+            matrices = columns[None]
+        else:
+            matrices = np.empty((self.direct.shape[1], *columns.shape), dtype=complex)
+            matrices[:] = columns
+            images = self.direct + self.conjugate, 1j * (self.direct - self.conjugate)
+            for part, image in enumerate(images):
+                self.system.space.add_dense(image.T, matrices[:, :, part])
+        size = 2 * len(columns)
+        return matrices.view(float).reshape(-1, size, size).swapaxes(1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +212,7 @@ class GPE:
         """H + a at Psi = 0."""
         if self.nonlinearity is None:
             return self.operator
-        return self.operator + self.space.assemble(self.responses(np.zeros_like(self.space.w))[1])
+        return self.operator + self.space.assemble(self.nonlinearity.f(np.zeros_like(self.space.w)))
 
     @cached_property
     def vacuum_factorisation(self) -> Factorisation:
@@ -215,18 +222,19 @@ class GPE:
     @cached_property
     def dense_operator(self) -> np.ndarray:
         """H as a dense array, for small systems."""
-        return self.space.dense_kinetic + self.space.assemble_dense(self._local_part())
+        operator = self.space.dense_kinetic.astype(complex)
+        self.space.add_dense(self._local_part(), operator)
+        return operator
 
-    @property
+    @cached_property
+    def dense_columns(self) -> np.ndarray:
+        """Images under H of 1 and i at each degree of freedom, shape (ndof, 2, ndof)."""
+        return _columns(self.dense_operator)
+
+    @cached_property
     def fastest_operator(self) -> sp.csr_array | np.ndarray:
         """H in the form that is applied fastest: dense for small systems."""
         return self.dense_operator if self.space.ndof <= DENSE_LIMIT else self.operator
-
-    def responses(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f, a = f + n f' and f' at density n."""
-        assert self.nonlinearity is not None
-        f, slope = self.nonlinearity.f(n), self.nonlinearity.derivative(n)
-        return f, f + n * slope, slope
 
     def drive(self, inputs: np.ndarray) -> np.ndarray:
         """P in weak form, shape (ndof, nsamples), of inputs of shape (nsamples, ninputs).
@@ -246,14 +254,15 @@ class GPE:
                 f"inputs: the {len(self.pumps.weights)} pumps need an array of shape "
                 f"(nsamples, {self.pumps.ninputs}); this one has shape {array.shape}."
             )
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             raise InputError("inputs: all values must be finite.")
         return array
 
     def local(self, state: np.ndarray) -> Local:
-        """Values and density of a state of shape (ndof, nsamples) at the quadrature points."""
+        """What a state of shape (ndof, nsamples) is at the quadrature points."""
         values = self.space.evaluate(state)
-        return Local(values, density(values))
+        n = density(values)
+        return Local(values, n, n * 0 if self.nonlinearity is None else self.nonlinearity.f(n))
 
     def residual(
         self, state: np.ndarray, drive: np.ndarray, local: Local | None = None
@@ -264,17 +273,17 @@ class GPE:
         """
         residual = self.fastest_operator @ state + 1j * drive
         if self.nonlinearity is not None:
-            values, n = local or self.local(state)
-            residual += self.space.integrate(self.nonlinearity.f(n) * values)
+            values, _, response = local or self.local(state)
+            residual += self.space.integrate(response * values)
         return residual
 
     def linearise(self, state: np.ndarray, local: Local | None = None) -> Linearisation:
         """Linearisation of F at a state of shape (ndof, nsamples); `local` as in `residual`."""
         if self.nonlinearity is None:
             return Linearisation(self, None, None)
-        values, n = local or self.local(state)
-        _, direct, slope = self.responses(n)
-        return Linearisation(self, direct, slope * values**2)
+        values, n, response = local or self.local(state)
+        slope = self.nonlinearity.derivative(n)
+        return Linearisation(self, response + n * slope, slope * values**2)
 
     # -- parameters -------------------------------------------------------------------
 
@@ -284,7 +293,7 @@ class GPE:
         values = {}
         if self.potential.trainable:
             values["potential"] = self.potential.values
-        if self.pumps.trainable.any():
+        if np.count_nonzero(self.pumps.trainable):
             values["weights"] = self.pumps.weights
         return values
 
@@ -334,7 +343,7 @@ class GPE:
                 free = self.space.evaluate(reference)
                 contrast = contrast - 2j * (values.conj() * free).imag
             observed["potential"] = self.potential.integrate(self.space.w[:, None] * contrast)
-        if self.pumps.trainable.any():
+        if np.count_nonzero(self.pumps.trainable):
             overlap = (self.pumps.load.T @ state.conj()).conj()
             observed["weights"] = _as(self.pumps.weights, -2j * self._pump_inputs(inputs) * overlap)
         return observed
@@ -362,7 +371,7 @@ class GPE:
             product = self.space.evaluate(multiplier) * self.space.evaluate(state)
             integral = self.potential.integrate(self.space.w[:, None] * product)
             derivative["potential"] = _as(self.potential.values, -2 * (-1j * integral).conj())
-        if self.pumps.trainable.any():
+        if np.count_nonzero(self.pumps.trainable):
             overlap = self._pump_inputs(inputs) * (self.pumps.load.T @ multiplier)
             derivative["weights"] = _as(self.pumps.weights, -2 * overlap.conj())
         return derivative
@@ -372,9 +381,16 @@ class GPE:
         return np.where(self.pumps.trainable[:, None], inputs[:, self.pumps.input].T, 0.0)
 
 
+def _columns(matrix: np.ndarray) -> np.ndarray:
+    columns = np.empty((len(matrix), 2, len(matrix)), dtype=complex)
+    columns[:, 0] = matrix.T
+    columns[:, 1] = 1j * matrix.T
+    return columns
+
+
 def density(values: np.ndarray) -> np.ndarray:
     """``|Psi|^2`` of complex values."""
-    return values.real**2 + values.imag**2
+    return np.square(values.real) + np.square(values.imag)
 
 
 def _as(parameter: np.ndarray, derivative: np.ndarray) -> np.ndarray:

@@ -56,8 +56,9 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     if system.nonlinearity is None:
         loss = _ratio(space.norm(dissipative), space.norm(response))
         return NearEquilibrium(loss, zeros, zeros)
-    values = space.evaluate(state)
-    f, direct, _ = system.responses(density(values))
+    local = system.local(state)
+    values, direct = local.values, system.linearise(state, local).direct
+    assert direct is not None
     reaction = direct * values
     response = response + space.integrate(reaction)
     violation = zeros
@@ -67,7 +68,7 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
         violation = _ratio(
             np.sqrt(space.w @ density(dissipated)), np.sqrt(space.w @ density(reaction))
         )
-    shift = f - system.nonlinearity.f(np.zeros(1))
+    shift = local.response - system.nonlinearity.f(np.zeros(1))
     mean_shift = space.w @ np.abs(shift) / space.w.sum()
     return NearEquilibrium(
         loss=_ratio(space.norm(dissipative), space.norm(response)),
@@ -113,4 +114,4 @@ def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
 def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
     """Quotient that is 0 where the numerator is, and infinite where only the denominator is."""
     with np.errstate(divide="ignore"):
-        return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=numerator > 0)
+        return numerator / np.where(numerator > 0, denominator, 1.0)

@@ -167,8 +167,9 @@ def nearest_level(system: nf.GPE, linear: object) -> float:
     Of the last sample, on a mesh; the smallest of all samples on a lattice.
     """
     if system.space.ndof <= DENSE_LIMIT:
-        stacked = linear.stacked()  # loss is its antisymmetric part
-        return float(np.abs(np.linalg.eigvalsh((stacked + stacked.transpose(0, 2, 1)) / 2)).min())
+        matrices = linear.real_matrices()
+        lossless = (matrices + matrices.transpose(0, 2, 1)) / 2  # loss is the antisymmetric part
+        return float(np.abs(np.linalg.eigvalsh(lossless)).min())
     space, operator = system.space, system.operator.real.tocsc()
     operator.data = np.ascontiguousarray(operator.data)  # a view of complex numbers has gaps
     if linear.direct is None:

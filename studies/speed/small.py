@@ -13,7 +13,7 @@ _NSITES, _PUMPED, _OUTPUT = 9, (2, 6), 4
 _G, _LOSS, _RATE, _TOLERANCE = 0.1, 0.03, 0.02, 1e-12
 
 
-def compare_small(epochs: int = 100, repeats: int = 7) -> list[Measurement]:
+def compare_small(epochs: int = 100, repeats: int = 15) -> list[Measurement]:
     """Training by `nep` and Adam with full batches, both to the same parameters."""
     random = np.random.default_rng(0)
     potential = random.uniform(0, 0.5, _NSITES)
