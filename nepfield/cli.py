@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nepfield.errors import InputError, NotConverged
+from nepfield.memory import keep_memory
 from nepfield.progress import SweepBar
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ EXIT_INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the command `nepfield`."""
+    keep_memory()
     app()
 
 

@@ -9,7 +9,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = [
-    {"arrays", "errors", "files", "sparse", "cells"},
+    {"arrays", "errors", "files", "memory", "sparse", "cells"},
     {"checks", "locate", "mshguard"},
     {"meshfile"},
     {"gmsh_process"},

@@ -596,6 +596,27 @@ def test_ctrl_c(twelve: Path, undisturbed: bytes) -> None:
         assert row == lines[number] or ",unfinished," in row
 
 
+def test_no_worker_is_dealt_cases_while_another_is_free(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask lets cases wait in one queue only if their keys make one group."""
+    from distributed import Client
+    from distributed.utils import key_split_group
+
+    keys: list[Any] = []
+    submit = Client.submit
+
+    def noted(self: Client, *arguments: Any, **options: Any) -> Any:
+        keys.append(options["key"])
+        return submit(self, *arguments, **options)
+
+    monkeypatch.setattr(Client, "submit", noted)
+    sweep = load_sweep(write({"set": {"training.epochs": 1}, "grid": {"physics.loss": LOSSES}}))
+    run_sweep(sweep, tmp_path / "out", workers=1)
+    assert len(set(keys)) == len(LOSSES)
+    assert len({key_split_group(key) for key in keys}) == 1
+
+
 def test_a_scheduler_that_is_not_there(twelve: Path) -> None:
     result = CliRunner().invoke(
         app, ["sweep", str(twelve), "--scheduler", "nonsense", "--out", str(twelve.parent / "no")]

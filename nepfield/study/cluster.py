@@ -145,6 +145,7 @@ class _Work:
         self.finished, self.failed = len(sweep.cases) - len(todo), 0
         self.report = on_progress or (lambda _: None)
         self.threads, self.asked = 0, -1e9
+        self.group = f"sweep-{os.urandom(8).hex()}"
 
     def run(self) -> None:
         """Until every case has ended."""
@@ -183,7 +184,8 @@ class _Work:
             self.sweep.config(case),
             str(case_folder(self.out, case)),
             str(self.out / "meshes"),
-            key=f"{case.folder}-{self.deaths.get(case.number, 0)}-{os.urandom(4).hex()}",
+            # Keys of one group, or Dask deals all cases out to workers before one has begun.
+            key=(self.group, case.number, self.deaths.get(case.number, 0)),
             pure=False,
             priority=-case.number,
         )
@@ -280,10 +282,6 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.system-monitor.interval": "10s",
     }
     with ExitStack() as stack:
-        environ = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
-        # It makes workers give memory back at once, and get it again: a third of a training's time.
-        environ.pop("MALLOC_TRIM_THRESHOLD_", None)
-        settings["distributed.nanny.pre-spawn-environ"] = environ
         stack.enter_context(dask.config.set(settings))
         with _workers_without_ctrl_c():
             cluster = stack.enter_context(

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from nepfield.errors import InputError
 from nepfield.geometry import Geometry, read_geometry
+from nepfield.memory import keep_memory
 from nepfield.study import folder as files
 from nepfield.study.build import build
 from nepfield.study.config import StudyConfig, on_one_line, study_to_toml
@@ -136,6 +137,7 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
     str
         "finished" or "failed".
     """
+    keep_memory()  # Dask sets the contrary
     run = Path(folder)
     run.mkdir(parents=True, exist_ok=True)
     # A worker that lost its scheduler may still be at this case: then wait for it.

@@ -20,7 +20,7 @@ _STUDY = Path(__file__).parents[1] / "xor-billiard" / "study.toml"
 
 
 def compare_workers(
-    cases: int = 12, epochs: int = 100, study: Path = _STUDY, repeats: int = 2
+    cases: int = 16, epochs: int = 100, study: Path = _STUDY, repeats: int = 3
 ) -> list[Measurement]:
     """A sweep of equal cases: the time of the whole call, with the start of the workers.
 
@@ -47,6 +47,7 @@ def compare_workers(
             results += [(case_folder(out, c) / "fields.vtu").read_bytes() for c in sweep.cases]
     one, two = min(seconds[1]), min(seconds[2])
     case = f"{study.parent.name}, {cases} cases of {epochs} epochs"
+    turns = ", ".join(f"{a / b:.2f}" for a, b in zip(*seconds.values(), strict=True))
     note = (
         f"the whole call, with checks, start of the workers and results.csv, best of {repeats}; "
         "run folders in memory where there is /dev/shm"
@@ -55,5 +56,6 @@ def compare_workers(
         Measurement(_NAME, case, "one worker", one, "s", "", note),
         Measurement(_NAME, case, "two workers", two, "s"),
         Measurement(_NAME, case, "ratio", one / two, "", ">= 1.8"),
+        Measurement(_NAME, case, "ratio, turn by turn", turns),
         Measurement(_NAME, case, "different results", len(set(results)), "", "<= 1"),
     ]
