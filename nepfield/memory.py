@@ -9,7 +9,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def keep_memory() -> None:
-    """Let this process keep up to 256 MB of freed memory for its next arrays.
+    """Let this process keep freed memory for its next arrays: 256 MB, 64 MB in other threads.
 
     By default glibc gives the memory of larger arrays back to the system at once and gets it again,
     cleared, for the next one: a tenth of the time of a training on a small mesh. It is the

@@ -10,7 +10,7 @@ import scipy.sparse.linalg as spla
 from threadpoolctl import ThreadpoolController
 
 DENSE_LIMIT = 48
-"""Up to this many unknowns dense arrays beat the sparse machinery."""
+"""Up to this many rows and columns dense arrays beat the sparse machinery."""
 
 _BLOCK = 16  # right-hand sides that SuperLU solves at once; more do not fit the cache
 

@@ -422,6 +422,17 @@ def test_absurd_physics_is_flagged(response, amplitude, size, method):
 
 
 @pytest.mark.parametrize("nsites", [5, 60])
+def test_a_constant_response_is_a_potential(nsites):
+    space = nf.graph(nf.lattice(nsites))
+    inputs = np.array([[0.0], [1.0], [3.0]])  # the first is steady before the others
+    constant = nf.CustomNonlinearity(lambda n: 0.3, lambda n: 0.0)
+    pumps = [nf.site_pump(2)]
+    found = nf.solve_steady(nf.GPE(space, 0.1, pumps, constant), inputs)
+    expected = nf.solve_steady(nf.GPE(space, 0.4, pumps), inputs)
+    assert np.allclose(found.state, expected.state, atol=1e-12)
+
+
+@pytest.mark.parametrize("nsites", [5, 60])
 @pytest.mark.parametrize("response", [None, nf.Density(0.0)], ids=["linear", "g = 0"])
 @pytest.mark.parametrize("method", ["newton", "pseudotime"])
 def test_a_driven_mode_without_loss_is_flagged(nsites, response, method):

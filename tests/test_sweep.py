@@ -596,10 +596,10 @@ def test_ctrl_c(twelve: Path, undisturbed: bytes) -> None:
         assert row == lines[number] or ",unfinished," in row
 
 
-def test_no_worker_is_dealt_cases_while_another_is_free(
+def test_cases_wait_in_one_queue(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dask lets cases wait in one queue only if their keys make one group."""
+    """Dask deals tasks out beforehand unless their keys make one group."""
     from distributed import Client
     from distributed.utils import key_split_group
 

@@ -111,7 +111,7 @@ class PumpArray:
 
     Attributes
     ----------
-    load : csr_array or (small systems) ndarray, shape (ndof, npumps)
+    load : csr_array or (where it is small) ndarray, shape (ndof, npumps)
         Integral of G_k against every shape function.
     input : ndarray of int, shape (npumps,)
         Input that drives each pump.
@@ -161,5 +161,5 @@ def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
         input=np.array(inputs, dtype=np.int64),
         weights=np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
         trainable=np.array([p.trainable for p in pumps], dtype=bool),
-        ninputs=max(inputs, default=-1) + 1,
+        ninputs=int(max(inputs, default=-1)) + 1,
     )

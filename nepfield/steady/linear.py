@@ -2,7 +2,8 @@
 
 The map is linear over the reals only. Small systems are solved directly as dense real ones; large
 ones by GMRES on the complex fields, preconditioned by complex factors of ``H + a`` alone: they cost
-a third of the dense real ones, and b is so much smaller that a few iterations suffice.
+a third of those of the real matrix of twice the size, and b is so much smaller that a few
+iterations suffice.
 """
 
 from __future__ import annotations

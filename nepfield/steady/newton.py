@@ -186,12 +186,13 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    at = _iterates(system, state, drive, scale, nudged)
+    at = _evaluated(system, state, drive, scale, nudged)
     residual, iterations = at.residual.copy(), np.zeros(len(scale), dtype=int)
     going = (residual > tolerance) | (nudged & (residual > 0))
     active = np.arange(len(scale))
     preconditioner = SharedPreconditioner()
-    # In a small batch it costs less to carry the finished samples along than to take them out.
+    # In a small batch it costs less to carry the finished samples along than to take them out, but
+    # a sample that no step improves would cost the others a line search to its end each time.
     small = system.space.ndof <= DENSE_LIMIT
     moving, steps = True, 0
     while steps < max_iterations and (left := np.count_nonzero(going)):
@@ -235,9 +236,10 @@ class _Iterates(NamedTuple):
         return np.minimum(enough, np.where(self.nudged, 1e-4, 1e-2))
 
 
-def _iterates(
+def _evaluated(
     system: GPE, state: np.ndarray, drive: np.ndarray, scale: np.ndarray, nudged: np.ndarray
 ) -> _Iterates:
+    """A state with all that Newton's method asks of it."""
     local = system.local(state)
     force = system.residual(state, drive, local)
     residual = system.space.norm(force) / scale
@@ -254,7 +256,7 @@ def _line_search(
     improved = np.zeros(len(at.scale), dtype=bool)
     length = 1.0
     while length >= _SHORTEST_STEP:
-        found = _iterates(system, at.state + length * step, at.drive, at.scale, at.nudged)
+        found = _evaluated(system, at.state + length * step, at.drive, at.scale, at.nudged)
         good = found.residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
         if length == 1.0 and np.count_nonzero(good) == len(good):
             return found, good

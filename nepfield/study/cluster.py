@@ -184,7 +184,8 @@ class _Work:
             self.sweep.config(case),
             str(case_folder(self.out, case)),
             str(self.out / "meshes"),
-            # Keys of one group, or Dask deals all cases out to workers before one has begun.
+            # Keys of one group: all but the first two a worker wait in one queue. Else Dask deals
+            # out all cases before one has begun, and who is ahead waits for others to share.
             key=(self.group, case.number, self.deaths.get(case.number, 0)),
             pure=False,
             priority=-case.number,
@@ -274,7 +275,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         return
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": _DEATHS,
-        "distributed.scheduler.worker-saturation": 1.0,  # no case waits for a busy worker
+        "distributed.scheduler.worker-saturation": 1.0,  # a worker gets a case when it is free
         "distributed.scheduler.worker-ttl": None,  # a long factorisation is no sign of death
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",  # what watches the workers costs time as well

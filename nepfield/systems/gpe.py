@@ -129,7 +129,7 @@ class Linearisation:
             matrices = np.empty((self.direct.shape[1], *columns.shape), dtype=complex)
             matrices[:] = columns
             images = self.direct + self.conjugate, 1j * (self.direct - self.conjugate)
-            for part, image in enumerate(images):
+            for part, image in enumerate(images):  # symmetric, so rows and columns are alike
                 self.system.space.add_dense(image.T, matrices[:, :, part])
         size = 2 * len(columns)
         return matrices.view(float).reshape(-1, size, size).swapaxes(1, 2)
@@ -262,7 +262,8 @@ class GPE:
         """What a state of shape (ndof, nsamples) is at the quadrature points."""
         values = self.space.evaluate(state)
         n = density(values)
-        return Local(values, n, n * 0 if self.nonlinearity is None else self.nonlinearity.f(n))
+        response = np.zeros_like(n) if self.nonlinearity is None else self.nonlinearity.f(n)
+        return Local(values, n, response)
 
     def residual(
         self, state: np.ndarray, drive: np.ndarray, local: Local | None = None

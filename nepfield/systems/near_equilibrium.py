@@ -112,6 +112,6 @@ def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
-    """Quotient that is 0 where the numerator is, and infinite where only the denominator is."""
+    """Quotient that is 0 where the numerator is, and infinite where only the denominator is 0."""
     with np.errstate(divide="ignore"):
         return numerator / np.where(numerator > 0, denominator, 1.0)

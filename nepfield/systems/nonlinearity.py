@@ -55,15 +55,18 @@ class Saturation:
 
 @dataclass(frozen=True)
 class CustomNonlinearity:
-    """Any response, given as f(n) and its derivative df/dn, both acting on arrays."""
+    """Any response, given as f(n) and its derivative df/dn, both acting on arrays.
+
+    Where they are constant they may be numbers.
+    """
 
     response: Callable[[np.ndarray], np.ndarray]
     response_derivative: Callable[[np.ndarray], np.ndarray]
 
     def f(self, n: np.ndarray) -> np.ndarray:
         """The response at density n."""
-        return self.response(n)
+        return np.broadcast_to(self.response(n), np.shape(n))
 
     def derivative(self, n: np.ndarray) -> np.ndarray:
         """df/dn."""
-        return self.response_derivative(n)
+        return np.broadcast_to(self.response_derivative(n), np.shape(n))
