@@ -12,9 +12,10 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Name to write a file under, which takes the place of `path` at the end of the block.
 
-    Where the block raises, `path` stays as it was and nothing is left behind.
+    Where the block raises, `path` stays as it was and nothing is left behind. The name keeps the
+    suffix, from which meshio and Pillow know the format.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield part
         os.replace(part, path)

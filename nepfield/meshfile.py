@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from nepfield.cells import NODES, SIDES, Ints
 from nepfield.errors import InputError
+from nepfield.files import replacing
 from nepfield.mshguard import guard_msh
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
@@ -143,15 +144,12 @@ def write_mesh_file(
     space = np.zeros((len(points), 3))
     space[:, : points.shape[1]] = points
     mesh = meshio.Mesh(space, blocks, point_data=point_data, cell_data=cell_data)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{suffix}")
     options = {"data_format": "XML"} if suffix == ".xdmf" else {}
     try:
-        mesh.write(part, **options)
-        os.replace(part, path)
+        with replacing(path) as part:
+            mesh.write(part, **options)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read_quietly(path: Path, where: str) -> meshio.Mesh:

@@ -177,7 +177,7 @@ def test_killed_and_resumed_with_frames(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert not (run / "summary.json").exists()
-    (run / "frames" / ".epoch-000004.77.part.vtu").write_bytes(b"half a file")
+    (run / "frames" / ".epoch-000004.part.vtu").write_bytes(b"half a file")
     assert invoke("train", str(path), "--out", str(run), "--resume").exit_code == 0
     assert film(run) == film(whole)
 

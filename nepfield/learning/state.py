@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.files import replacing
 from nepfield.learning.gradients import Params
 
 HistoryRow = dict[str, float]
@@ -53,10 +53,8 @@ class TrainingState:
         arrays["epoch"] = np.array(self.epoch)
         arrays["random_state"] = np.array(json.dumps(self.random_state))
         arrays["history"] = np.array(json.dumps(self.history))
-        temporary = Path(f"{path}.part")
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
+        with replacing(Path(path)) as part, part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
 
     @staticmethod
     def load(path: str | Path) -> TrainingState:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nepfield.arrays import all_finite
 from nepfield.sparse import DENSE_LIMIT, Factorisation, real_product
-from nepfield.systems.gpe import Linearisation
+from nepfield.systems.linearisation import Linearisation
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
 _MAX_ITERATIONS = 40

@@ -200,7 +200,7 @@ def _newton(
             state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
             (kept,) = going.nonzero()
             active, at = active[kept], at.samples(kept)
-        linear = system.linearise(at.state, Local(at.values, at.density, at.response))
+        linear = system.linearise(at.state, at.local)
         accuracy = 0.0 if small else at.accuracy(tolerance)
         step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
         steps += 1
@@ -225,6 +225,11 @@ class _Iterates(NamedTuple):
     drive: np.ndarray
     scale: np.ndarray
     nudged: np.ndarray
+
+    @property
+    def local(self) -> Local:
+        """The states at the quadrature points."""
+        return Local(self.values, self.density, self.response)
 
     def samples(self, chosen: np.ndarray) -> _Iterates:
         """Some of the samples, by their indices."""

@@ -143,7 +143,7 @@ def mesh_folder(
         return
     kept = out / "meshes"
     with TemporaryDirectory() as scratch:
-        for mesh in kept.glob("*.msh"):
+        for mesh in kept.glob("[!.]*.msh"):
             shutil.copyfile(mesh, Path(scratch) / mesh.name)
         yield Path(scratch)
         kept.mkdir(exist_ok=True)

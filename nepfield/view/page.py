@@ -79,7 +79,7 @@ def write_page(run: Path, output: Path) -> Path:
             "a line; write a .png or a .gif instead."
         )
     try:
-        import trame_pyvista  # noqa: F401
+        import trame_pyvista  # noqa: F401  asked for only
     except ImportError as error:
         raise InputError(
             f"{output}: pages need the package trame-pyvista ({error}): "
@@ -133,7 +133,7 @@ async def _exported(plotter: Any) -> str:
 def _without(module: str) -> Iterator[None]:
     """A module cannot be imported in the block, as where it is not installed."""
     kept = sys.modules.get(module)
-    sys.modules[module] = None  # type: ignore[assignment]
+    sys.modules[module] = None  # type: ignore[assignment]  # as Python documents it
     try:
         yield
     finally:
