@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
 import nepfield as nf
-from nepfield.cells import Floats
+from nepfield.mesh.cells import Floats
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure
 
 FOLDER = Path(__file__).parent

@@ -1,8 +1,6 @@
 """nepfield: a finite-element laboratory for physical learning with waves."""
 
-from nepfield.domain import Domain, lattice, read_domain, write_domain
-from nepfield.elements import finite_elements
-from nepfield.errors import InputError, NotConverged
+from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
@@ -18,9 +16,13 @@ from nepfield.learning.training import (
     evaluate,
     train,
 )
-from nepfield.space import Space, graph
+from nepfield.mesh.domain import Domain, lattice, read_domain, write_domain
+from nepfield.space.elements import finite_elements
+from nepfield.space.graph import graph
+from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
-from nepfield.steady.newton import Steady, solve_steady
+from nepfield.steady.newton import solve_steady
+from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation

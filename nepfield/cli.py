@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nepfield.errors import InputError, NotConverged
+from nepfield.errors import InputError
 from nepfield.memory import keep_memory
-from nepfield.progress import SweepBar
+from nepfield.steady.steady import NotConverged
+from nepfield.terminal import SweepBar
 
 if TYPE_CHECKING:
     from nepfield.learning.state import TrainingState
-    from nepfield.study.config import StudyConfig
+    from nepfield.study.text.config import StudyConfig
 
 # What takes long to import (PyVista, Matplotlib, pandas) is imported inside the commands.
 
@@ -85,8 +86,8 @@ def train(
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
     with _errors(quiet):
-        from nepfield.study.config import load_study
-        from nepfield.study.run import train_study
+        from nepfield.study.run.jobs import train_study
+        from nepfield.study.text.config import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
@@ -117,7 +118,7 @@ def solve(
 ) -> None:
     """Find the steady states of a study's inputs, with its starting or its trained parameters."""
     with _errors(quiet):
-        from nepfield.study.run import solve_study
+        from nepfield.study.run.jobs import solve_study
 
         config, run = _study_or_run(study, overrides, seed)
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
@@ -141,9 +142,9 @@ def compare(
 ) -> None:
     """Hold every gradient rule against the exact gradient (the adjoint)."""
     with _errors(quiet):
-        from nepfield.study.folder import write_text
-        from nepfield.study.pictures import check_new_file
-        from nepfield.study.run import compare_study
+        from nepfield.study.plot import check_new_file
+        from nepfield.study.run.folder import write_text
+        from nepfield.study.run.jobs import compare_study
 
         check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
@@ -192,8 +193,8 @@ def sweep(
     all of them failed, then it is 1.
     """
     with _errors(quiet):
-        from nepfield.study.cluster import run_sweep
-        from nepfield.study.design import load_sweep
+        from nepfield.study.sweeps.cluster import run_sweep
+        from nepfield.study.sweeps.design import load_sweep
 
         plan = load_sweep(file, tuple(overrides or ()), many=yes)
         folder = out or Path("runs") / plan.name
@@ -242,7 +243,7 @@ def plot(
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
     with _errors():
-        from nepfield.study.pictures import draw
+        from nepfield.study.plot import draw
 
         for path in draw(run, output, field, interactive):
             typer.echo(str(path))
@@ -252,7 +253,7 @@ def _study_or_run(
     path: Path, overrides: list[str] | None, seed: int | None
 ) -> tuple[StudyConfig, Path | None]:
     """The study of a file or of a run folder, and the folder."""
-    from nepfield.study.config import load_study
+    from nepfield.study.text.config import load_study
 
     run = path if path.is_dir() else None
     if run is not None and not (run / "study.toml").is_file():
@@ -301,7 +302,7 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
     if quiet:
         return
     typer.echo(f"{summary['name']}: {summary['status']}")
-    from nepfield.view.units import shown
+    from nepfield.view.shown import shown
 
     cost, of_cost = shown(summary, "cost", summary["cost"])
     typer.echo(f"  cost {cost:.4g}{of_cost} (mean over {len(summary['inputs'])} samples)")
@@ -322,7 +323,7 @@ def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
         weights, unit = shown(summary, "weight", summary["weights"])
         typer.echo(f"  weights {', '.join(f'{w:.4g}' for w in weights)}{unit}")
     if time := summary.get("laboratory"):
-        from nepfield.study.laboratory import duration
+        from nepfield.study.systems.laboratory import duration
 
         took = f", {duration(time['seconds'])}" if "seconds" in time else ""
         typer.echo(

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nepfield.study.config import load_study
-from nepfield.study.run import train_study
+from nepfield.study.run.jobs import train_study
+from nepfield.study.text.config import load_study
 
 
 def train_seed(path: Path, seed: int, overrides: list[str]) -> dict[str, float]:

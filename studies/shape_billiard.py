@@ -23,10 +23,10 @@ from matplotlib.lines import Line2D
 
 import nepfield as nf
 from nepfield.learning.state import TrainingState
-from nepfield.study.build import build
-from nepfield.study.cluster import run_sweep
-from nepfield.study.design import Case, Sweep, load_sweep
-from nepfield.study.sweep import case_folder
+from nepfield.study.run.build import build
+from nepfield.study.sweeps.cluster import run_sweep
+from nepfield.study.sweeps.design import Case, Sweep, load_sweep
+from nepfield.study.sweeps.sweep import case_folder
 from nepfield.systems.gpe import GPE
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, tidy
 from nepfield.view.opengl import PicturesUnavailable

@@ -9,8 +9,8 @@ import numpy as np
 import skfem
 
 import nepfield as nf
-from nepfield import cells as geometry
-from nepfield.domain import check_domain
+from nepfield.mesh import cells as geometry
+from nepfield.mesh.domain import check_domain
 
 MESHES = Path(__file__).parents[1] / "meshes"
 

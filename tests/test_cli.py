@@ -22,9 +22,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from nepfield.cli import app
-from nepfield.domain import read_domain
-from nepfield.study.build import build_domain
-from nepfield.study.config import load_study
+from nepfield.mesh.domain import read_domain
+from nepfield.study.run.build import build_domain
+from nepfield.study.text.config import load_study
 
 ROOT = Path(__file__).parents[1]
 MESHES = ROOT / "meshes"

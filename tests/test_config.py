@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nepfield.errors import InputError
-from nepfield.study.config import (
+from nepfield.study.text.config import (
     DomainConfig,
     Normal,
     Pixels,

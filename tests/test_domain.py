@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nepfield.cells import DIMENSION, MIRROR, SIDES
-from nepfield.domain import (
+from nepfield.errors import InputError
+from nepfield.mesh.cells import DIMENSION, MIRROR, SIDES
+from nepfield.mesh.domain import (
     Domain,
     cell_measures,
     cell_quality,
@@ -24,7 +25,6 @@ from nepfield.domain import (
     read_domain,
     write_domain,
 )
-from nepfield.errors import InputError
 
 MESHES = Path(__file__).parents[1] / "meshes"
 ALL = sorted(MESHES.glob("*.msh"))

@@ -11,7 +11,7 @@ from test_cli import CHAIN, contents, invoke
 from test_run import trained
 
 from nepfield.files import replacing
-from nepfield.study import pictures
+from nepfield.study import plot as pictures
 
 
 def test_what_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from test_run import LONG, start, wait_for
 import nepfield as nf
 from nepfield.errors import InputError
 from nepfield.learning.state import TrainingState
-from nepfield.study.build import build
-from nepfield.study.config import load_study
-from nepfield.study.design import load_sweep
-from nepfield.study.frames import Frames, frame_epochs
-from nepfield.study.run import train_study
+from nepfield.study.run.build import build
+from nepfield.study.run.frames import Frames, frame_epochs
+from nepfield.study.run.jobs import train_study
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.text.config import load_study
 from nepfield.view.animation import animate, read_frames
 from nepfield.view.opengl import opengl_problem
 

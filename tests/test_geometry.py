@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 import nepfield as nf
-from nepfield import geometry
-from nepfield.domain import cell_measures, describe
 from nepfield.errors import InputError
-from nepfield.geometry import mesh_geometry, read_geometry
-from nepfield.study.build import build, build_domain
+from nepfield.mesh import geometry
+from nepfield.mesh.domain import cell_measures, describe
+from nepfield.mesh.geometry import mesh_geometry, read_geometry
 from nepfield.study.check import check
-from nepfield.study.config import DomainConfig, load_study, study_to_toml
-from nepfield.study.run import compare_study, solve_study, train_study
+from nepfield.study.run.build import build, build_domain
+from nepfield.study.run.jobs import compare_study, solve_study, train_study
+from nepfield.study.text.config import DomainConfig, load_study, study_to_toml
 
 pytest.importorskip("gmsh", exc_type=ImportError)
 

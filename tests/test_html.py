@@ -20,8 +20,8 @@ from PIL import Image
 from test_cli import CHAIN, invoke, write_study
 
 from nepfield.errors import InputError
-from nepfield.study.config import load_study
-from nepfield.study.run import train_study
+from nepfield.study.run.jobs import train_study
+from nepfield.study.text.config import load_study
 from nepfield.view.opengl import opengl_problem
 from nepfield.view.page import write_page
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import nepfield as nf
-from nepfield.study.build import build
-from nepfield.study.config import load_study
+from nepfield.study.run.build import build
+from nepfield.study.text.config import load_study
 from studies.lattices import __main__ as command
 from studies.lattices.atlas_view import judge, trust_table
 from studies.lattices.sensitivity import beta_orders

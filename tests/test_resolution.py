@@ -13,10 +13,16 @@ from helpers import interval, uniform_pump
 from test_cli import CHAIN, LINE, ROOT, invoke, write_study
 
 import nepfield as nf
-from nepfield.study.build import build
-from nepfield.study.config import load_study
-from nepfield.study.resolution import NEEDED, Length, healing_lengths, resolution, wavelengths
-from nepfield.study.run import train_study
+from nepfield.study.run.build import build
+from nepfield.study.run.jobs import train_study
+from nepfield.study.systems.resolution import (
+    NEEDED,
+    Length,
+    healing_lengths,
+    resolution,
+    wavelengths,
+)
+from nepfield.study.text.config import load_study
 from nepfield.systems.gpe import density
 
 EDGE = 0.128  # of most cells of interval.msh

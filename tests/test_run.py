@@ -21,10 +21,10 @@ from test_cli import CHAIN, LINE, MESHES, ROOT, contents, invoke, write_study
 
 import nepfield as nf
 from nepfield.learning.state import TrainingState
-from nepfield.study import folder as files
-from nepfield.study.build import Study, build
-from nepfield.study.config import load_study
-from nepfield.study.run import solve_study, train_study, trained_system
+from nepfield.study.run import folder as files
+from nepfield.study.run.build import Study, build
+from nepfield.study.run.jobs import solve_study, train_study, trained_system
+from nepfield.study.text.config import load_study
 
 DISC = {"disc": [{"center": [1.4, 0.5], "radius": 0.3}]}
 ELL = CHAIN | {  # an L of three unit squares, straight triangles
@@ -470,7 +470,7 @@ def test_interrupted_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     path = write_study(tmp_path, CHAIN)
     with monkeypatch.context() as patch:
-        patch.setattr("nepfield.study.build.train", interrupt)
+        patch.setattr("nepfield.study.run.build.train", interrupt)
         result = invoke("train", str(path), "--out", str(tmp_path / "run"))
     assert result.exit_code == 130
     assert read_json(tmp_path / "run" / "summary.json")["epochs"] == 0
@@ -484,7 +484,7 @@ def test_interrupted_while_the_results_are_written(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nepfield.study.folder.write_fields", interrupt)
+    monkeypatch.setattr("nepfield.study.run.folder.write_fields", interrupt)
     result = invoke("train", str(write_study(tmp_path, CHAIN)), "--out", str(tmp_path / "run"))
     assert result.exit_code == 130
     assert result.stderr.endswith("interrupted\n")
@@ -745,7 +745,7 @@ def test_a_run_that_was_only_solved_is_plotted(tmp_path: Path) -> None:
 
 def test_without_opengl_a_run_finishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = "Pictures of fields need OpenGL. Install it (apt-get install libgl1)"
-    monkeypatch.setattr("nepfield.view.fields.opengl_problem", lambda: problem)
+    monkeypatch.setattr("nepfield.view.render.opengl_problem", lambda: problem)
     run = tmp_path / "run"
     path = write_study(tmp_path, ELL, figures__enabled=True)
     result = invoke("train", str(path), "--out", str(run), "--quiet")
@@ -762,7 +762,7 @@ def test_without_opengl_a_run_finishes(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_no_window_for_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nepfield.view.fields.opengl_problem", lambda: None)
+    monkeypatch.setattr("nepfield.view.render.opengl_problem", lambda: None)
     monkeypatch.setenv("DISPLAY", ":99")
     run, _, _ = trained(tmp_path, LINE, training__epochs=1)
     result = invoke("plot", str(run), "--interactive")

@@ -11,9 +11,9 @@ import pytest
 
 import nepfield as nf
 from nepfield.errors import InputError
-from nepfield.geometry import mesh_geometry
-from nepfield.study.build import build
-from nepfield.study.design import load_sweep
+from nepfield.mesh.geometry import mesh_geometry
+from nepfield.study.run.build import build
+from nepfield.study.sweeps.design import load_sweep
 from studies import shape_billiard as shapes
 from tests.helpers import MESHES
 

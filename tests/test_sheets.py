@@ -16,7 +16,7 @@ from test_cli import CHAIN, invoke, write_study
 from test_sweep import run_here
 
 from nepfield.errors import InputError
-from nepfield.study.design import load_sweep
+from nepfield.study.sweeps.design import load_sweep
 from nepfield.view import sheets
 from nepfield.view.opengl import opengl_problem
 from nepfield.view.sheets import plot_sheet

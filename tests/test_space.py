@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.special import jn_zeros
 
 import nepfield as nf
-from nepfield.sparse import Factorisation, csr_of_rows, real_times
+from nepfield.space.linalg import Factorisation, csr_of_rows, real_times
 
 DOMAINS = {
     "line": uneven_interval(6, 2.0),
@@ -118,7 +118,7 @@ def test_weights_sum_to_the_area(kind):
         assert np.all(space.w > 0)
         per_element = np.bincount(space.element_of_point, space.w)
         assert len(per_element) == len(DOMAINS[kind].cells)
-        measures = nf.domain.cell_measures(DOMAINS[kind])
+        measures = nf.mesh.domain.cell_measures(DOMAINS[kind])
         assert np.allclose(per_element, measures, rtol=1e-3 if kind == "triangle6" else 1e-12)
 
 

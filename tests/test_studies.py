@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nepfield.study.config import load_study
-from nepfield.study.run import train_study
+from nepfield.study.run.jobs import train_study
+from nepfield.study.text.config import load_study
 from studies import seeds
 
 STUDIES = Path(__file__).parents[1] / "studies"

@@ -25,11 +25,10 @@ from typer.testing import CliRunner
 
 from nepfield.cli import app
 from nepfield.errors import InputError
-from nepfield.study.cluster import SweepProgress, run_sweep
-from nepfield.study.config import load_study
-from nepfield.study.design import Sweep, load_sweep
-from nepfield.study.points import design_points
-from nepfield.study.sweep import (
+from nepfield.study.sweeps.cluster import SweepProgress, run_sweep
+from nepfield.study.sweeps.design import Sweep, load_sweep
+from nepfield.study.sweeps.points import design_points
+from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
     is_done,
@@ -38,6 +37,7 @@ from nepfield.study.sweep import (
     run_case,
     write_results,
 )
+from nepfield.study.text.config import load_study
 from nepfield.view.sweeps import plot_sweep
 
 STUDY = """\
@@ -357,7 +357,7 @@ def test_a_failure_is_recorded_and_tried_again(
             raise MemoryError(f"no room\nin {run}")
 
     with monkeypatch.context() as patch:
-        patch.setattr("nepfield.study.sweep.train_study", fail)
+        patch.setattr("nepfield.study.sweeps.sweep.train_study", fail)
         table = run_here(sweep, out)
     assert list(table["status"]) == ["unfinished", "failed"]
     assert table["error"][1] == "MemoryError: no room in cases/1-seed-1"

@@ -17,16 +17,16 @@ from test_cli import CHAIN, LINE, contents, invoke, write_study
 from test_run import trained
 
 import nepfield as nf
-from nepfield.cells import measures
 from nepfield.errors import InputError
 from nepfield.fields.transfer import _support, transfer
 from nepfield.learning.state import TrainingState
-from nepfield.locate import locate, map_cells, split_cell
-from nepfield.study.build import build
-from nepfield.study.config import load_study, study_to_toml
-from nepfield.study.design import load_sweep
-from nepfield.study.run import solve_study, train_study
-from nepfield.study.sweep import case_folder, check_cases, open_sweep, run_case
+from nepfield.mesh.cells import measures
+from nepfield.mesh.locate import locate, map_cells, split_cell
+from nepfield.study.run.build import build
+from nepfield.study.run.jobs import solve_study, train_study
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.sweeps.sweep import case_folder, check_cases, open_sweep, run_case
+from nepfield.study.text.config import load_study, study_to_toml
 
 WRAPPED = [
     lambda: nf.read_domain(MESHES / "billiard.msh"),

@@ -16,17 +16,17 @@ from test_units import ENERGY, billiard, lattice, write
 
 from nepfield.errors import InputError
 from nepfield.study.check import check
-from nepfield.study.config import StudyConfig, load_study
-from nepfield.study.design import load_sweep
-from nepfield.study.run import train_study
-from nepfield.study.sweep import open_sweep
-from nepfield.study.units import UnitError, parse, scales
+from nepfield.study.run.jobs import train_study
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.sweeps.sweep import open_sweep
+from nepfield.study.text.config import StudyConfig, load_study
+from nepfield.study.text.units import UnitError, parse, scales
 from nepfield.view import animation, curves, page, sweeps
 from nepfield.view.curves import plot_outputs
 from nepfield.view.panels import Panel
 from nepfield.view.shapes import read_run
+from nepfield.view.shown import shown
 from nepfield.view.sweeps import plot_sweep
-from nepfield.view.units import shown
 
 EITHER = {
     "potential.initial": lambda config: config.potential.initial,

@@ -19,14 +19,14 @@ from typer.testing import CliRunner
 
 from nepfield.cli import app
 from nepfield.errors import InputError
-from nepfield.study.build import build
 from nepfield.study.check import check
-from nepfield.study.config import load_study, study_to_toml
-from nepfield.study.design import load_sweep
-from nepfield.study.folder import check_same_study
-from nepfield.study.laboratory import duration, laboratory_time, shown_units
-from nepfield.study.run import train_study
-from nepfield.study.units import UnitError, in_unit_of, parse, scales
+from nepfield.study.run.build import build
+from nepfield.study.run.folder import check_same_study
+from nepfield.study.run.jobs import train_study
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.systems.laboratory import duration, laboratory_time, shown_units
+from nepfield.study.text.config import load_study, study_to_toml
+from nepfield.study.text.units import UnitError, in_unit_of, parse, scales
 from nepfield.view.shapes import read_run
 from nepfield.view.sweeps import read_results
 from tests.helpers import MESHES
@@ -201,7 +201,7 @@ def test_pint_is_imported_only_for_a_study_with_units(tmp_path: Path) -> None:
         for name, data in (("with", lattice()), ("without", by_hand(lattice())))
     )
     code = (
-        "import sys; from nepfield.study.config import load_study; "
+        "import sys; from nepfield.study.text.config import load_study; "
         "load_study({!r}); print('pint' in sys.modules)"
     )
     for path, says in ((with_units, "True"), (without, "False")):

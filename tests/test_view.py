@@ -13,9 +13,10 @@ pyvista = pytest.importorskip("pyvista")
 from PIL import Image  # noqa: E402
 
 from nepfield.errors import InputError  # noqa: E402
-from nepfield.view import fields, opengl, shapes  # noqa: E402
+from nepfield.view import opengl, shapes  # noqa: E402
+from nepfield.view import render as fields  # noqa: E402
 from nepfield.view.curves import plot_outputs, plot_training, read_history  # noqa: E402
-from nepfield.view.fields import (  # noqa: E402
+from nepfield.view.render import (  # noqa: E402
     PicturesUnavailable,
     interactive,
     open_run,

@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from nepfield.errors import InputError
 from nepfield.fields.places import region_indicator
-from nepfield.space import Space
+from nepfield.space.space import Space
 
 
 def absorbing_region(space: Space, region: str, strength: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.space import Space
+from nepfield.space.space import Space
 
 Site = int | Sequence[int]
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
-from nepfield.space import Space
+from nepfield.space.space import Space
 
 Bounds = tuple[float, float]
 

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 
 from nepfield.errors import InputError
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
-from nepfield.space import Space
-from nepfield.sparse import fastest
+from nepfield.space.linalg import fastest
+from nepfield.space.space import Space
 
 
 @dataclass(frozen=True, eq=False)

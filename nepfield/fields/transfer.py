@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from nepfield.cells import longest_edges, measures
 from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, pixel_of, potential
-from nepfield.locate import locate, map_cells, split_cell
-from nepfield.space import Space
+from nepfield.mesh.cells import longest_edges, measures
+from nepfield.mesh.locate import locate, map_cells, split_cell
+from nepfield.space.space import Space
 
 Basis = str | Sequence[float]
 

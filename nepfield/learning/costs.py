@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from nepfield.arrays import all_finite
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
-from nepfield.sparse import fastest
+from nepfield.space.arrays import all_finite
+from nepfield.space.linalg import fastest
 
 
 class Cost(Protocol):

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from nepfield.arrays import columns_of
-from nepfield.errors import InputError, NotConverged
+from nepfield.errors import InputError
 from nepfield.learning.costs import Cost
+from nepfield.space.arrays import columns_of
 from nepfield.steady.linear import solve_linearised
-from nepfield.steady.newton import SolverOptions, Steady, solve_steady
+from nepfield.steady.newton import SolverOptions, solve_steady
+from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 
 if TYPE_CHECKING:

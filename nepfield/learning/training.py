@@ -13,14 +13,15 @@ from typing import Unpack
 
 import numpy as np
 
-from nepfield.arrays import columns_of
-from nepfield.errors import InputError, NotConverged
+from nepfield.errors import InputError
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import Gradient, Params, checked_samples, gradient, inner_product
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.state import HistoryRow, TrainingState
 from nepfield.learning.tasks import Task
-from nepfield.steady.newton import SolverOptions, Steady, solve_steady
+from nepfield.space.arrays import columns_of
+from nepfield.steady.newton import SolverOptions, solve_steady
+from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import near_equilibrium
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from nepfield.errors import InputError
-from nepfield.sparse import Factorisation
+from nepfield.space.linalg import Factorisation
 from nepfield.systems.gpe import GPE
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nepfield.arrays import all_finite
-from nepfield.sparse import DENSE_LIMIT, Factorisation, real_product
+from nepfield.space.arrays import all_finite
+from nepfield.space.linalg import DENSE_LIMIT, Factorisation, real_product
 from nepfield.systems.linearisation import Linearisation
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on

@@ -9,16 +9,16 @@ residual, never by a number of steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 import numpy as np
 
-from nepfield.arrays import all_finite
-from nepfield.errors import InputError, NotConverged
-from nepfield.sparse import DENSE_LIMIT
+from nepfield.errors import InputError
+from nepfield.space.arrays import all_finite
+from nepfield.space.linalg import DENSE_LIMIT
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
 from nepfield.steady.pseudotime import continue_in_pseudotime
+from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE, Local
 
 _SHORTEST_STEP = 2.0**-10
@@ -30,42 +30,6 @@ class SolverOptions(TypedDict, total=False):
     tolerance: float
     max_iterations: int
     method: str
-
-
-@dataclass(frozen=True, eq=False)
-class Steady:
-    """Steady states with a certificate for each sample.
-
-    Attributes
-    ----------
-    state : ndarray, shape (ndof, nsamples)
-        Psi.
-    converged : ndarray of bool, shape (nsamples,)
-    residual : ndarray, shape (nsamples,)
-        Norm of dPsi/dt over the norm of the drive, nudge included (over 1 where there is none).
-    iterations : ndarray of int, shape (nsamples,)
-        Newton steps, those of the continuation included; small batches step together until the
-        last sample has converged.
-    reason : tuple of str
-        One sentence a sample: how it ended and, if it failed, what to try.
-    """
-
-    state: np.ndarray
-    converged: np.ndarray
-    residual: np.ndarray
-    iterations: np.ndarray
-    reason: tuple[str, ...]
-
-    def samples(self, chosen: np.ndarray) -> Steady:
-        """The same for some of the samples (indices or mask)."""
-        index = np.arange(len(self.converged))[chosen]
-        return Steady(
-            self.state[:, index],
-            self.converged[index],
-            self.residual[index],
-            self.iterations[index],
-            tuple(self.reason[k] for k in index),
-        )
 
 
 def solve_steady(

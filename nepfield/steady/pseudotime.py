@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
-from nepfield.sparse import Factorisation
+from nepfield.space.linalg import Factorisation
 from nepfield.steady.linear import gmres
 from nepfield.systems.gpe import GPE
 

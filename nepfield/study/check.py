@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nepfield.domain import describe, read_domain
 from nepfield.errors import InputError
-from nepfield.geometry import mesh_geometry, read_geometry
+from nepfield.mesh.domain import describe, read_domain
+from nepfield.mesh.geometry import mesh_geometry, read_geometry
 from nepfield.steady.newton import solve_steady
-from nepfield.study.build import Study, build
-from nepfield.study.config import load_study
-from nepfield.study.laboratory import density_dimension, scale_lines
-from nepfield.study.resolution import resolution, warnings_of
+from nepfield.study.run.build import Study, build
+from nepfield.study.systems.laboratory import density_dimension, scale_lines
+from nepfield.study.systems.resolution import resolution, warnings_of
+from nepfield.study.text.config import load_study
 
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
 

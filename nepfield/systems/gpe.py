@@ -27,12 +27,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from nepfield.arrays import all_finite
 from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
-from nepfield.space import Space
-from nepfield.sparse import DENSE_LIMIT, Factorisation
+from nepfield.space.arrays import all_finite
+from nepfield.space.linalg import DENSE_LIMIT, Factorisation
+from nepfield.space.space import Space
 from nepfield.systems.linearisation import Linearisation, columns_of_real_map
 from nepfield.systems.nonlinearity import Nonlinearity
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from nepfield.sparse import Factorisation
+from nepfield.space.linalg import Factorisation
 
 if TYPE_CHECKING:
     from nepfield.systems.gpe import GPE

@@ -34,7 +34,7 @@ from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
 from nepfield.view.panels import Scales, find_panels, find_scales
 from nepfield.view.shapes import Array, RunFiles, find_marks, find_shape, read_run
-from nepfield.view.units import factor, with_unit
+from nepfield.view.shown import factor, with_unit
 
 MAX_INPUTS = 4
 WIDTH, DPI = 10.0, 100  # inches and pixels an inch

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
-from nepfield.view.units import factor, unit, with_unit
+from nepfield.view.shown import factor, unit, with_unit
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -25,7 +25,7 @@ from nepfield.files import replacing
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
 from nepfield.view.panels import Panel, find_panels
 from nepfield.view.shapes import Array, Mark, RunFiles, Shape, find_marks, find_shape, read_run
-from nepfield.view.units import with_unit
+from nepfield.view.shown import with_unit
 
 if TYPE_CHECKING:
     import pyvista

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nepfield.errors import InputError
 from nepfield.view.curves import read_study, read_summary, sample_title
-from nepfield.view.units import in_units, unit, with_unit
+from nepfield.view.shown import in_units, unit, with_unit
 
 if TYPE_CHECKING:
     import pyvista

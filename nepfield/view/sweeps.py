@@ -26,7 +26,7 @@ from nepfield.view.curves import (
     tidy,
     title,
 )
-from nepfield.view.units import factor, shown, with_unit
+from nepfield.view.shown import factor, shown, with_unit
 
 _MAP = "viridis"
 _FIGURES = {"cost": "cost", "largest_error": "target"}  # those with a unit, and its kind

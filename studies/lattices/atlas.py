@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 
 import nepfield as nf
-from nepfield.sparse import DENSE_LIMIT
+from nepfield.space.linalg import DENSE_LIMIT
 from nepfield.steady.linear import solve_linearised
 from studies.lattices.atlas_view import (
     RULES,

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from nepfield.errors import NotConverged
 from nepfield.learning.gradients import RULES
 from nepfield.learning.training import TrainingResult
-from nepfield.study.build import build
-from nepfield.study.config import load_study
+from nepfield.steady.steady import NotConverged
+from nepfield.study.run.build import build
+from nepfield.study.text.config import load_study
 
 STUDIES = Path(__file__).parents[1]
 SOLVED = 0.01  # a training has succeeded when its cost is below this

@@ -18,7 +18,7 @@ import pandas as pd
 
 import nepfield as nf
 from nepfield.fields.transfer import transfer
-from nepfield.geometry import mesh_geometry
+from nepfield.mesh.geometry import mesh_geometry
 from studies.lattices.train import Map, Row
 
 BILLIARD = Path(__file__).parents[2] / "meshes" / "billiard.geo"

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from nepfield.learning.training import evaluate
-from nepfield.study.build import build
-from nepfield.study.config import DomainConfig, Pixels, StudyConfig, load_study
-from nepfield.study.run import train_study
+from nepfield.study.run.build import build
+from nepfield.study.run.jobs import train_study
+from nepfield.study.text.config import DomainConfig, Pixels, StudyConfig, load_study
 from studies.lattices.train import STUDIES, Row
 from studies.mesh_convergence.devices import BILLIARD
 

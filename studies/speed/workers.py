@@ -9,9 +9,9 @@ from pathlib import Path
 
 import tomli_w
 
-from nepfield.study.cluster import run_sweep
-from nepfield.study.design import load_sweep
-from nepfield.study.sweep import case_folder
+from nepfield.study.sweeps.cluster import run_sweep
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.sweeps.sweep import case_folder
 from studies.speed.measure import Measurement
 
 _NAME = "sweep, two workers against one"

@@ -1,0 +1,57 @@
+"""What a search for steady states gives, and the error where it finds none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Steady:
+    """Steady states with a certificate for each sample.
+
+    Attributes
+    ----------
+    state : ndarray, shape (ndof, nsamples)
+        Psi.
+    converged : ndarray of bool, shape (nsamples,)
+    residual : ndarray, shape (nsamples,)
+        Norm of dPsi/dt over the norm of the drive, nudge included (over 1 where there is none).
+    iterations : ndarray of int, shape (nsamples,)
+        Newton steps, those of the continuation included; small batches step together until the
+        last sample has converged.
+    reason : tuple of str
+        One sentence a sample: how it ended and, if it failed, what to try.
+    """
+
+    state: np.ndarray
+    converged: np.ndarray
+    residual: np.ndarray
+    iterations: np.ndarray
+    reason: tuple[str, ...]
+
+    def samples(self, chosen: np.ndarray) -> Steady:
+        """The same for some of the samples (indices or mask)."""
+        index = np.arange(len(self.converged))[chosen]
+        return Steady(
+            self.state[:, index],
+            self.converged[index],
+            self.residual[index],
+            self.iterations[index],
+            tuple(self.reason[k] for k in index),
+        )
+
+
+class NotConverged(RuntimeError):
+    """A steady state was not found.
+
+    Attributes
+    ----------
+    steady : Steady
+        The last iterate with its per-sample certificate.
+    """
+
+    def __init__(self, message: str, steady: Steady) -> None:
+        super().__init__(message)
+        self.steady = steady

@@ -1,0 +1,149 @@
+"""What `nepfield plot` draws: a run or a sweep, into its folder, a file, or a window."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from nepfield.errors import InputError
+from nepfield.files import replacing
+
+SHEETS = ("density", "phase", "potential", "gradient")
+"""Fields that a sweep shows case by case; any other name is a column of results.csv."""
+
+
+def draw(
+    folder: Path, output: Path | None, field: str | None, interactive: bool = False
+) -> list[Path]:
+    """Draw a run or a sweep.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a run, or of a sweep (with results.csv).
+    output : Path or None
+        New file to write: .png, and of a run .gif (its training) or .html (to turn and zoom). By
+        default all pictures go into the folder ``figures``.
+    field : str or None
+        Which picture, or which column of the results.
+    interactive : bool
+        Open a window instead.
+
+    Returns
+    -------
+    list of Path
+        The pictures written where the user may not expect them.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw, or the file may not be written.
+    PicturesUnavailable
+        If this machine cannot render.
+    """
+    _check_drawn(folder)
+    # slow to import: PyVista and Matplotlib
+    if (folder / "results.csv").is_file():
+        return [_draw_sweep(folder, output, field, interactive)]
+    if interactive:
+        from nepfield.view.render import interactive as open_window
+
+        open_window(folder)
+        return []
+    check_new_file(output, (".png", ".gif", ".html"), "-o")
+    kind = ".png" if output is None else output.suffix.lower()
+    if output is None or kind == ".png":
+        return _draw_pictures(folder, output, field)
+    if field is not None:
+        raise InputError(f"--field {field} chooses a .png picture; a {kind} shows all fields.")
+    if kind == ".gif":
+        from nepfield.view.animation import animate
+
+        animate(folder, output)
+    else:
+        from nepfield.view.page import write_page
+
+        write_page(folder, output)
+    return []
+
+
+def _check_drawn(folder: Path) -> None:
+    """Refuse what is neither the folder of a run nor that of a sweep with results."""
+    if not folder.exists():
+        raise InputError(f"{folder}: this is no run folder; there is nothing of that name.")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: this is a file; plot draws a folder that train, solve or sweep wrote, such "
+            "as runs/NAME."
+        )
+    if (folder / "cases.json").is_file() and not (folder / "results.csv").is_file():
+        raise InputError(f"{folder}: this sweep has no results.csv yet; go on with --resume.")
+    if (folder.parent / "cases.json").is_file():
+        raise InputError(
+            f"{folder}: this is a part of a sweep; give {folder.parent}, or one folder in "
+            f"{folder.parent}/cases."
+        )
+
+
+def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Path]:
+    from nepfield.study.run.jobs import draw_run
+    from nepfield.view.render import picture_names
+
+    if not (run / "fields.vtu").is_file():
+        raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
+    if field is not None:
+        trained = ["training"] if (run / "history.csv").is_file() else []
+        _check_field(field, [*trained, "outputs", *picture_names(run)])
+    drawn = draw_run(run)
+    by_name = {path.stem: path for path in drawn}
+    if field is not None:
+        _check_field(field, list(by_name))  # outputs of many inputs are not drawn
+    if output is None:
+        return drawn if field is None else [by_name[field]]
+    if field is None:
+        field = next(name for name in ("density", "fields", *by_name) if name in by_name)
+    with replacing(output) as part:
+        shutil.copyfile(by_name[field], part)
+    return []
+
+
+def _check_field(field: str, known: list[str]) -> None:
+    if field not in known:
+        raise InputError(f"--field {field}: this run has {', '.join(known)}.")
+
+
+def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive: bool) -> Path:
+    if interactive:
+        raise InputError(f"{sweep}: --interactive shows a run; give a folder in cases/.")
+    if output is not None and output.suffix.lower() in (".gif", ".html"):
+        raise InputError(
+            f"{output}: {output.suffix} shows a run; give a folder in {sweep}/cases/, or a .png."
+        )
+    check_new_file(output, (".png",), "-o")
+    if field in SHEETS:
+        from nepfield.view.sheets import plot_sheet
+
+        return plot_sheet(sweep, output, field)
+    from nepfield.view.sweeps import plot_sweep
+
+    return plot_sweep(sweep, output, field or "cost")
+
+
+def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
+    """Refuse the name of a file to write before anything is computed for it.
+
+    Raises
+    ------
+    InputError
+        If it has another suffix, exists, or has no folder.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes:
+        known = " and ".join(", ".join(suffixes).rsplit(", ", 1))
+        film = "; for a film choose .gif" if path.suffix.lower() in (".mp4", ".avi") else ""
+        raise InputError(f"{path}: {option} writes {known} files only; choose such a name{film}.")
+    if path.exists():
+        raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first.")

@@ -1,0 +1,273 @@
+"""One study, run: train it, solve it, or compare its gradients, and leave a run folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nepfield
+from nepfield.learning.gradients import compare_gradients, gradient
+from nepfield.learning.state import TrainingState
+from nepfield.learning.training import evaluate
+from nepfield.study.run import folder as files
+from nepfield.study.run.beginning import write_start
+from nepfield.study.run.build import Study, build
+from nepfield.study.run.frames import Frames
+from nepfield.study.run.trained import meshes_of, runs_of, trained_system
+from nepfield.study.systems.laboratory import density_dimension, laboratory_time, shown_units
+from nepfield.study.systems.resolution import resolution, warnings_of
+from nepfield.study.text.config import START, StudyConfig
+from nepfield.systems.gpe import GPE
+from nepfield.systems.near_equilibrium import near_equilibrium
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GRADIENT_SAMPLES = 256  # samples that enter the gradient field of fields.vtu
+_SUMMARY_SAMPLES = 64  # samples whose inputs, targets and outputs are listed in summary.json
+
+OnEpoch = Callable[[TrainingState], None]
+
+
+def train_study(
+    config: StudyConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+    meshes: str | Path | None = None,
+) -> dict[str, Any]:
+    """Train a study and write its run folder.
+
+    Everything that can be wrong with the study is found before the folder is made. Ctrl-C ends the
+    training after the epoch before; the folder is then completed as it stands, and the run can be
+    resumed.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : path
+        The run folder.
+    resume : bool
+        Go on with a run that is in the folder; without one, begin.
+    on_epoch : callable, optional
+        Called with the `TrainingState` after each epoch.
+    meshes : path, optional
+        Where the mesh of a ``domain.geometry`` is kept; by default in the run folder, where (or in
+        that of its sweep) studies that take values from the run look for it.
+
+    Returns
+    -------
+    dict
+        What is in summary.json. Its ``status`` is "finished" or "interrupted".
+
+    Raises
+    ------
+    InputError
+        If the study cannot be run, or the folder holds something else.
+    NotConverged
+        If in a whole epoch no steady state was found.
+    """
+    out = Path(out)
+    checkpoint = out / "checkpoint.npz"
+    if resume and checkpoint.exists():
+        meshes_of(out, config, meshes)  # refuses a geometry that has changed
+    with files.mesh_folder(config, out, meshes) as kept:
+        study = build(config, kept, out if resume else None)
+        files.open_folder(out, config, resume)
+        if runs_of(config) and not (out / START).exists():
+            write_start(out, study.system)
+    started = time.monotonic()
+
+    def after_epoch(state: TrainingState) -> None:
+        files.write_history(out / "history.csv", state.history)
+        frames.show(state)
+        if on_epoch is not None:
+            on_epoch(state)
+
+    status = "finished"
+    try:
+        frames = Frames(study, out)
+        result = study.train(checkpoint=checkpoint, resume=resume, on_epoch=after_epoch)
+        system, history = result.system, result.history
+    except KeyboardInterrupt:
+        status = "interrupted"
+        last = TrainingState.load(checkpoint) if checkpoint.exists() else None
+        system = study.system if last is None else study.system.with_parameters(last.parameters)
+        history = [] if last is None else last.history
+    if history:
+        files.write_history(out / "history.csv", history)
+    compared = [row for row in history if np.isfinite(row["gradient_cosine"])]
+    summary = {
+        "status": status,
+        "epochs": len(history),
+        **_complete(study, system, out),
+        "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
+        "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
+        "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
+        "laboratory": laboratory_time(config, len(history), len(study.task.inputs)),
+        "seconds": time.monotonic() - started,
+    }
+    files.write_summary(out / "summary.json", summary)
+    return summary | {"notes": _draw(config, out)}
+
+
+def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = None) -> dict:
+    """Steady states of a study's inputs, written as a run folder without history.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : path
+        The folder; it must not exist yet.
+    run : path, optional
+        Run folder whose trained parameters are used.
+
+    Returns
+    -------
+    dict
+        What is in summary.json.
+    """
+    out = Path(out)
+    if run is not None:
+        meshes_of(run, config)  # refuses a geometry that has changed
+    with files.mesh_folder(config, out) as kept:
+        study = build(config, kept, None if run is None else Path(run))
+        system = trained_system(study, run)
+        files.open_folder(out, config, resume=None)
+    summary = _complete(study, system, out)
+    found = summary["fraction_converged"] == 1
+    summary = {"status": "solved" if found else "not converged"} | summary
+    files.write_summary(out / "summary.json", summary)
+    return summary | {"notes": _draw(config, out)}
+
+
+def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.DataFrame:
+    """Every gradient rule against the adjoint, for the study's inputs.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    run : path, optional
+        Run folder whose trained parameters are used; otherwise the starting ones.
+
+    Returns
+    -------
+    DataFrame
+        As `compare_gradients`.
+    """
+    study = build(config) if run is None else build(config, meshes_of(run, config), Path(run))
+    task = study.task
+    return compare_gradients(
+        trained_system(study, run),
+        study.cost,
+        task.inputs[:_GRADIENT_SAMPLES],
+        task.targets[:_GRADIENT_SAMPLES],
+        beta=config.training.beta,
+        on_failure="flag",
+        **study.solver,
+    )
+
+
+def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
+    """Evaluate a system, write fields.vtu, and return the figures for the summary."""
+    task, training = study.task, study.config.training
+    result = evaluate(system, study.cost, task.inputs, task.targets, **study.solver)
+    first = slice(_GRADIENT_SAMPLES)
+    estimate = gradient(
+        system,
+        study.cost,
+        task.inputs[first],
+        task.targets[first],
+        training.rule,
+        training.beta,
+        steady=result.steady.samples(np.arange(len(task.inputs))[first]),
+        on_failure="flag",
+        **study.solver,
+    )
+    files.write_fields(
+        out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
+    )
+    good = result.steady.converged
+    lengths = resolution(study, system, result.steady.state[:, good] if good.any() else None)
+    near = near_equilibrium(system, result.steady.state[:, good])
+    figures: dict[str, Any] = {
+        "name": study.config.name,
+        "seed": study.config.seed,
+        "rule": training.rule,
+        "cost": result.cost,
+        **result.metrics,
+        "inputs": task.inputs[:_SUMMARY_SAMPLES],
+        "targets": task.targets[:_SUMMARY_SAMPLES],
+        "outputs": result.outputs[:_SUMMARY_SAMPLES],
+        "weights": system.pumps.weights,
+        "units": shown_units(study.config, density_dimension(system.space.domain)),
+        "unknowns": system.space.ndof,
+        "cells": len(system.space.elements),
+        "fraction_converged": float(good.mean()),
+        "largest_residual": float(result.steady.residual.max()),
+        "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
+        "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
+        "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
+        "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
+        "warnings": list(warnings_of(lengths)),
+        "versions": {
+            "nepfield": nepfield.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": sys.platform,
+        },
+    }
+    if task.test_inputs is not None and task.test_targets is not None:
+        test = evaluate(system, study.cost, task.test_inputs, task.test_targets, **study.solver)
+        figures |= {"test_cost": test.cost}
+        figures |= {f"test_{name}": value for name, value in test.metrics.items()}
+    return figures
+
+
+def _left_out(row: dict[str, float], nsamples: int) -> int:
+    return round((1 - row["fraction_converged"]) * nsamples)
+
+
+def draw_run(run: str | Path) -> list[Path]:
+    """Draw all pictures of a run folder into its folder `figures`.
+
+    Raises
+    ------
+    InputError
+        If the folder has no fields.
+    PicturesUnavailable
+        If this machine has no OpenGL; curves are drawn all the same.
+    """
+    # slow to import, and the workers of a sweep draw nothing
+    from nepfield.view.curves import plot_outputs, plot_training
+    from nepfield.view.render import render_run
+
+    run = Path(run)
+    figures = run / "figures"
+    figures.mkdir(exist_ok=True)
+    drawn: list[Path] = []
+    if (run / "history.csv").exists():
+        drawn.append(plot_training(run, figures / "training.png"))
+    outputs = plot_outputs(run, figures / "outputs.png")
+    drawn += [] if outputs is None else [outputs]
+    return drawn + render_run(run, figures)
+
+
+def _draw(config: StudyConfig, out: Path) -> list[str]:
+    """Draw the pictures; a machine without OpenGL gets a note and no error."""
+    if not config.figures.enabled:
+        return []
+    from nepfield.view.opengl import PicturesUnavailable
+
+    try:
+        draw_run(out)
+    except PicturesUnavailable as problem:
+        return [str(problem)]
+    return []

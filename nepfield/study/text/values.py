@@ -1,0 +1,276 @@
+"""Values in a study file that may be written in several forms.
+
+Each has one check, and so one message, however many forms there are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, MinLen
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
+
+from nepfield.errors import InputError
+from nepfield.mesh.geometry import split_name
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """Error whose message stands as it is, braces included."""
+    return PydanticCustomError("form", "{message}", {"message": message})
+
+
+def _form(check: Callable[[Any], Any], right: str) -> PlainValidator:
+    """Validator that says `right` where `check` returns None."""
+
+    def validate(value: Any) -> Any:
+        result = check(value)
+        if result is None:
+            raise wrong(f"must be {right}")
+        return result
+
+    return PlainValidator(validate)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # TOML integers have no largest one
+        return None
+
+
+def _numbers(value: Any, counts: Iterable[int] | None = None) -> tuple[float, ...] | None:
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    numbers = tuple(n for n in map(_number, value) if n is not None)
+    ok = len(numbers) == len(value) and (counts is None or len(value) in counts)
+    return numbers if ok else None
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    numbers = _numbers(value, (2,))
+    return (numbers[0], numbers[1]) if numbers else None
+
+
+def _point(value: Any) -> tuple[float, ...] | None:
+    return _numbers(value, (1, 2))
+
+
+def _range(value: Any) -> tuple[float, float] | None:
+    pair = _pair(value)
+    return pair if pair and pair[0] < pair[1] else None
+
+
+def _indices(value: Any, counts: Iterable[int], least: int) -> tuple[int, ...] | None:
+    if not isinstance(value, list | tuple) or len(value) not in counts:
+        return None
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in value)
+    return tuple(value) if whole else None
+
+
+def _site(value: Any) -> int | tuple[int, ...] | None:
+    single = _indices([value], (1,), 0)
+    return single[0] if single else _indices(value, (2,), 0)
+
+
+def _complex(value: Any) -> float | complex | None:
+    if isinstance(value, complex):
+        value = (value.real, value.imag)
+    pair = _pair(value)
+    return complex(*pair) if pair else _number(value)
+
+
+def _random(value: Any) -> Uniform | Normal | None:
+    if isinstance(value, Uniform | Normal):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        limits, moments = _range(value.get("uniform")), _pair(value.get("normal"))
+        if limits:
+            return Uniform(uniform=limits)
+        if moments and moments[1] > 0:
+            return Normal(normal=moments)
+    return None
+
+
+def _values(value: Any) -> float | tuple[float, ...] | Uniform | Normal | None:
+    read = (_number(value), _numbers(value), _random(value))
+    return next((result for result in read if result is not None), None)
+
+
+def _basis(value: Any) -> str | Pixels | None:
+    if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
+        return value
+    if isinstance(value, dict) and set(value) == {"pixels"}:
+        size = _point(value["pixels"])
+        return Pixels(pixels=size) if size and min(size) > 0 else None
+    return None
+
+
+def _file(value: Any, info: ValidationInfo) -> Path:
+    """Absolute path of a file that exists; relative ones count from the study's folder."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise wrong('must be a file name in quotes, such as "cavity.msh"')
+    path = Path(value)
+    if info.context is not None:
+        path = Path(os.path.abspath(info.context["folder"] / path))
+        if not path.is_file():
+            raise wrong(f"there is no file {path} (paths count from the study file's folder)")
+    return path
+
+
+def _or_run(check: Callable[[Any], Any], right: str) -> PlainValidator:
+    """As `_form`, or the absolute path of a run folder in quotes."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str | Path) and str(value):
+            return _run(value, info, right)
+        result = check(value)
+        if result is None:
+            raise wrong(f"must be {right}, or the folder of a trained run in quotes")
+        return result
+
+    return PlainValidator(validate)
+
+
+def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
+    path = Path(value)
+    if info.context is not None:
+        path = Path(os.path.abspath(info.context["folder"] / path))
+        if info.context.get("began"):  # what came from there is kept with the run
+            return path
+        if not (path / "study.toml").is_file():
+            raise wrong(
+                f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
+                "has no study.toml; paths count from the study file's folder)"
+            )
+        if not (path / "checkpoint.npz").is_file():
+            raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
+    return path
+
+
+def _geometry(value: Any, info: ValidationInfo) -> Path:
+    """Absolute path of a .geo file, or of a .py file with ":function" at its end."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise wrong('must be "x.geo" or "file.py:function"')
+    try:
+        path, function = split_name(value)
+    except InputError:
+        raise wrong('must be "x.geo" or "file.py:function"') from None
+    path = _file(path, info)
+    return path if function is None else path.with_name(f"{path.name}:{function}")
+
+
+def _parameter(value: Any) -> int | float | str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if _number(value) is not None else None
+    return value if isinstance(value, str) else _number(value)
+
+
+def _nonzero(value: float) -> float:
+    if value == 0:
+        raise wrong("must not be 0: it is the nudge that the contrast is divided by")
+    return value
+
+
+def _folder_name(value: str) -> str:
+    if (
+        not value.strip()
+        or value in (".", "..")
+        or not value.isprintable()
+        or set(value) & set("/\\")
+    ):
+        raise wrong("must be usable as the name of a folder: no slash, not empty")
+    return value
+
+
+_DRAWS = (
+    "{ uniform = [low, high] } with low < high,"
+    " or { normal = [mean, deviation] } with deviation > 0"
+)
+Flag = Annotated[bool, Strict()]
+Name = Annotated[str, Strict(), MinLen(1)]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
+Count = Annotated[int, Strict(), Ge(0)]
+AtLeastOne = Annotated[int, Strict(), Ge(1)]
+Rows = tuple[tuple[Number, ...], ...]
+Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
+FolderName = Annotated[str, Strict(), AfterValidator(_folder_name)]
+File = Annotated[Path, PlainValidator(_file)]
+GeometryFile = Annotated[Path, PlainValidator(_geometry)]
+Parameter = Annotated[int | float | str, _form(_parameter, "a finite number or text in quotes")]
+Order = Annotated[
+    Literal[1, 2], _form(lambda v: v if type(v) is int and v in (1, 2) else None, "1 or 2")
+]
+Lattice = Annotated[
+    tuple[int, ...],
+    _form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
+]
+Point = Annotated[tuple[float, ...], _form(_point, "[x] or [x, y], finite numbers")]
+Bounds = Annotated[
+    tuple[float, float], _form(_range, "[low, high] with low < high, finite numbers")
+]
+Site = Annotated[
+    int | tuple[int, int], _form(_site, "a point's index or [iy, ix], whole numbers counted from 0")
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Uniform(Section):
+    """Values drawn evenly between two limits, written ``{ uniform = [low, high] }``."""
+
+    uniform: Bounds = Field(description="low and high limit")
+
+
+class Normal(Section):
+    """Values drawn from a normal distribution, written ``{ normal = [mean, deviation] }``."""
+
+    normal: tuple[Number, Positive] = Field(description="mean and standard deviation")
+
+
+class Pixels(Section):
+    """A rectangular grid laid over the domain, written ``{ pixels = [dx, dy] }``."""
+
+    pixels: tuple[Positive, ...] = Field(
+        description="pixel sizes, mesh units", min_length=1, max_length=2
+    )
+
+
+Impedance = Annotated[float | complex, _form(_complex, "a finite number or [real, imaginary]")]
+Initial = Annotated[
+    float | tuple[float, ...] | Uniform | Normal,
+    _form(_values, f"a finite number, a list of them, {_DRAWS}"),
+]
+Start = Annotated[
+    float | tuple[float, ...] | Uniform | Normal | Path,
+    _or_run(_values, f"a finite number, a list of them, {_DRAWS}"),
+]
+Weight = Annotated[
+    float | complex | Uniform | Normal | Path,
+    _or_run(
+        lambda v: next((r for r in (_complex(v), _random(v)) if r is not None), None),
+        f"a finite number, [real, imaginary], {_DRAWS}",
+    ),
+]
+Basis = Annotated[
+    Literal["cells", "regions"] | Pixels,
+    _form(_basis, '"cells", "regions", or { pixels = [dx, dy] } with positive sizes'),
+]
