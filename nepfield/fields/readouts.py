@@ -1,4 +1,4 @@
-"""Output regions Y and the intensity read there, nep (4), (6)."""
+"""Readouts: what is read of a state. Intensities of a wave in output regions, nep (4), (6)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,74 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.pictures import Mark
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.keys import Keys
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
 
 
+class Readout(Protocol):
+    """How outputs are read from a state: real signals, each with its share in an output.
+
+    Attributes
+    ----------
+    noutputs : int
+    output : ndarray of int, shape (nsignals,)
+        Which output each signal belongs to.
+    weight : ndarray, shape (nsignals,)
+        Its share there; the shares of an output sum to 1.
+    """
+
+    @property
+    def noutputs(self) -> int: ...
+    @property
+    def output(self) -> np.ndarray: ...
+    @property
+    def weight(self) -> np.ndarray: ...
+
+    def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
+        """Signals, (nsignals, nsamples); with the noise of a measurement where keys are given."""
+
+    def means(self, signals: np.ndarray) -> np.ndarray:
+        """Weighted sums of signals over each output, shape (noutputs, ...)."""
+
+    def outputs(self, state: np.ndarray) -> np.ndarray:
+        """What is read, shape (nsamples, noutputs)."""
+
+    def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """From slopes by the signals to those by the state (its conjugate where it is complex)."""
+
+    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        """Second derivative by the state, (nsamples, n, n), of a cost with these first and second
+        derivatives by the signals; for systems that have a Hessian."""
+
+    def marks(self) -> list[Mark]:
+        """Where it reads, for pictures."""
+
+
 @dataclass(frozen=True, eq=False)
-class Readout:
-    """Output regions Y_k, each read by its intensity.
+class Intensities:
+    """Output regions Y_k, each read by the intensity ``|Psi|^2`` at its points, nep (4).
 
     Attributes
     ----------
     space : Space
     profiles : csr_array, shape (noutputs, nq)
         1/|Y_k| at the quadrature points inside Y_k, so that integrals of them are means.
+    shapes : tuple of dict
+        Shape of each region as `Mark` has it.
     """
 
     space: Space
     profiles: sp.csr_array
+    shapes: tuple[dict[str, Any], ...] = ()
 
     @property
     def noutputs(self) -> int:
@@ -36,16 +81,65 @@ class Readout:
         return self.profiles.shape[0]
 
     @cached_property
-    def _fastest(self) -> sp.csr_array | np.ndarray:
-        return fastest(self.profiles)
+    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, sp.csr_array | np.ndarray]:
+        """Output, point and share of each signal, and the sum of signals at each point."""
+        profiles = self.profiles.tocoo()
+        ones = (np.ones(profiles.nnz), (profiles.col, np.arange(profiles.nnz)))
+        scatter = sp.csr_array(sp.coo_array(ones, shape=(profiles.shape[1], profiles.nnz)))
+        weight = profiles.data * self.space.w[profiles.col]
+        return profiles.row, profiles.col, weight, fastest(scatter)
+
+    @property
+    def output(self) -> np.ndarray:
+        """Region of each signal."""
+        return self._entries[0]
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Share of each signal in the mean over its region."""
+        return self._entries[2]
+
+    @cached_property
+    def _summation(self) -> sp.csr_array | np.ndarray:
+        return summation(self.output, self.weight)
+
+    def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
+        """``|Psi|^2`` at the points of all regions, shape (nsignals, nsamples)."""
+        return np.abs(self.space.evaluate(state)[self._entries[1]]) ** 2
+
+    def means(self, signals: np.ndarray) -> np.ndarray:
+        """Weighted sums of signals over each region, shape (noutputs, ...)."""
+        return self._summation @ signals
 
     def outputs(self, state: np.ndarray) -> np.ndarray:
         """Mean of ``|Psi|^2`` over each region, shape (nsamples, noutputs)."""
-        return self.means(np.abs(self.space.evaluate(state)) ** 2)
+        return self.means(self.signals(state)).T
 
-    def means(self, values: np.ndarray) -> np.ndarray:
+    def field_means(self, values: np.ndarray) -> np.ndarray:
         """Means over each region of a field of shape (nq, nsamples), (nsamples, noutputs)."""
-        return (self._fastest @ (self.space.w[:, None] * values)).T
+        return (self.profiles @ (self.space.w[:, None] * values)).T
+
+    def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """dC/dPsibar in weak form, ``dC/dn Psi`` at the points, shape (ndof, nsamples)."""
+        by_density = self._entries[3] @ slope
+        return self.space.integrate_points(by_density * self.space.evaluate(state))
+
+    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        """A wave has no energy to be minimal, and so no stiffness."""
+        raise TypeError("intensities of a wave have no stiffness")
+
+    def marks(self) -> list[Mark]:
+        """The regions."""
+        names = ["readout"] if len(self.shapes) == 1 else [f"Y{k}" for k in range(self.noutputs)]
+        return [
+            Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=False)
+        ]
+
+
+def summation(output: np.ndarray, weight: np.ndarray) -> sp.csr_array | np.ndarray:
+    """The matrix that sums weighted signals output by output."""
+    entries = (weight, (output, np.arange(len(output))))
+    return fastest(sp.csr_array(sp.coo_array(entries)))
 
 
 def readout(
@@ -53,7 +147,7 @@ def readout(
     regions: Sequence[str] = (),
     sites: Sequence[Site] = (),
     discs: Sequence[tuple[Sequence[float], float]] = (),
-) -> Readout:
+) -> Intensities:
     """Output regions: named regions, then sites of a graph, then discs (top-hat).
 
     Parameters
@@ -76,15 +170,23 @@ def readout(
         If a disc holds so few quadrature points that its mean intensity depends on the mesh.
     """
     masks = [region_indicator(space, name) for name in regions]
+    shapes: list[dict[str, Any]] = [
+        {"cells": space.domain.region(name).tolist()} for name in regions
+    ]
     for site in sites:
         mask = np.zeros(len(space.w), dtype=bool)
         mask[site_index(space, site)] = True
         masks.append(mask)
+        shapes.append({"cells": np.flatnonzero(mask).tolist()})
     masks += [_disc(space, center, radius) for center, radius in discs]
+    shapes += [
+        {"circle": {"center": np.atleast_1d(center).tolist(), "radius": float(radius)}}
+        for center, radius in discs
+    ]
     if not masks:
         raise InputError("readout: name at least one region, site or disc.")
     inside = np.array(masks)
-    return Readout(space, sp.csr_array(inside / (inside @ space.w)[:, None]))
+    return Intensities(space, sp.csr_array(inside / (inside @ space.w)[:, None]), tuple(shapes))
 
 
 def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:

@@ -1,38 +1,49 @@
-"""Cost functions C(Psi, Psibar) of the intensities in the output regions.
+"""Costs of the signals that a readout gives; a cost never looks into a state.
 
-    mse    1/2 sum_k 1/|Y_k| int_{Y_k} (t_k - |Psi|^2)^2          nep (4), per measure of the region
-    cce    -sum_k t_k ln softmax_k(m),   m_k = mean of |Psi|^2 over Y_k                    nep (6)
+    mse          1/2 sum_k 1/|Y_k| int_{Y_k} (t_k - n)^2, n = |Psi|^2            nep (4), (5)
+    cce          -sum_k t_k ln softmax_k(gain m), m_k = mean signal of output k  nep (6), (7)
+    log-cosine   -sum_k ln(1 + cos(phi_k - t_k)), of phases                      xy (4)
 
-The nudge of the learning rules is ``dC/dPsibar = (dC/dn) Psi`` with n = |Psi|^2, nep (5), (7).
+Signals have the shape (nsignals, ...), targets (noutputs, ...): both broadcast over what follows,
+the samples. ``readout.weight`` is the share of a signal in its output.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import scipy.sparse as sp
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
 from nepfield.space.arrays import all_finite
-from nepfield.space.linalg import fastest
 
 
 class Cost(Protocol):
-    """What a learning rule needs to know of a cost."""
+    """What a learning rule needs to know of a cost.
+
+    Attributes
+    ----------
+    readout : Readout
+    has_pole : bool
+        Whether its slope grows without bound, so that a nudge away from the target may find no
+        state at all.
+    """
 
     @property
-    def readout(self) -> Readout:
-        """The output regions."""
+    def readout(self) -> Readout: ...
+    @property
+    def has_pole(self) -> bool: ...
 
-    def per_sample(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
 
-    def derivative(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """dC/dPsibar of each sample in weak form, shape (ndof, nsamples)."""
+    def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its derivative by each signal, like the signals."""
+
+    def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its second derivative by each signal (the diagonal), like the signals."""
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
@@ -45,7 +56,7 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
     if array.ndim != 2 or array.shape[1] != readout.noutputs:
         raise InputError(
-            f"targets: {readout.noutputs} output regions need an array of shape (nsamples, "
+            f"targets: {readout.noutputs} outputs need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
     if not all_finite(array):
@@ -53,76 +64,88 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     return array
 
 
+def _over(weight: np.ndarray, signals: np.ndarray) -> np.ndarray:
+    """A number a signal, in a shape that broadcasts with the signals."""
+    return weight.reshape(-1, *(1,) * (signals.ndim - 1))
+
+
 @dataclass(frozen=True, eq=False)
 class MSE:
-    """Mean squared error of the intensity, pointwise in each output region, nep (4).
+    """Squared error, of each signal from the target of its output, nep (4).
 
     Parameters
     ----------
     readout : Readout
+        Of intensities it is pointwise in each output region, per measure of the region.
     """
 
     readout: Readout
+    has_pole = False
 
-    @cached_property
-    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, sp.csr_array | np.ndarray]:
-        """Output and point of each entry of the profiles, its weight, and the scatter."""
-        profiles = self.readout.profiles.tocoo()
-        scatter = sp.coo_array(
-            (profiles.data, (profiles.col, np.arange(profiles.nnz))),
-            shape=(profiles.shape[1], profiles.nnz),
-        )
-        weight = 0.5 * profiles.data * self.readout.space.w[profiles.col]
-        return profiles.row, profiles.col, weight, fastest(scatter.tocsr())
-
-    def _error(self, state: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        output, point, _, _ = self._entries
-        values = self.readout.space.evaluate(state)
-        return targets.T[output] - np.abs(values[point]) ** 2, values
-
-    def per_sample(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
-        _, _, weight, _ = self._entries
-        error, _ = self._error(state, targets)
-        return weight @ error**2
+        error = targets[self.readout.output] - signals
+        return 0.5 * np.tensordot(self.readout.weight, error**2, 1)
 
-    def derivative(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """dC/dPsibar in weak form, shape (ndof, nsamples); nep (5)."""
-        _, _, _, scatter = self._entries
-        error, values = self._error(state, targets)
-        return self.readout.space.integrate(-(scatter @ error) * values)
+    def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its derivative by each signal; nep (5)."""
+        return _over(self.readout.weight, signals) * (signals - targets[self.readout.output])
+
+    def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its second derivative by each signal: the weights."""
+        shape = np.broadcast_shapes(signals.shape, targets[self.readout.output].shape)
+        return np.broadcast_to(_over(self.readout.weight, signals), shape)
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
         return _checked(targets, self.readout)
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``largest_error``: the largest distance of a mean intensity from its target."""
+        """``largest_error``: the largest distance of an output from its target."""
         return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
 
 
 @dataclass(frozen=True, eq=False)
 class CCE:
-    """Categorical cross-entropy of the mean intensities, nep (6).
+    """Categorical cross-entropy of the outputs, nep (6).
 
     Parameters
     ----------
     readout : Readout
-        One output region a class.
+        One output a class.
+    gain : float
+        Outputs are multiplied by it before the softmax. For a wave a gain is a unit of intensity:
+        gain T with weights w and response g n is gain 1 with w sqrt(T) and g / T.
     """
 
     readout: Readout
+    gain: float = 1.0
+    has_pole = False
 
-    def per_sample(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def __post_init__(self) -> None:
+        if not self.gain > 0 or not np.isfinite(self.gain):
+            raise InputError(f"gain = {self.gain}: it must be positive and finite.")
+
+    def _log_softmax(self, signals: np.ndarray) -> np.ndarray:
+        values = self.gain * self.readout.means(signals)
+        shifted = values - values.max(axis=0)
+        return shifted - np.log(np.exp(shifted).sum(axis=0))
+
+    def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
-        return -np.sum(targets * _log_softmax(self.readout.outputs(state)), axis=1)
+        return -np.sum(targets * self._log_softmax(signals), axis=0)
 
-    def derivative(self, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """dC/dPsibar in weak form, shape (ndof, nsamples); nep (7)."""
-        probability = np.exp(_log_softmax(self.readout.outputs(state)))
-        slope = probability * targets.sum(axis=1, keepdims=True) - targets
-        space = self.readout.space
-        return space.integrate((self.readout.profiles.T @ slope.T) * space.evaluate(state))
+    def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its derivative by each signal; nep (7)."""
+        by_output = np.exp(self._log_softmax(signals)) * targets.sum(axis=0) - targets
+        return self.gain * _over(self.readout.weight, signals) * by_output[self.readout.output]
+
+    def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The diagonal of its second derivative by the signals."""
+        p = np.exp(self._log_softmax(signals))
+        by_output = p * (1 - p) * targets.sum(axis=0)
+        scale = (self.gain * _over(self.readout.weight, signals)) ** 2
+        return scale * by_output[self.readout.output]
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs).
@@ -141,10 +164,64 @@ class CCE:
         return array
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``accuracy``: the fraction of samples whose brightest region is the right class."""
-        return {"accuracy": float(np.mean(outputs.argmax(axis=1) == targets.argmax(axis=1)))}
+        """``accuracy``: the fraction of samples whose largest output is the right class."""
+        return {"accuracy": accuracy(outputs, targets)}
 
 
-def _log_softmax(values: np.ndarray) -> np.ndarray:
-    shifted = values - values.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+@dataclass(frozen=True, eq=False)
+class LogCosine:
+    """``-sum_k ln(1 + cos(phi_k - t_k))`` of phases, xy (4).
+
+    Its force, ``tan((phi - t)/2)``, has a pole opposite to the target: a nudge away from the target
+    has no lowest energy.
+
+    Parameters
+    ----------
+    readout : Readout
+        Of phases.
+    """
+
+    readout: Readout
+    has_pole = True
+
+    def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return signals - targets[self.readout.output]
+
+    def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Cost of each sample, shape (nsamples,)."""
+        # 1 + cos(d) = 2 cos(d/2)^2, which is exact near the pole
+        half = np.abs(np.cos(self._difference(signals, targets) / 2))
+        cost = -np.log(2) - 2 * np.log(np.maximum(half, 1e-150))
+        return np.tensordot(self.readout.weight, cost, 1)
+
+    def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its derivative by each signal."""
+        half = self._difference(signals, targets) / 2
+        return _over(self.readout.weight, signals) * np.tan(half)
+
+    def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its second derivative by each signal."""
+        half = np.cos(self._difference(signals, targets) / 2)
+        return _over(self.readout.weight, signals) * 0.5 / np.maximum(half**2, 1e-300)
+
+    def checked_targets(self, targets: np.ndarray) -> np.ndarray:
+        """The targets, phases, as a float array of shape (nsamples, noutputs)."""
+        return _checked(targets, self.readout)
+
+    def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """``mean_distance`` of samples, sum over outputs of 1 - cos(phi - t), xy (3); of classes
+        also ``accuracy``, by the largest 1 + sin(phi)."""
+        distance = np.sum(1 - np.cos(outputs - targets), axis=1)
+        found = {"mean_distance": float(distance.mean())}
+        if targets.shape[1] > 1:
+            found["accuracy"] = accuracy(np.sin(outputs), np.sin(targets))
+        return found
+
+
+def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """Fraction of samples whose largest output is that of their target, both (nsamples, n)."""
+    return float(np.mean(outputs.argmax(axis=1) == targets.argmax(axis=1)))
+
+
+COSTS = {"mse": MSE, "cce": CCE, "log-cosine": LogCosine}
+"""Costs by the name that studies use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class Steady:
     Attributes
     ----------
     state : ndarray, shape (ndof, nsamples)
-        Psi.
+        Of a wave Psi; the last axis is the sample.
     converged : ndarray of bool, shape (nsamples,)
     residual : ndarray, shape (nsamples,)
         Norm of dPsi/dt over the norm of the drive, nudge included (over 1 where there is none).
@@ -23,6 +23,8 @@ class Steady:
         last sample has converged.
     reason : tuple of str
         One sentence a sample: how it ended and, if it failed, what to try.
+    extra : dict of str to ndarray, shape (nsamples,) each
+        What else the search found: a lowest curvature, a gap.
     """
 
     state: np.ndarray
@@ -30,16 +32,18 @@ class Steady:
     residual: np.ndarray
     iterations: np.ndarray
     reason: tuple[str, ...]
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def samples(self, chosen: np.ndarray) -> Steady:
         """The same for some of the samples (indices or mask)."""
         index = np.arange(len(self.converged))[chosen]
         return Steady(
-            self.state[:, index],
+            self.state[..., index],
             self.converged[index],
             self.residual[index],
             self.iterations[index],
             tuple(self.reason[k] for k in index),
+            {name: values[index] for name, values in self.extra.items()},
         )
 
 

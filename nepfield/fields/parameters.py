@@ -1,0 +1,79 @@
+"""Parameters: what training changes, wherever it lives.
+
+A potential, the weights of pumps, couplings, springs each hold one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+Bounds = tuple[float, float]
+Values = dict[str, np.ndarray]
+"""An array a parameter, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """Numbers that can be trained.
+
+    NumPy takes a parameter for the array of its values.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n,)
+        Real, or complex where real and imaginary part are parameters both.
+    on : str
+        What each number belongs to: "cell", "region", "pixel", "vertex", "edge", "pump", "wall".
+    bounds, imaginary_bounds : (low, high), optional
+        Kept by `moved`.
+    measure : float or ndarray, shape (n,)
+        Length or area over which each number holds, by which a derivative is divided before a
+        step is taken (the Riesz map), so that training does not depend on the mesh.
+    trainable : bool or ndarray of bool, shape (n,)
+    symbol, label : str
+        How it is written in formulas (mathtext, without dollars) and called in words.
+    unit : str
+        Kind of unit, such as "energy"; "" for a pure number.
+    """
+
+    values: np.ndarray
+    on: str
+    bounds: Bounds | None = None
+    imaginary_bounds: Bounds | None = None
+    measure: float | np.ndarray = 1.0
+    trainable: bool | np.ndarray = True
+    symbol: str = r"\theta"
+    label: str = "parameter"
+    unit: str = ""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any of its numbers is."""
+        return bool(np.count_nonzero(self.trainable))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def moved(self, values: np.ndarray) -> Parameter:
+        """The parameter with other values, moved into its bounds."""
+        if self.bounds is not None:
+            real = np.clip(values.real, *self.bounds)
+            values = real + 1j * values.imag if np.iscomplexobj(values) else real
+        if self.imaginary_bounds is not None and np.iscomplexobj(values):
+            values = values.real + 1j * np.clip(values.imag, *self.imaginary_bounds)
+        return replace(self, values=values)
+
+
+def moved(parameters: Mapping[str, Parameter], values: Mapping[str, np.ndarray]) -> dict:
+    """Parameters of which those that are named have other values, moved into their bounds."""
+    return {
+        name: parameter.moved(values[name]) if name in values else parameter
+        for name, parameter in parameters.items()
+    }

@@ -1,0 +1,118 @@
+"""Nudges: what a learning rule adds to a system, beta times the cost of its readout, nep (3).
+
+A *full* nudge is an energy that moves with the state (qep, xy). A *linearised* one is made once, at
+the free state: a force of fixed amplitude, as a laser on the output region would give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from nepfield.learning.costs import Cost
+
+
+@dataclass(frozen=True, eq=False)
+class Nudge:
+    """beta x cost x readout.
+
+    Attributes
+    ----------
+    cost : Cost
+    targets : ndarray, shape (noutputs, nsamples)
+    free : ndarray
+        The free state.
+    measured : ndarray, shape (nsignals, nsamples)
+        The signals as they were measured there.
+    kind : {"full", "linearised"}
+    beta : float
+    """
+
+    cost: Cost
+    targets: np.ndarray
+    free: np.ndarray
+    measured: np.ndarray
+    kind: str = "full"
+    beta: float = 1.0
+
+    def slope(self, signals: np.ndarray | None = None) -> np.ndarray:
+        """beta dC/dsignal, (nsignals, nsamples); linearised: always that of the free state."""
+        if self.kind == "linearised" or signals is None:
+            signals = self.measured
+        return self.beta * self.cost.slope(signals, self.targets)
+
+    def energy(self, state: np.ndarray) -> np.ndarray:
+        """Energy that is added, shape (nsamples,)."""
+        signals = self.cost.readout.signals(state)
+        if self.kind == "linearised":
+            return np.sum(self.slope() * signals, axis=0)
+        return self.beta * self.cost.value(signals, self.targets)
+
+    def force(self, state: np.ndarray) -> np.ndarray:
+        """beta dC/dstate (by the conjugate of a complex state, in weak form), like the state."""
+        readout = self.cost.readout
+        return readout.pull_back(state, self.slope(readout.signals(state)))
+
+    def stiffness(self, state: np.ndarray) -> np.ndarray:
+        """beta times the second derivative of C by the state, shape (nsamples, n, n)."""
+        readout = self.cost.readout
+        signals = readout.signals(state)
+        curvature = np.zeros_like(signals)
+        if self.kind == "full":
+            curvature = self.beta * self.cost.curvature(signals, self.targets)
+        return readout.stiffness(state, self.slope(signals), curvature)
+
+    def table(self, spectrum: np.ndarray) -> np.ndarray:
+        """Energies of configurations by their signals, (nsignals, nconfigurations), as
+        (nconfigurations, nsamples)."""
+        if self.kind == "linearised":
+            return spectrum.T @ self.slope()
+        return self.beta * self.cost.value(spectrum[:, :, None], self.targets[:, None, :])
+
+    def samples(self, chosen: np.ndarray | slice) -> Self:
+        """The same for some of the samples."""
+        return replace(
+            self,
+            targets=self.targets[:, chosen],
+            free=self.free[..., chosen],
+            measured=self.measured[:, chosen],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FieldNudge:
+    """Any force of fixed amplitude, everywhere if it must be.
+
+    Attributes
+    ----------
+    field : ndarray, like the state
+        In weak form where the state is a field.
+    """
+
+    field: np.ndarray
+    free = None
+
+    def energy(self, state: np.ndarray) -> np.ndarray:
+        """Re <field, state>, shape (nsamples,); twice that for complex states."""
+        axes = tuple(range(state.ndim - 1))
+        weight = 2.0 if np.iscomplexobj(state) else 1.0
+        return weight * np.sum((np.conj(self.field) * state).real, axis=axes)
+
+    def force(self, state: np.ndarray) -> np.ndarray:
+        """The field."""
+        return self.field
+
+    def stiffness(self, state: np.ndarray) -> np.ndarray:
+        """None: it does not change with the state."""
+        n, nsamples = state.reshape(-1, state.shape[-1]).shape
+        return np.zeros((nsamples, n, n))
+
+    def table(self, spectrum: np.ndarray) -> np.ndarray:
+        """Of discrete systems each configuration has its own number in the field."""
+        return self.field
+
+    def samples(self, chosen: np.ndarray | slice) -> Self:
+        """The same for some of the samples."""
+        return replace(self, field=self.field[..., chosen])

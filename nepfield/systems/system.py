@@ -1,0 +1,217 @@
+"""What learning, studies and pictures need to know of a physical system: the `System`.
+
+A system is any object with these members; there is no base class and no list of systems. Its state
+is an array whose last axis is the sample, and only the system and its readout look into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from nepfield.errors import InputError
+from nepfield.fields.parameters import Parameter, Values
+from nepfield.fields.pictures import Field, Mark
+from nepfield.keys import Keys
+from nepfield.mesh.domain import Domain
+from nepfield.space.arrays import all_finite
+from nepfield.steady.steady import NotConverged, Steady
+
+Figures = dict[str, np.ndarray]
+"""A number a sample, shape (nsamples,), by name: columns of the history and of the summary."""
+
+
+class Push(Protocol):
+    """A nudge as a system sees it (`nepfield.learning.nudge` has the usual ones).
+
+    All but `samples` and `free` give what is added to the system; a system asks for what it needs.
+    """
+
+    @property
+    def free(self) -> np.ndarray | None:
+        """The free state at which a force of fixed amplitude is made; None if there is none."""
+
+    def energy(self, state: np.ndarray) -> np.ndarray:
+        """Energy that is added, shape (nsamples,)."""
+
+    def force(self, state: np.ndarray) -> np.ndarray:
+        """Slope of that energy by the state (by its conjugate where it is complex), like it."""
+
+    def stiffness(self, state: np.ndarray) -> np.ndarray:
+        """Second derivative of that energy, shape (nsamples, n, n)."""
+
+    def table(self, spectrum: np.ndarray) -> np.ndarray:
+        """Energy of configurations whose signals are given (nsignals, nconfigurations)."""
+
+    def samples(self, chosen: np.ndarray | slice) -> Self:
+        """The same for some of the samples."""
+
+
+class System(Protocol):
+    """A physical system that equilibrates.
+
+    Attributes
+    ----------
+    domain : Domain
+    parameters : dict of str to Parameter
+        All of them, trained or not, by name.
+    ninputs : int
+    rules : tuple of str
+        Learning rules that it admits, the usual one first; "adjoint" among them says that it has
+        an exact gradient.
+    nudge : {"full", "linearised"}
+        Whether a nudge moves with the state or is made once, at the free state.
+    warm_start : bool
+        Whether training usually starts from the states of the epoch before.
+    figure_labels : dict of str to str
+        How pictures call the numbers that `figures` gives (mathtext in dollars).
+    """
+
+    @property
+    def domain(self) -> Domain: ...
+    @property
+    def parameters(self) -> Mapping[str, Parameter]: ...
+    @property
+    def ninputs(self) -> int: ...
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+    @property
+    def nudge(self) -> str: ...
+    @property
+    def warm_start(self) -> bool: ...
+    @property
+    def figure_labels(self) -> Mapping[str, str]: ...
+
+    def with_parameters(self, values: Mapping[str, np.ndarray]) -> Self:
+        """The same system with other values of the parameters named, moved into their bounds."""
+
+    def equilibrate(
+        self,
+        inputs: np.ndarray,
+        nudge: Push | None = None,
+        initial: np.ndarray | None = None,
+        keys: Keys | None = None,
+        **options: Any,
+    ) -> Steady:
+        """Steady states; nothing is raised where one is not found.
+
+        `initial` (state-like) is where to start; samples whose column holds a nan start as if there
+        were none. `keys` are for random starts; None means a start that is always the same.
+        """
+
+    def observables(
+        self, state: np.ndarray, inputs: np.ndarray, free: np.ndarray, keys: Keys | None = None
+    ) -> Values:
+        """What is conjugate to each trained parameter, (n, nsamples) each; keys: with noise."""
+
+    def respond(
+        self, kind: str, free: np.ndarray, nudge: Push, inputs: np.ndarray
+    ) -> tuple[Values, np.ndarray]:
+        """Derivatives (n, nsamples) by the linear response that a rule calls `kind`; and for which
+        samples it was found, (nsamples,)."""
+
+    def figures(
+        self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
+    ) -> Figures:
+        """Columns of history and summary; `response`: nudged minus free state, from a rule that has
+        it."""
+
+    def fields(
+        self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None
+    ) -> list[Field]:
+        """What to draw and keep; `gradient`: as fields, by the name of the parameter."""
+
+    def marks(self) -> list[Mark]:
+        """What is placed on the domain, readouts left out."""
+
+    def advice(
+        self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
+    ) -> list[str]:
+        """What to change where a training went wrong; empty where nothing did."""
+
+
+def trained(system: System) -> dict[str, Parameter]:
+    """The parameters of a system of which anything is trained."""
+    return {name: p for name, p in system.parameters.items() if p.is_trained}
+
+
+def checked_inputs(system: System, inputs: np.ndarray) -> np.ndarray:
+    """The inputs as a float array of shape (nsamples, ninputs).
+
+    Raises
+    ------
+    InputError
+        If their shape is another one, or a number is not finite.
+    """
+    array = np.asarray(inputs, dtype=float)
+    if array.ndim != 2 or array.shape[1] != system.ninputs:
+        raise InputError(
+            f"inputs: the system needs an array of shape (nsamples, {system.ninputs}); this one "
+            f"has shape {array.shape}."
+        )
+    if not all_finite(array):
+        raise InputError("inputs: all values must be finite.")
+    return array
+
+
+def solve_steady(
+    system: System,
+    inputs: np.ndarray,
+    *,
+    nudge: Push | None = None,
+    initial: np.ndarray | None = None,
+    keys: Keys | None = None,
+    on_failure: str = "raise",
+    **options: Any,
+) -> Steady:
+    """Find the steady states of a system for a batch of inputs.
+
+    Parameters
+    ----------
+    system : System
+    inputs : ndarray, shape (nsamples, ninputs)
+    nudge : Nudge or FieldNudge, optional
+        What is added to the system, as in nep (3).
+    initial : ndarray, optional
+        Warm start, of the shape of the state; by default that of the system (a wave: the vacuum).
+    keys : Keys, optional
+        For systems that start at random.
+    on_failure : {"raise", "flag"}
+        Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
+    **options
+        Of the system's solver; for waves ``tolerance``, ``max_iterations`` and ``method``, as
+        `nepfield.steady.newton.find_steady` has them.
+
+    Returns
+    -------
+    Steady
+
+    Raises
+    ------
+    NotConverged
+        With the last iterate as its attribute `steady`.
+    InputError
+        If an argument does not fit.
+    """
+    if on_failure not in ("raise", "flag"):
+        raise InputError(f"on_failure = {on_failure!r}: choose 'raise' or 'flag'.")
+    inputs = checked_inputs(system, inputs)
+    if initial is not None and not all_finite(initial):
+        raise InputError(f"initial: all values must be finite; the shape is {np.shape(initial)}.")
+    steady = system.equilibrate(inputs, nudge, initial, keys, **options)
+    if on_failure == "raise":
+        raise_unless_converged(steady)
+    return steady
+
+
+def raise_unless_converged(steady: Steady) -> None:
+    """NotConverged if a sample has no steady state."""
+    if not steady.converged.all():
+        failed = np.flatnonzero(~steady.converged)
+        raise NotConverged(
+            f"{len(failed)} of {len(steady.converged)} steady states were not found; sample "
+            f"{failed[0]} {steady.reason[failed[0]]}",
+            steady,
+        )
