@@ -35,9 +35,7 @@ class EpochRecord:
         self._targets: list[np.ndarray] = []
         self._products = np.zeros(3)  # estimate.exact, |estimate|^2, |exact|^2
 
-    def add(
-        self, system: System, found: Gradient, inputs: np.ndarray, targets: np.ndarray
-    ) -> None:
+    def add(self, system: System, found: Gradient, inputs: np.ndarray, targets: np.ndarray) -> None:
         """Take in one batch."""
         used, count = found.used, found.count
         self._samples += len(used)

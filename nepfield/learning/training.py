@@ -6,7 +6,7 @@ a run that is killed at any moment and resumed gives the bit-identical result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,7 @@ def evaluate(
         As in `solve_steady`.
     """
     inputs, targets = checked_samples(system, cost, inputs, targets)
-    steady = solve_steady(
-        system, inputs, initial=initial, keys=keys, on_failure="flag", **options
-    )
+    steady = solve_steady(system, inputs, initial=initial, keys=keys, on_failure="flag", **options)
     good = steady.converged
     outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
     if not good.any():
@@ -204,9 +202,7 @@ def train(
             f"per_class = {per_class}: it needs to be at least 1, and targets that name a class."
         )
     if not trained(system):
-        raise InputError(
-            f"nothing to train: none of {', '.join(system.parameters)} is trainable."
-        )
+        raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
     warm_start = system.warm_start if warm_start is None else warm_start
     exact = EXACT in system.rules
     state = _starting_state(system, optimizer, seed)
@@ -217,9 +213,9 @@ def train(
     random = np.random.default_rng(seed)
     random.bit_generator.state = state.random_state
 
-    def chosen_samples() -> Iterator[np.ndarray]:
+    def chosen_samples() -> list[np.ndarray]:
         if classes is None or per_class is None:
-            return batches(random, nsamples, batch, shuffle)
+            return batches(random, nsamples, batch or nsamples, shuffle)
         return class_batches(random, classes, per_class, batch)
 
     last: Gradient | None = None
@@ -297,7 +293,10 @@ def _kept(
     """The states to start from next time, with those that were found now."""
     state = steady.state
     if warm is None:
-        if state.itemsize * (state.size // max(state.shape[-1], 1)) * nsamples > _LARGEST_WARM_START:
+        if (
+            state.itemsize * (state.size // max(state.shape[-1], 1)) * nsamples
+            > _LARGEST_WARM_START
+        ):
             return None
         warm = np.full((*state.shape[:-1], nsamples), np.nan, state.dtype)
     good = columns_of(steady.converged)

@@ -29,6 +29,7 @@ import scipy.sparse as sp
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values
+from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.keys import Keys
@@ -38,6 +39,7 @@ from nepfield.space.space import Space
 from nepfield.steady.linearisation import Linearisation, LinearPart
 from nepfield.steady.steady import Steady
 from nepfield.systems import wave
+from nepfield.systems.gpe_fields import pump_marks, wave_fields
 from nepfield.systems.near_equilibrium import near_equilibrium, nudge_losses
 from nepfield.systems.nonlinearity import Nonlinearity
 from nepfield.systems.system import Figures, Push, checked_inputs
@@ -274,6 +276,16 @@ class GPE:
         if response is not None:
             found["nudge_loss"] = nudge_losses(self, steady.state, response)
         return found
+
+    def fields(
+        self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None
+    ) -> list[Field]:
+        """Density and phase of each sample, the potential, and its gradient."""
+        return wave_fields(self, state, inputs, gradient)
+
+    def marks(self) -> list[Mark]:
+        """The pumps."""
+        return pump_marks(self)
 
     def advice(
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]

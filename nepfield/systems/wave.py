@@ -1,6 +1,6 @@
 """What every wave equation shares: equilibrating, the linear responses, rules and advice.
 
-With ``kappa' d = A d + B conj(d)`` at the free state, A = -i (H + a), B = -i b, and c = dC/dPsibar::
+With ``kappa' d = A d + B conj(d)`` at the free state, A = -i (H + a), B = -i b, c = dC/dPsibar::
 
     nep-linear   A d + B conj(d) = i c                 (H + a) d + b conj(d)   = -c
     reciprocal   A l + B conj(l) = conj(c)             (H + a) l + b conj(l)   = i conj(c)
