@@ -224,7 +224,10 @@ def train(
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
         record = EpochRecord(cost, compare and exact, options)
         for chosen in chosen_samples():
-            many, start = np.tile(chosen, starts), np.repeat(np.arange(starts), len(chosen))
+            many, keys = chosen, Keys(seed, epoch, chosen)
+            if starts > 1:
+                many = np.tile(chosen, starts)
+                keys = Keys(seed, epoch, many, np.repeat(np.arange(starts), len(chosen)))
             last = estimate(
                 system,
                 cost,
@@ -232,7 +235,7 @@ def train(
                 targets[many],
                 rule,
                 beta,
-                keys=Keys.of(seed, epoch, many, start),
+                keys=keys,
                 initial=None if warm is None else warm[..., many],
                 **options,
             )
@@ -284,7 +287,7 @@ def train(
 
 
 def _keys(seed: int, epoch: int, purpose: str, inputs: np.ndarray) -> Keys:
-    return Keys.of(seed, epoch, np.arange(len(inputs))).fold(purpose)
+    return Keys(seed, epoch, np.arange(len(inputs))).fold(purpose)
 
 
 def _kept(

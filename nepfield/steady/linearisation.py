@@ -102,7 +102,7 @@ class Linearisation:
 
     def apply(self, d: np.ndarray) -> np.ndarray:
         """Image of a batch of fields, shape (ndof, nsamples)."""
-        image = self.linear_part.operator @ d
+        image = self.linear_part.fastest @ d
         if self.direct is not None and self.conjugate is not None:
             values = self.space.evaluate(d)
             image += self.space.integrate(
@@ -155,7 +155,7 @@ class Linearisation:
             images = self.direct + self.conjugate, 1j * (self.direct - self.conjugate)
             for part, image in enumerate(images):
                 # the last axis holds the rows of the image
-                self.space.add_dense(np.moveaxis(_turned(image), -1, 0), matrices[:, :, part])
+                self.space.add_dense(_samples_first(image), matrices[:, :, part])
         size = 2 * len(columns)
         return matrices.view(float).reshape(-1, size, size).swapaxes(1, 2)
 
@@ -168,6 +168,11 @@ def times(field: np.ndarray, values: np.ndarray) -> np.ndarray:
     count, _, npoints, nsamples = field.shape
     parts = values.reshape(count, npoints, nsamples)
     return np.einsum("ijqs,jqs->iqs", field, parts).reshape(values.shape)
+
+
+def _samples_first(field: np.ndarray) -> np.ndarray:
+    """The transpose of blocks (a field of one component is its own), the samples first."""
+    return field.T if field.ndim == 2 else field.transpose(3, 1, 0, 2)
 
 
 def _turned(field: np.ndarray) -> np.ndarray:
