@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -248,7 +249,8 @@ def _row(values: Any, style: str = "g") -> str:
 
 def print_comparison(table: pd.DataFrame, name: str) -> None:
     """Print what `compare_gradients` gives; a file or a narrow terminal gets all of it too."""
-    printed = Table(title=f"{name}: gradient rules against the adjoint", box=box.SIMPLE_HEAD)
+    title = f"{escape(name)}: gradient rules against the adjoint"
+    printed = Table(title=title, box=box.SIMPLE_HEAD)
     for column in (table.index.name, *table.columns):
         printed.add_column(_heading(str(column)), no_wrap=True)
     for row in table.reset_index().itertuples(index=False):
