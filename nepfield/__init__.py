@@ -21,7 +21,16 @@ from nepfield.learning.training import (
     evaluate,
     train,
 )
-from nepfield.mesh.domain import Domain, lattice, read_domain, write_domain
+from nepfield.mesh.domain import Domain, read_domain, write_domain
+from nepfield.mesh.graphs import (
+    complete_graph,
+    delaunay_patch,
+    hypercube_graph,
+    layered_graph,
+    random_geometric_graph,
+)
+from nepfield.mesh.lattice import lattice
+from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
@@ -72,6 +81,9 @@ __all__ = [
     "absorbing_layer",
     "absorbing_region",
     "compare_gradients",
+    "complete_graph",
+    "delaunay_patch",
+    "describe",
     "evaluate",
     "evolve",
     "field_pump",
@@ -79,11 +91,14 @@ __all__ = [
     "gaussian_pump",
     "gradient",
     "graph",
+    "hypercube_graph",
     "lattice",
+    "layered_graph",
     "load_task",
     "near_equilibrium",
     "nudge_loss",
     "potential",
+    "random_geometric_graph",
     "read_domain",
     "readout",
     "region_pump",

@@ -71,7 +71,9 @@ def network() -> nf.Domain:
     points = np.array([[0.0, 0], [1, 0.2], [2, 0], [0.3, 1], [1.4, 1.1], [2.2, 1.3], [1, 2]])
     edges = np.array([[0, 1], [1, 2], [0, 3], [1, 4], [3, 4], [4, 5], [2, 5], [3, 6], [4, 6]])
     coupling = np.array([0.5, 1.3, 0.8, 1.1, 0.6, 0.9, 1.7, 0.4, 1.2])
-    return nf.Domain(points, edges, "graph", {}, {"wall": np.array([[2], [6], [6]])}, coupling)
+    return nf.Domain(
+        points, edges, "graph", {}, {"wall": np.array([[2], [6], [6]])}, {"coupling": coupling}
+    )
 
 
 def ell(n: int) -> nf.Domain:
@@ -93,7 +95,7 @@ def ell(n: int) -> nf.Domain:
         "right": np.flatnonzero(right),
         "upper": np.flatnonzero(upper),
     }
-    return nf.Domain(points, cells, "triangle", regions, {}, None, f"ell({n})")
+    return nf.Domain(points, cells, "triangle", regions, source=f"ell({n})")
 
 
 def random_potential(space: nf.Space, rng: np.random.Generator) -> np.ndarray:

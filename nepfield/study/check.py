@@ -7,8 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nepfield.errors import InputError
-from nepfield.mesh.domain import describe, read_domain
+from nepfield.mesh.domain import read_domain
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
+from nepfield.mesh.report import describe
 from nepfield.steady.newton import solve_steady
 from nepfield.study.run.build import Study, build
 from nepfield.study.systems.laboratory import density_dimension, scale_lines
