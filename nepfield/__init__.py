@@ -9,7 +9,7 @@ from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, 
 from nepfield.fields.readouts import Readout, readout
 from nepfield.keys import Keys
 from nepfield.learning.compare import compare_gradients
-from nepfield.learning.costs import CCE, MSE, LogCosine
+from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum
@@ -51,6 +51,7 @@ __all__ = [
     "RULES",
     "SGD",
     "Adam",
+    "Cost",
     "CustomNonlinearity",
     "Density",
     "Domain",

@@ -48,7 +48,9 @@ class Keys:
         """The keys as 64-bit words, shape (nsamples,)."""
         word = np.zeros(self.index.shape, np.uint64)
         for part in (self.seed, self.epoch, self.index, self.start):
-            word = _mixed(word * np.uint64(3) + _mixed(np.atleast_1d(np.asarray(part)).astype(np.uint64)))
+            word = _mixed(
+                word * np.uint64(3) + _mixed(np.atleast_1d(np.asarray(part)).astype(np.uint64))
+            )
         for purpose in self.purposes:
             tag = np.array([zlib.crc32(purpose.encode())], np.uint64)  # arrays wrap silently
             word = _mixed(word * np.uint64(3) + _mixed(tag))

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from helpers import per_sample
 
 import nepfield as nf
 
@@ -137,7 +138,7 @@ def case(name: str, nonlinearity: str = "density", cost: str = "mse", loss: floa
 def mean_cost(this: Case, parameters: Mapping[str, np.ndarray], initial: np.ndarray) -> float:
     system = this.system.with_parameters(parameters)
     steady = nf.solve_steady(system, this.inputs, initial=initial, **TIGHT)
-    return float(this.cost.per_sample(steady.state, this.targets).mean())
+    return float(per_sample(this.cost, steady.state, this.targets).mean())
 
 
 def slope_along(derivative: Mapping[str, np.ndarray], direction: Mapping[str, np.ndarray]) -> float:

@@ -56,7 +56,7 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
     if array.ndim != 2 or array.shape[1] != readout.noutputs:
         raise InputError(
-            f"targets: {readout.noutputs} outputs need an array of shape (nsamples, "
+            f"targets: {readout.noutputs} {readout.noun}s need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
     if not all_finite(array):

@@ -152,6 +152,8 @@ def gradient(
     NotConverged
         If a steady state was not found and ``on_failure="raise"``.
     """
+    if on_failure not in ("raise", "flag"):
+        raise InputError(f"on_failure = {on_failure!r}: choose 'raise' or 'flag'.")
     rule = checked_rule(system, rule, beta)
     inputs, targets = checked_samples(system, cost, inputs, targets)
     found = estimate(

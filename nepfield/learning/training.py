@@ -27,7 +27,7 @@ from nepfield.learning.state import History, HistoryRow, TrainingState, history_
 from nepfield.learning.tasks import Task
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.system import System, solve_steady, trained
+from nepfield.systems.system import System, trained
 
 _LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch to the next
 
@@ -331,7 +331,8 @@ def _resumed_state(
         if _shapes(have) != _shapes(want):
             raise InputError(_not_of_this_study(checkpoint, f"{what} ({', '.join(sorted(have))})"))
     if not fits:
-        raise InputError(_not_of_this_study(checkpoint, "warm starts"))
+        count = 0 if saved.warm is None else saved.warm.shape[-1]
+        raise InputError(_not_of_this_study(checkpoint, f"warm starts (of {count} samples)"))
     return saved
 
 

@@ -192,6 +192,11 @@ class GPE:
         """Number of inputs that drive the pumps."""
         return self.pumps.ninputs
 
+    @property
+    def driven(self) -> str:
+        """What takes the inputs."""
+        return f"the {len(self.pumps.weights)} pumps"
+
     def with_parameters(self, values: Mapping[str, np.ndarray]) -> GPE:
         """The same system with other parameters, moved into their bounds."""
         placed, pumps = self.potential, self.pumps
