@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers import cost_slope, values_of
 
 import nepfield as nf
 from nepfield.learning import gradients
@@ -51,7 +52,7 @@ def test_adjoint_passes_the_taylor_test(name: str, nonlinearity: str, cost: str)
     this = case(name, nonlinearity, cost)
     steady = free_states(this)
     exact = gradient(this, "adjoint", steady=steady)
-    start = this.system.parameters
+    start = values_of(this.system)
     assert all(np.iscomplexobj(value) for value in start.values())
     rng = np.random.default_rng(0)
     direction = random_direction(start, rng)
@@ -68,7 +69,7 @@ def test_adjoint_passes_the_taylor_test(name: str, nonlinearity: str, cost: str)
 
 def test_taylor_test_notices_a_gradient_that_is_one_percent_off() -> None:
     this = case("chain")
-    exact, start = gradient(this, "adjoint"), this.system.parameters
+    exact, start = gradient(this, "adjoint"), values_of(this.system)
     direction = random_direction(start, np.random.default_rng(0))
     steady = exact.steady.state
 
@@ -83,7 +84,7 @@ def test_taylor_test_notices_a_gradient_that_is_one_percent_off() -> None:
 def test_each_derivative_equals_a_difference_quotient(name: str) -> None:
     """Real and imaginary parts, one parameter at a time: dC/dRe + i dC/dIm."""
     this = case(name)
-    exact, start, h = gradient(this, "adjoint"), this.system.parameters, 1e-5
+    exact, start, h = gradient(this, "adjoint"), values_of(this.system), 1e-5
     for key, index in (("potential", 0), ("potential", 5), ("weights", 0), ("weights", 1)):
         quotient = 0j
         for unit in (1, 1j):
@@ -98,7 +99,7 @@ def test_each_derivative_equals_a_difference_quotient(name: str) -> None:
 
 def test_real_parameters_get_the_real_part_of_the_complex_derivative() -> None:
     this = case("chain")
-    real = {k: v.real for k, v in this.system.parameters.items()}
+    real = {k: v.real for k, v in values_of(this.system).items()}
     complex_ = {k: v.astype(complex) for k, v in real.items()}
     for rule in nf.RULES:
         first = gradient(replace(this, system=this.system.with_parameters(real)), rule)
@@ -131,7 +132,7 @@ def test_nep_linear_with_reversed_loss_equals_adjoint(name: str, nonlinearity: s
     this = case(name, nonlinearity)
     steady = free_states(this)
     exact = gradient(this, "adjoint", steady=steady)
-    force = this.cost.derivative(steady.state, this.targets)
+    force = cost_slope(this.cost, steady.state, this.targets)
     linear = this.system.linearise(steady.state)
 
     def estimate(linear: object) -> dict[str, np.ndarray]:
@@ -150,7 +151,7 @@ def test_nep_linear_with_reversed_loss_equals_adjoint(name: str, nonlinearity: s
 @pytest.mark.parametrize("nonlinearity", ["none", "density", "saturation"])
 def test_nep_linear_is_exact_without_loss(nonlinearity: str) -> None:
     this = with_loss(case("chain", nonlinearity), 0.0)
-    real = {**this.system.parameters, "potential": np.linspace(0.1, 0.6, 9)}
+    real = {**values_of(this.system), "potential": np.linspace(0.1, 0.6, 9)}
     this = replace(this, system=this.system.with_parameters(real))
     steady = free_states(this)
     exact, linear = (gradient(this, rule, steady=steady) for rule in ("adjoint", "nep-linear"))
@@ -211,14 +212,14 @@ def test_negative_beta_has_the_same_limit() -> None:
 def test_nep_gradient_is_the_contrast_of_observables(name: str) -> None:
     """nep (11): the density per cell; nep (12): 2 X Im of the overlap with the pump."""
     this, beta = case(name, "density"), 0.03
-    real = {k: v.real for k, v in this.system.parameters.items()}
+    real = {k: v.real for k, v in values_of(this.system).items()}
     system = this.system.with_parameters(real)
     this = replace(this, system=system)
     on = system.space
     free = free_states(this)
-    force = this.cost.derivative(free.state, this.targets)
+    force = cost_slope(this.cost, free.state, this.targets)
     nudged = nf.solve_steady(
-        system, this.inputs, nudge=-1j * beta * force, initial=free.state, **TIGHT
+        system, this.inputs, nudge=nf.FieldNudge(beta * force), initial=free.state, **TIGHT
     )
     psi, psi_nudged = on.evaluate(free.state), on.evaluate(nudged.state)
     estimate = gradient(this, "nep", beta=beta, steady=free)
@@ -361,10 +362,10 @@ def test_pumps_may_share_an_input_and_have_whole_numbers_as_weights() -> None:
     on = space("chain")
     pumps = [nf.site_pump(1, 1, input=0), nf.site_pump(7, -2, input=0), nf.site_pump(4, 1, input=1)]
     system = nf.GPE(on, 0.3, pumps, nf.Density(0.2), loss=0.2)
-    assert system.parameters["weights"].dtype == float
+    assert values_of(system)["weights"].dtype == float
     this = Case(system, nf.MSE(nf.readout(on, sites=[5])), np.array([[1, 2]]), np.array([[0.5]]))
     exact = gradient(this, "adjoint")
-    start = system.parameters
+    start = values_of(system)
     direction = {"weights": np.array([0.3, -1.0, 0.7])}
 
     def cost_along(h: float) -> float:
@@ -464,7 +465,7 @@ def test_without_any_steady_state_the_gradient_is_zero_and_the_cost_unknown() ->
     assert not estimate.used.any()
     assert np.isnan(estimate.cost)
     for name, value in estimate.params.items():
-        assert value.shape == case("chain").system.parameters[name].shape
+        assert value.shape == values_of(case("chain").system)[name].shape
         assert not value.any()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import values_of
 
 import nepfield as nf
 from nepfield.learning import gradients, training
@@ -27,7 +28,7 @@ def train(start: nf.GPE | None = None, task: nf.Task = XOR, **options: object) -
 
 def same(first: nf.TrainingResult, second: nf.TrainingResult) -> bool:
     """Whether two results hold the same parameters, bit by bit."""
-    a, b = first.system.parameters, second.system.parameters
+    a, b = values_of(first.system), values_of(second.system)
     return a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
 
 
@@ -75,7 +76,7 @@ def test_a_step_of_gradient_descent_by_hand(rule: str) -> None:
     estimate = nf.gradient(start, chain_cost(), XOR.inputs, XOR.targets, rule, 0.03)
     for name, rate in (("potential", 0.1), ("weights", 0.5)):
         expected = start.parameters[name] - rate * estimate.fields[name]
-        np.testing.assert_allclose(result.system.parameters[name], expected, rtol=1e-12)
+        np.testing.assert_allclose(values_of(result.system)[name], expected, rtol=1e-12)
 
 
 def test_a_step_of_the_potential_does_not_depend_on_the_mesh() -> None:
@@ -492,8 +493,8 @@ def test_warm_starts_save_iterations_and_change_nothing_else(
         iterations.append(sum(g.steady.iterations.sum() for g in found[2:]))  # after an epoch
     warm, cold = results
     assert iterations[0] < 0.8 * iterations[1]
-    for name, value in cold.system.parameters.items():
-        np.testing.assert_allclose(warm.system.parameters[name], value, rtol=1e-6)
+    for name, value in values_of(cold.system).items():
+        np.testing.assert_allclose(values_of(warm.system)[name], value, rtol=1e-6)
 
 
 def test_warm_starts_belong_to_their_samples() -> None:
@@ -522,8 +523,8 @@ def test_failed_samples_are_left_out_and_counted(
         assert other["fraction_converged"] == 1.0
         for name in set(row) - {"fraction_converged"}:
             assert row[name] == pytest.approx(other[name], rel=1e-7)
-    for name, value in expected.system.parameters.items():
-        np.testing.assert_allclose(result.system.parameters[name], value, rtol=1e-7)
+    for name, value in values_of(expected.system).items():
+        np.testing.assert_allclose(values_of(result.system)[name], value, rtol=1e-7)
     assert not states[-1].warm[:, 3].any()  # still the vacuum
     assert np.isfinite(states[-1].warm).all()
 
@@ -613,5 +614,5 @@ def test_no_epochs_leave_the_system_as_it_is() -> None:
     start = system()
     result = train(start, epochs=0)
     assert result.history == []
-    assert result.system.parameters["potential"].tobytes() == start.potential.values.tobytes()
+    assert values_of(result.system)["potential"].tobytes() == start.potential.values.tobytes()
     assert result.final.cost == nf.evaluate(start, chain_cost(), XOR.inputs, XOR.targets).cost

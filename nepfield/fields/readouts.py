@@ -25,6 +25,8 @@ class Readout(Protocol):
     Attributes
     ----------
     noutputs : int
+    noun : str
+        What an output is, for messages: "output region".
     output : ndarray of int, shape (nsignals,)
         Which output each signal belongs to.
     weight : ndarray, shape (nsignals,)
@@ -33,6 +35,8 @@ class Readout(Protocol):
 
     @property
     def noutputs(self) -> int: ...
+    @property
+    def noun(self) -> str: ...
     @property
     def output(self) -> np.ndarray: ...
     @property
@@ -74,6 +78,7 @@ class Intensities:
     space: Space
     profiles: sp.csr_array
     shapes: tuple[dict[str, Any], ...] = ()
+    noun = "output region"
 
     @property
     def noutputs(self) -> int:

@@ -56,7 +56,7 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
     if array.ndim != 2 or array.shape[1] != readout.noutputs:
         raise InputError(
-            f"targets: {readout.noutputs} outputs need an array of shape (nsamples, "
+            f"targets: {readout.noutputs} {readout.noun}s need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
     if not all_finite(array):
@@ -67,6 +67,11 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
 def _over(weight: np.ndarray, signals: np.ndarray) -> np.ndarray:
     """A number a signal, in a shape that broadcasts with the signals."""
     return weight.reshape(-1, *(1,) * (signals.ndim - 1))
+
+
+def _summed(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weighted sum over the signals; `tensordot` is slow on the usual two axes."""
+    return weight @ values if values.ndim == 2 else np.tensordot(weight, values, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +90,7 @@ class MSE:
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
         error = targets[self.readout.output] - signals
-        return 0.5 * np.tensordot(self.readout.weight, error**2, 1)
+        return 0.5 * _summed(self.readout.weight, error**2)
 
     def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its derivative by each signal; nep (5)."""
@@ -192,7 +197,7 @@ class LogCosine:
         # 1 + cos(d) = 2 cos(d/2)^2, which is exact near the pole
         half = np.abs(np.cos(self._difference(signals, targets) / 2))
         cost = -np.log(2) - 2 * np.log(np.maximum(half, 1e-150))
-        return np.tensordot(self.readout.weight, cost, 1)
+        return _summed(self.readout.weight, cost)
 
     def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its derivative by each signal."""

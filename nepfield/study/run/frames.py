@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from nepfield.learning.state import TrainingState
-from nepfield.steady.newton import solve_steady
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
+from nepfield.systems.system import solve_steady
 
 
 def frame_epochs(frames: int, epochs: int) -> list[int]:
