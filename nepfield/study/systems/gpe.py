@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from nepfield.errors import InputError, located
 from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
-from nepfield.mesh.domain import describe
+from nepfield.mesh.report import describe
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
 from nepfield.study.systems.gpe_build import (
@@ -32,6 +32,7 @@ from nepfield.study.systems.gpe_sections import (
 )
 from nepfield.study.systems.laboratory import (
     density_dimension,
+    laboratory_line,
     laboratory_time,
     scale_lines,
     shown_units,
@@ -179,20 +180,26 @@ class GPEStudy(StudyConfig):
         lines += scale_lines(self, density_dimension(space.domain))
         return lines if space.is_graph else lines + _resolution_lines(study)
 
-    def summary(self, study: Built, system: Any, steady: Steady) -> dict[str, Any]:
-        """Weights, size, and cells a length of the wave."""
+    def summary(
+        self, study: Built, system: Any, steady: Steady, epochs: int | None = None
+    ) -> dict[str, Any]:
+        """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
         good = steady.converged
         lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
-        return super().summary(study, system, steady) | {
-            "weights": system.pumps.weights,
+        weights = system.pumps.weights
+        found = super().summary(study, system, steady, epochs) | {
+            "weights": weights,
             "cells": len(system.space.elements),
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
             "warnings": list(warnings_of(lengths)),
         }
-
-    def laboratory(self, epochs: int, samples: int) -> dict[str, Any] | None:
-        """What a training would take in a laboratory; None where none could do it."""
-        return laboratory_time(self, epochs, samples)
+        if self.units is not None:
+            found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
+        if epochs is not None:
+            time = laboratory_time(self, epochs, len(study.task.inputs))
+            found["laboratory"] = time
+            found["report"] += [] if time is None else [laboratory_line(time)]
+        return found
 
 
 def _resolution_lines(study: Built) -> list[str]:

@@ -8,6 +8,7 @@ within 1e-9 of its steady state after 21 / gamma. 50 / gamma is what is counted 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nepfield.mesh.domain import Domain
@@ -85,6 +86,13 @@ def laboratory_time(config: WaveStudy, epochs: int, samples: int) -> dict[str, A
     if config.units is not None:
         found["seconds"] = states * RELAXATION / config.physics.loss * config.units.scales.time
     return found
+
+
+def laboratory_line(time: Mapping[str, Any]) -> dict[str, str]:
+    """What is told of that time at the end of a run."""
+    took = f", {duration(time['seconds'])}" if "seconds" in time else ""
+    text = f"{time['states']} steady states of {time['decay_times_a_state']:g}/gamma each{took}"
+    return {"label": "in a laboratory", "text": text}
 
 
 def scale_lines(config: WaveStudy, dimension: int) -> list[str]:

@@ -99,28 +99,33 @@ def validate_study(
     InputError
         One line per mistake.
     """
-    try:
-        kind = study_class(data, path.parent)
-    except InputError as error:
-        by_hand = f" (from {origin})" if "physics.system" in set_keys else ""
-        raise InputError(f"{path}: {error}{by_hand}") from None
+    kind = study_class(data, path, origin if "physics.system" in set_keys else "")
     return checked_study(kind, data, path, set_keys, origin, began)
 
 
-def study_class(data: Mapping[str, Any], folder: Path) -> type[StudyConfig]:
+def study_class(data: Mapping[str, Any], path: Path, origin: str = "") -> type[StudyConfig]:
     """The class of the system that the content of a study file names.
 
     Parameters
     ----------
     data : dict
-    folder : Path
-        Where a class in a file of the user counts from.
+    path : Path
+        The file; a class in a file of the user counts from its folder.
+    origin : str
+        Where the name comes from, if not from the file.
 
     Raises
     ------
     InputError
         If there is no such system.
     """
+    try:
+        return _study_class(data, path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {error}{f' (from {origin})' if origin else ''}") from None
+
+
+def _study_class(data: Mapping[str, Any], folder: Path) -> type[StudyConfig]:
     physics = data.get("physics")
     default = next(iter(SYSTEMS))
     name = physics.get("system", default) if isinstance(physics, Mapping) else default

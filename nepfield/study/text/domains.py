@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from nepfield.errors import InputError
-from nepfield.mesh.domain import Domain, lattice, read_domain
+from nepfield.mesh.domain import Domain, read_domain
 from nepfield.mesh.geometry import described, mesh_geometry
+from nepfield.mesh.graphs import add_sets, make_graph
+from nepfield.mesh.lattice import lattice
 from nepfield.study.text.kinds import check_one
 from nepfield.study.text.quantities import GEOMETRY_LENGTH, LENGTH
 from nepfield.study.text.values import (
@@ -105,8 +107,6 @@ def build_domain(config: DomainConfig, meshes: Path | None = None) -> Domain:
     domain = _without_sets(config, meshes)
     if not config.sets:
         return domain
-    from nepfield.mesh.graphs import add_sets
-
     if domain.kind != "graph":
         raise InputError(
             f"domain.sets: {domain.source} is no graph; name regions of a mesh in its file."
@@ -134,8 +134,6 @@ def _without_sets(config: DomainConfig, meshes: Path | None) -> Domain:
 
 
 def _graph(config: DomainConfig) -> Domain:
-    from nepfield.mesh.graphs import make_graph
-
     options: dict[str, Any] = {
         key: getattr(config, key) for key in _OF_GRAPHS if getattr(config, key) is not None
     }

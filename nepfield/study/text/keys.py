@@ -14,7 +14,6 @@ from pydantic import BeforeValidator
 from nepfield.study.text.messages import find_key
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import is_path
-from nepfield.study.text.values import names_class_in_file
 
 Study = type[StudyConfig]
 
@@ -85,9 +84,6 @@ def moved_paths(
 
 
 def _is_path(key: str, value: Any, folder: Path, study: Study) -> bool:
-    types = list(_types(key, study))
-    if not isinstance(value, str) or Path not in types:
+    if not isinstance(value, str) or Path not in _types(key, study):
         return False
-    if str in types:  # the name of a system
-        return names_class_in_file(value)
     return not has_dimension(key, study) or is_path(value, folder)

@@ -15,7 +15,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
-from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.learning.tasks import TASKS, Task, load_task
 from nepfield.study.text.kinds import check_one
 from nepfield.study.text.values import (
     AtLeastOne,
@@ -42,17 +42,6 @@ OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
 }
 
 
-def _digits8(train_per_class: int | None, test_per_class: int | None) -> Task:
-    from nepfield.learning.tasks import digits8
-
-    return digits8(train_per_class, test_per_class)
-
-
-TASKS: dict[str, Callable[[int | None, int | None], Task]] = {
-    "xor": lambda *_: xor(),
-    "digits8": _digits8,
-}
-"""Built-in tasks, made of the numbers of samples a class."""
 
 
 def check_inside(initial: Any, bounds: tuple[float, float] | None) -> None:
@@ -189,7 +178,9 @@ class TaskConfig(Section):
         elif self.inputs is not None and self.targets is not None:
             task = Task(np.array(self.inputs), np.array(self.targets))
         else:
-            task = TASKS[str(self.name)](self.train_per_class, self.test_per_class)
+            counts = {key: getattr(self, key) for key in ("train_per_class", "test_per_class")}
+            given = {key: count for key, count in counts.items() if count is not None}
+            task = TASKS[str(self.name)](**given)
         if self.validation or self.test:
             task = task.split(self.validation, self.test, seed)
         if self.input_levels is not None or self.target_levels is not None:
@@ -235,7 +226,7 @@ class TrainingConfig(Section):
     )
     evaluate_every: Count = Field(
         default=0,
-        description="epochs between evaluations on all sets of samples; 0: after the last one only",
+        description="epochs between evaluations on validation and test samples; 0: none",
     )
     average: Count = Field(
         default=0, description="last epochs over which the summary averages figures; 0: none"

@@ -22,10 +22,10 @@ from nepfield.learning.costs import COSTS, Cost
 from nepfield.learning.rules import RULES
 from nepfield.learning.tasks import Task
 from nepfield.mesh.domain import Domain
+from nepfield.mesh.graphs import layer_sizes
 from nepfield.steady.steady import Steady
 from nepfield.study.text.domains import DomainConfig, build_domain
 from nepfield.study.text.initial import starting_values
-from nepfield.study.text.outside import load_class
 from nepfield.study.text.quantities import UnitsConfig
 from nepfield.study.text.sections import (
     FiguresConfig,
@@ -232,7 +232,7 @@ class StudyConfig(Section):
             else:
                 seed = (self.seed, zlib.crc32(name.encode()))
                 scaled = isinstance(section.initial, ScaledNormal) and on == "edge"
-                sizes = _layer_sizes(domain) if scaled else None
+                sizes = layer_sizes(domain) if scaled else None
                 values = starting_values(section.initial, count, seed, section.bounds, sizes)
         return Parameter(values, on, section.bounds, trainable=section.trainable, **labels)
 
@@ -283,7 +283,9 @@ class StudyConfig(Section):
             f" {len(study.task.inputs)} samples",
         ]
 
-    def summary(self, study: Built, system: Any, steady: Steady) -> dict[str, Any]:
+    def summary(
+        self, study: Built, system: Any, steady: Steady, epochs: int | None = None
+    ) -> dict[str, Any]:
         """What summary.json has of this system beside what it has of all.
 
         Parameters
@@ -293,30 +295,22 @@ class StudyConfig(Section):
             The study's, or with trained parameters.
         steady : Steady
             For the inputs of the task.
+        epochs : int, optional
+            Of the training that led here, if one did.
+
+        Returns
+        -------
+        dict
+            ``units`` by kind of figure, ``unknowns``, ``warnings``, and whatever else is worth
+            keeping; in ``report`` what is told at the end of a run, a list of dicts with ``label``
+            and ``text``, or ``values`` and their kind of ``unit``.
         """
         return {
             "units": self.shown_units(system.domain),
             "unknowns": int(np.prod(steady.state.shape[:-1])),
             "warnings": [],
+            "report": [],
         }
-
-    def laboratory(self, epochs: int, samples: int) -> dict[str, Any] | None:
-        """What a training would take in an experiment; None where that is not known."""
-        return None
-
-    # ---------------------------------------------------------------- other processes
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Of a class in a file of the user its name is sent, since no module of it is known."""
-        if not isinstance(self.physics.system, Path):
-            return super().__reduce_ex__(protocol)
-        return _blank, (str(self.physics.system),), self.__getstate__()
-
-
-def _blank(name: str) -> StudyConfig:
-    """A study of an outside class, to be filled; loading it makes its sections known as well."""
-    kind: type[StudyConfig] = load_class(name)
-    return kind.__new__(kind)
 
 
 def sections_in(annotation: Any) -> tuple[type[BaseModel], ...]:
@@ -324,9 +318,3 @@ def sections_in(annotation: Any) -> tuple[type[BaseModel], ...]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return () if issubclass(annotation, Form) else (annotation,)
     return tuple(section for part in get_args(annotation) for section in sections_in(part))
-
-
-def _layer_sizes(domain: Domain) -> np.ndarray:
-    from nepfield.mesh.graphs import layer_sizes
-
-    return layer_sizes(domain)
