@@ -152,8 +152,8 @@ def checked_inputs(system: System, inputs: np.ndarray) -> np.ndarray:
     array = np.asarray(inputs, dtype=float)
     if array.ndim != 2 or array.shape[1] != system.ninputs:
         raise InputError(
-            f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this one "
-            f"has shape {array.shape}."
+            f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this "
+            f"one has shape {array.shape}."
         )
     if not all_finite(array):
         raise InputError("inputs: all values must be finite.")
