@@ -55,14 +55,27 @@ class Nudge:
         readout = self.cost.readout
         return readout.pull_back(state, self.slope(readout.signals(state)))
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
-        """beta times the second derivative of C by the state, shape (nsamples, n, n)."""
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Rows of the state that the readout reads, where it says so; None: any."""
+        return getattr(self.cost.readout, "rows", None)
+
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """Between which poles of the cost each signal lies; None where there is none."""
+        branch = getattr(self.cost, "branch", None)
+        if branch is None or self.kind == "linearised":
+            return None
+        return branch(self.cost.readout.signals(state), self.targets)
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """beta times the second derivative of C by these rows of the state (None: all), shape
+        (nsamples, nrows, nrows)."""
         readout = self.cost.readout
         signals = readout.signals(state)
         curvature = np.zeros_like(signals)
         if self.kind == "full":
             curvature = self.beta * self.cost.curvature(signals, self.targets)
-        return readout.stiffness(state, self.slope(signals), curvature)
+        return readout.stiffness(state, self.slope(signals), curvature, rows)
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energies of configurations by their signals, (nsignals, nconfigurations), as
@@ -93,6 +106,7 @@ class FieldNudge:
 
     field: np.ndarray
     free = None
+    rows = None
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Re <field, state>, shape (nsamples,); twice that for complex states."""
@@ -104,9 +118,14 @@ class FieldNudge:
         """The field."""
         return self.field
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """None: a force of fixed amplitude has no pole."""
+        return None
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """None: it does not change with the state."""
         n, nsamples = state.reshape(-1, state.shape[-1]).shape
+        n = n if rows is None else len(rows)
         return np.zeros((nsamples, n, n))
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
