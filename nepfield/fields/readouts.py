@@ -54,9 +54,16 @@ class Readout(Protocol):
     def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """From slopes by the signals to those by the state (its conjugate where it is complex)."""
 
-    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
-        """Second derivative by the state, (nsamples, n, n), of a cost with these first and second
-        derivatives by the signals; for systems that have a Hessian."""
+    def stiffness(
+        self,
+        state: np.ndarray,
+        slope: np.ndarray,
+        curvature: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Second derivative by these rows of the state (None: all), (nsamples, nrows, nrows), of a
+        cost with these first and second derivatives by the signals; for systems that have a
+        Hessian."""
 
     def marks(self) -> list[Mark]:
         """Where it reads, for pictures."""
@@ -129,7 +136,13 @@ class Intensities:
         by_density = self._entries[3] @ slope
         return self.space.integrate_points(by_density * self.space.evaluate(state))
 
-    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    def stiffness(
+        self,
+        state: np.ndarray,
+        slope: np.ndarray,
+        curvature: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
         """A wave has no energy to be minimal, and so no stiffness."""
         raise TypeError("intensities of a wave have no stiffness")
 

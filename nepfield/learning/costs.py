@@ -28,7 +28,8 @@ class Cost(Protocol):
     readout : Readout
     has_pole : bool
         Whether its slope grows without bound, so that a nudge away from the target may find no
-        state at all.
+        state at all. Such a cost also has ``branch(signals, targets)``: between which poles each
+        signal lies, as whole numbers.
     """
 
     @property
@@ -208,6 +209,10 @@ class LogCosine:
         """Its second derivative by each signal."""
         half = np.cos(self._difference(signals, targets) / 2)
         return _over(self.readout.weight, signals) * 0.5 / np.maximum(half**2, 1e-300)
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Between which poles each signal lies."""
+        return np.floor(self._difference(signals, targets) / (2 * np.pi) + 0.5)
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets, phases, as a float array of shape (nsamples, noutputs)."""
