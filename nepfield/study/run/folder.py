@@ -31,13 +31,15 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Values
 from nepfield.fields.readouts import Readout
 from nepfield.files import replacing
-from nepfield.learning.gradients import Params
 from nepfield.learning.state import TrainingState
 from nepfield.mesh.meshfile import write_mesh_file
 from nepfield.space.space import Space
-from nepfield.study.text.config import StudyConfig, load_study, study_to_toml
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.config import study_to_toml
+from nepfield.study.text.study import StudyConfig
 from nepfield.systems.gpe import GPE
 
 FIELD_SAMPLES = 16
@@ -193,7 +195,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def write_fields(
-    path: Path, system: GPE, readout: Readout, state: np.ndarray, gradient_fields: Params
+    path: Path, system: GPE, readout: Readout, state: np.ndarray, gradient_fields: Values
 ) -> None:
     """Write fields.vtu.
 

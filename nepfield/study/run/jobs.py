@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nepfield
-from nepfield.learning.gradients import compare_gradients, gradient
+from nepfield.files import START_FILE
+from nepfield.learning.compare import compare_gradients
+from nepfield.learning.gradients import gradient
 from nepfield.learning.state import TrainingState
 from nepfield.learning.training import evaluate
 from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.frames import Frames
-from nepfield.study.run.trained import meshes_of, runs_of, trained_system
-from nepfield.study.systems.laboratory import density_dimension, laboratory_time, shown_units
-from nepfield.study.systems.resolution import resolution, warnings_of
-from nepfield.study.text.config import START, StudyConfig
-from nepfield.systems.gpe import GPE
-from nepfield.systems.near_equilibrium import near_equilibrium
+from nepfield.study.run.trained import meshes_of, trained_system
+from nepfield.study.text.study import StudyConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +79,7 @@ def train_study(
     with files.mesh_folder(config, out, meshes) as kept:
         study = build(config, kept, out if resume else None)
         files.open_folder(out, config, resume)
-        if runs_of(config) and not (out / START).exists():
+        if config.runs() and not (out / START_FILE).exists():
             write_start(out, study.system)
     started = time.monotonic()
 
@@ -103,15 +101,14 @@ def train_study(
         history = [] if last is None else last.history
     if history:
         files.write_history(out / "history.csv", history)
-    compared = [row for row in history if np.isfinite(row["gradient_cosine"])]
+    compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
     summary = {
         "status": status,
         "epochs": len(history),
-        **_complete(study, system, out),
+        **_complete(study, system, out, len(history)),
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
-        "laboratory": laboratory_time(config, len(history), len(study.task.inputs)),
         "seconds": time.monotonic() - started,
     }
     files.write_summary(out / "summary.json", summary)
@@ -175,7 +172,7 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     )
 
 
-def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
+def _complete(study: Study, system: Any, out: Path, epochs: int | None = None) -> dict[str, Any]:
     """Evaluate a system, write fields.vtu, and return the figures for the summary."""
     task, training = study.task, study.config.training
     result = evaluate(system, study.cost, task.inputs, task.targets, **study.solver)
@@ -195,8 +192,7 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
     )
     good = result.steady.converged
-    lengths = resolution(study, system, result.steady.state[:, good] if good.any() else None)
-    near = near_equilibrium(system, result.steady.state[:, good])
+    measured = system.figures(result.steady.samples(good), task.inputs[good])
     figures: dict[str, Any] = {
         "name": study.config.name,
         "seed": study.config.seed,
@@ -206,17 +202,11 @@ def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
         "inputs": task.inputs[:_SUMMARY_SAMPLES],
         "targets": task.targets[:_SUMMARY_SAMPLES],
         "outputs": result.outputs[:_SUMMARY_SAMPLES],
-        "weights": system.pumps.weights,
-        "units": shown_units(study.config, density_dimension(system.space.domain)),
-        "unknowns": system.space.ndof,
-        "cells": len(system.space.elements),
         "fraction_converged": float(good.mean()),
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
-        "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
-        "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
-        "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
-        "warnings": list(warnings_of(lengths)),
+        **{name: float(v.mean()) if good.any() else np.nan for name, v in measured.items()},
+        **study.config.summary(study, system, result.steady, epochs),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),
@@ -246,7 +236,8 @@ def draw_run(run: str | Path) -> list[Path]:
         If this machine has no OpenGL; curves are drawn all the same.
     """
     # slow to import, and the workers of a sweep draw nothing
-    from nepfield.view.curves import plot_outputs, plot_training
+    from nepfield.view.curves import plot_training
+    from nepfield.view.outputs import plot_outputs
     from nepfield.view.render import render_run
 
     run = Path(run)

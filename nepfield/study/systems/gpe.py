@@ -180,9 +180,7 @@ class GPEStudy(StudyConfig):
         lines += scale_lines(self, density_dimension(space.domain))
         return lines if space.is_graph else lines + _resolution_lines(study)
 
-    def summary(
-        self, study: Built, system: Any, steady: Steady, epochs: int | None = None
-    ) -> dict[str, Any]:
+    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
         good = steady.converged
         lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
@@ -195,7 +193,7 @@ class GPEStudy(StudyConfig):
         }
         if self.units is not None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
-        if epochs is not None:
+        if epochs:
             time = laboratory_time(self, epochs, len(study.task.inputs))
             found["laboratory"] = time
             found["report"] += [] if time is None else [laboratory_line(time)]

@@ -15,8 +15,16 @@ from nepfield.study.text.sections import (
     TrainingConfig,
 )
 from nepfield.study.text.study import Begun, Sources, StudyConfig
-from nepfield.study.text.values import Flag, Name, Nonzero, Normal, ParameterOrRun, Positive, Uniform
-from nepfield.systems.system import System
+from nepfield.study.text.values import (
+    Flag,
+    Name,
+    Nonzero,
+    Normal,
+    ParameterOrRun,
+    Positive,
+    Uniform,
+)
+from nepfield.systems.oscillators import Oscillators
 
 
 class OscillatorPhysicsConfig(PhysicsConfig):
@@ -82,8 +90,6 @@ class OscillatorStudy(StudyConfig):
     @classmethod
     def rules(cls) -> tuple[str, ...]:
         """Learning rules that oscillators admit."""
-        from nepfield.systems.oscillators import Oscillators
-
         return Oscillators.rules
 
     @classmethod
@@ -91,10 +97,8 @@ class OscillatorStudy(StudyConfig):
         """Costs of phases."""
         return ("log-cosine", "mse")
 
-    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> System:
+    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""
-        from nepfield.systems.oscillators import Oscillators
-
         given = (domain, begun, sources)
         return Oscillators(
             domain,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, PlainValidator, ValidationInfo, model_validator
@@ -40,8 +40,6 @@ OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
     "sgd": SGD,
     "momentum": Momentum,
 }
-
-
 
 
 def check_inside(initial: Any, bounds: tuple[float, float] | None) -> None:
@@ -141,10 +139,12 @@ class TaskConfig(Section):
     target_levels: Levels | None = Field(
         default=None, description="what 0 and 1 become among the targets, and others in proportion"
     )
-    validation: Share = Field(
-        default=0.0, description="share of the samples that is kept for validation"
+    validation: Share | None = Field(
+        default=None, description="share of the samples that is kept for validation"
     )
-    test: Share = Field(default=0.0, description="share of the samples that is kept for the test")
+    test: Share | None = Field(
+        default=None, description="share of the samples that is kept for the test"
+    )
     train_per_class: AtLeastOne | None = Field(
         default=None, description="so many samples a class, the first ones, to train on (digits8)"
     )
@@ -182,7 +182,7 @@ class TaskConfig(Section):
             given = {key: count for key, count in counts.items() if count is not None}
             task = TASKS[str(self.name)](**given)
         if self.validation or self.test:
-            task = task.split(self.validation, self.test, seed)
+            task = task.split(self.validation or 0.0, self.test or 0.0, seed)
         if self.input_levels is not None or self.target_levels is not None:
             task = task.with_levels(self.input_levels, self.target_levels)
         return task
@@ -204,9 +204,7 @@ class TrainingConfig(Section):
     starts: AtLeastOne = Field(
         default=1, description="random starts of each sample, for systems with many steady states"
     )
-    optimizer: OptimizerName = Field(
-        default="adam", description="update of the parameters"
-    )
+    optimizer: OptimizerName = Field(default="adam", description="update of the parameters")
     rate: Positive = Field(default=0.02, description="step size")
     epsilon: Positive | None = Field(
         default=None, description="of adam, added to the root of its mean square; absent: 1e-8"

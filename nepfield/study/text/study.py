@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from nepfield.errors import InputError, located
+from nepfield.fields.coordinates import phases
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.readouts import Readout
 from nepfield.learning.costs import COSTS, Cost
@@ -189,8 +190,6 @@ class StudyConfig(Section):
 
     def build_readout(self, system: System) -> Readout:
         """What is read: by default the entries of a state at named sets of vertices."""
-        from nepfield.fields.readouts import phases
-
         if not isinstance(self.readout, SetReadoutConfig):
             raise NotImplementedError(f"{type(self).__name__} must have build_readout")
         return phases(system.domain, sets=self.readout.sets)
@@ -207,7 +206,7 @@ class StudyConfig(Section):
         domain: Domain,
         begun: Begun,
         sources: Sources,
-        **labels: str,
+        **labels: Any,
     ) -> Parameter:
         """A parameter with the starting values that its section says.
 
@@ -239,9 +238,7 @@ class StudyConfig(Section):
     def rates(self) -> dict[str, float]:
         """Step sizes of single parameters, by name; the others have training.rate."""
         return {
-            name: section.rate
-            for name, section in self._parameters()
-            if section.rate is not None
+            name: section.rate for name, section in self._parameters() if section.rate is not None
         }
 
     def solver_options(self) -> dict[str, Any]:
@@ -283,9 +280,7 @@ class StudyConfig(Section):
             f" {len(study.task.inputs)} samples",
         ]
 
-    def summary(
-        self, study: Built, system: Any, steady: Steady, epochs: int | None = None
-    ) -> dict[str, Any]:
+    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """What summary.json has of this system beside what it has of all.
 
         Parameters
@@ -295,8 +290,8 @@ class StudyConfig(Section):
             The study's, or with trained parameters.
         steady : Steady
             For the inputs of the task.
-        epochs : int, optional
-            Of the training that led here, if one did.
+        epochs : int
+            Of the training that led here; 0 where none did.
 
         Returns
         -------

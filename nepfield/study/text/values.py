@@ -289,9 +289,10 @@ class Normal(Form):
 
 
 class ScaledNormal(Form):
-    """Weights of edges, drawn from a normal distribution about 0, written ``{ scaled_normal = s }``.
+    """Weights of edges drawn from a normal distribution, written ``{ scaled_normal = s }``.
 
-    The deviation is s / sqrt(N_i + N_j), of the sizes of the two layers that an edge joins.
+    Their mean is 0 and their deviation s / sqrt(N_i + N_j), of the sizes of the two layers that an
+    edge joins.
     """
 
     scaled_normal: Positive = Field(description="deviation times sqrt(N_i + N_j)")
