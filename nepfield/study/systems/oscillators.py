@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,10 +13,12 @@ from nepfield.study.text.sections import (
     ParameterConfig,
     PhysicsConfig,
     SetReadoutConfig,
+    SolverConfig,
     TrainingConfig,
 )
 from nepfield.study.text.study import Begun, Sources, StudyConfig
 from nepfield.study.text.values import (
+    AtLeastOne,
     Flag,
     Name,
     Nonzero,
@@ -71,6 +74,17 @@ class OscillatorTrainingConfig(TrainingConfig):
     )
 
 
+class OscillatorSolverConfig(SolverConfig):
+    """How minima of the energy are found."""
+
+    max_iterations: AtLeastOne = Field(
+        default=200, description="steps of Newton's method before a sample is given up"
+    )
+    method: Literal["minimum", "flow"] = Field(
+        default="minimum", description='"minimum": the shortest way down, "flow": along xy (2)'
+    )
+
+
 class OscillatorStudy(StudyConfig):
     """A study of oscillators on the vertices of a graph, coupled along its edges."""
 
@@ -87,6 +101,10 @@ class OscillatorStudy(StudyConfig):
         default_factory=dict, validate_default=True, description="how it is learnt"
     )
 
+    solver: OscillatorSolverConfig = Field(
+        default=OscillatorSolverConfig(), description="how minima of the energy are found"
+    )
+
     @classmethod
     def rules(cls) -> tuple[str, ...]:
         """Learning rules that oscillators admit."""
@@ -96,6 +114,10 @@ class OscillatorStudy(StudyConfig):
     def costs(cls) -> tuple[str, ...]:
         """Costs of phases."""
         return ("log-cosine", "mse")
+
+    def solver_options(self) -> dict[str, Any]:
+        """Keywords of `solve_steady`."""
+        return super().solver_options() | {"method": self.solver.method}
 
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""
