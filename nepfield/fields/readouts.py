@@ -31,6 +31,8 @@ class Readout(Protocol):
         Which output each signal belongs to.
     weight : ndarray, shape (nsignals,)
         Its share there; the shares of an output sum to 1.
+    rows : ndarray of int or None
+        Rows of the state that are read; None where that may be any.
     """
 
     @property
@@ -41,6 +43,8 @@ class Readout(Protocol):
     def output(self) -> np.ndarray: ...
     @property
     def weight(self) -> np.ndarray: ...
+    @property
+    def rows(self) -> np.ndarray | None: ...
 
     def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """Signals, (nsignals, nsamples); with the noise of a measurement where keys are given."""
@@ -85,7 +89,7 @@ class Intensities:
     space: Space
     profiles: sp.csr_array
     shapes: tuple[dict[str, Any], ...] = ()
-    noun = "output region"
+    noun, rows = "output region", None
 
     @property
     def noutputs(self) -> int:

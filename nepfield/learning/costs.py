@@ -26,16 +26,10 @@ class Cost(Protocol):
     Attributes
     ----------
     readout : Readout
-    has_pole : bool
-        Whether its slope grows without bound, so that a nudge away from the target may find no
-        state at all. Such a cost also has ``branch(signals, targets)``: between which poles each
-        signal lies, as whole numbers.
     """
 
     @property
     def readout(self) -> Readout: ...
-    @property
-    def has_pole(self) -> bool: ...
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -45,6 +39,12 @@ class Cost(Protocol):
 
     def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its second derivative by each signal (the diagonal), like the signals."""
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """Between which poles each signal lies, as whole numbers; None for a cost without poles.
+
+        At a pole the slope has no bound, and a nudge away from the target may find no state.
+        """
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
@@ -86,7 +86,6 @@ class MSE:
     """
 
     readout: Readout
-    has_pole = False
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -101,6 +100,10 @@ class MSE:
         """Its second derivative by each signal: the weights."""
         shape = np.broadcast_shapes(signals.shape, targets[self.readout.output].shape)
         return np.broadcast_to(_over(self.readout.weight, signals), shape)
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
@@ -126,7 +129,6 @@ class CCE:
 
     readout: Readout
     gain: float = 1.0
-    has_pole = False
 
     def __post_init__(self) -> None:
         if not self.gain > 0 or not np.isfinite(self.gain):
@@ -152,6 +154,10 @@ class CCE:
         by_output = p * (1 - p) * targets.sum(axis=0)
         scale = (self.gain * _over(self.readout.weight, signals)) ** 2
         return scale * by_output[self.readout.output]
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs).
@@ -188,7 +194,6 @@ class LogCosine:
     """
 
     readout: Readout
-    has_pole = True
 
     def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return signals - targets[self.readout.output]
