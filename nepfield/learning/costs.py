@@ -10,6 +10,7 @@ the samples. ``readout.weight`` is the share of a signal in its output.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,12 +30,16 @@ class Cost(Protocol):
     has_pole : bool
         Whether its slope grows without bound, so that a nudge away from the target may find no
         state at all.
+    metric_labels : dict of str to str
+        How pictures call its metrics; those that have no name there are not drawn.
     """
 
     @property
     def readout(self) -> Readout: ...
     @property
     def has_pole(self) -> bool: ...
+    @property
+    def metric_labels(self) -> Mapping[str, str]: ...
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -51,6 +56,13 @@ class Cost(Protocol):
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Figures that say how good outputs of shape (nsamples, noutputs) are."""
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
+
+
+_NONE: Mapping[str, str] = {}
+_ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
+_DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
@@ -86,6 +98,7 @@ class MSE:
 
     readout: Readout
     has_pole = False
+    metric_labels = _NONE
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -109,6 +122,10 @@ class MSE:
         """``largest_error``: the largest distance of an output from its target."""
         return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class CCE:
@@ -126,6 +143,7 @@ class CCE:
     readout: Readout
     gain: float = 1.0
     has_pole = False
+    metric_labels = _ACCURACY
 
     def __post_init__(self) -> None:
         if not self.gain > 0 or not np.isfinite(self.gain):
@@ -172,6 +190,10 @@ class CCE:
         """``accuracy``: the fraction of samples whose largest output is the right class."""
         return {"accuracy": accuracy(outputs, targets)}
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class LogCosine:
@@ -188,6 +210,7 @@ class LogCosine:
 
     readout: Readout
     has_pole = True
+    metric_labels = _DISTANCE
 
     def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return signals - targets[self.readout.output]
@@ -219,8 +242,12 @@ class LogCosine:
         distance = np.sum(1 - np.cos(outputs - targets), axis=1)
         found = {"mean_distance": float(distance.mean())}
         if targets.shape[1] > 1:
-            found["accuracy"] = accuracy(np.sin(outputs), np.sin(targets))
+            found["accuracy"] = accuracy(self.scores(outputs), self.scores(targets))
         return found
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The sines of phases: a class stands at pi/2."""
+        return np.sin(values)
 
 
 def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
