@@ -10,6 +10,7 @@ the samples. ``readout.weight`` is the share of a signal in its output.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,10 +27,14 @@ class Cost(Protocol):
     Attributes
     ----------
     readout : Readout
+    metric_labels : dict of str to str
+        How pictures call its metrics; those that have no name there are not drawn.
     """
 
     @property
     def readout(self) -> Readout: ...
+    @property
+    def metric_labels(self) -> Mapping[str, str]: ...
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -51,6 +56,14 @@ class Cost(Protocol):
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Figures that say how good outputs of shape (nsamples, noutputs) are."""
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
+
+
+_NONE: Mapping[str, str] = {}
+_ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
+_DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
 
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
@@ -86,6 +99,7 @@ class MSE:
     """
 
     readout: Readout
+    metric_labels = _NONE
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -113,6 +127,10 @@ class MSE:
         """``largest_error``: the largest distance of an output from its target."""
         return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class CCE:
@@ -129,6 +147,7 @@ class CCE:
 
     readout: Readout
     gain: float = 1.0
+    metric_labels = _ACCURACY
 
     def __post_init__(self) -> None:
         if not self.gain > 0 or not np.isfinite(self.gain):
@@ -179,6 +198,10 @@ class CCE:
         """``accuracy``: the fraction of samples whose largest output is the right class."""
         return {"accuracy": accuracy(outputs, targets)}
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class LogCosine:
@@ -194,6 +217,7 @@ class LogCosine:
     """
 
     readout: Readout
+    metric_labels = _DISTANCE
 
     def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return signals - targets[self.readout.output]
@@ -229,8 +253,12 @@ class LogCosine:
         distance = np.sum(1 - np.cos(outputs - targets), axis=1)
         found = {"mean_distance": float(distance.mean())}
         if targets.shape[1] > 1:
-            found["accuracy"] = accuracy(np.sin(outputs), np.sin(targets))
+            found["accuracy"] = accuracy(self.scores(outputs), self.scores(targets))
         return found
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The sines of phases: a class stands at pi/2."""
+        return np.sin(values)
 
 
 def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
