@@ -37,6 +37,7 @@ class Coordinates:
     output: np.ndarray
     weight: np.ndarray
     shapes: tuple[dict[str, Any], ...] = ()
+    noun = "output"
 
     @cached_property
     def noutputs(self) -> int:

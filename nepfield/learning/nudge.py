@@ -56,15 +56,14 @@ class Nudge:
 
     @property
     def rows(self) -> np.ndarray | None:
-        """Rows of the state that the readout reads, where it says so; None: any."""
-        return getattr(self.cost.readout, "rows", None)
+        """Rows of the state that the readout reads; None where that may be any."""
+        return self.cost.readout.rows
 
     def branch(self, state: np.ndarray) -> np.ndarray | None:
         """Between which poles of the cost each signal lies; None where there is none."""
-        branch = getattr(self.cost, "branch", None)
-        if branch is None or self.kind == "linearised":
+        if self.kind == "linearised":
             return None
-        return branch(self.cost.readout.signals(state), self.targets)
+        return self.cost.branch(self.cost.readout.signals(state), self.targets)
 
     def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """beta times the second derivative of C by these rows of the state (None: all), shape
