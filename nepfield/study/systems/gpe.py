@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from nepfield.errors import InputError, located
 from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
-from nepfield.mesh.report import describe
+from nepfield.mesh.report import describe as describe_domain
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
 from nepfield.study.systems.gpe_build import (
@@ -21,6 +22,7 @@ from nepfield.study.systems.gpe_build import (
     build_pumps,
     build_space,
 )
+from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_pumps import PumpConfig
 from nepfield.study.systems.gpe_sections import (
     GPEPhysicsConfig,
@@ -171,7 +173,7 @@ class GPEStudy(StudyConfig):
             f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
             f"{len(study.task.inputs)} samples",
         ]
-        unnamed = describe(space.domain).unnamed_facets
+        unnamed = describe_domain(space.domain).unnamed_facets
         if unnamed and self.domain.dirichlet is not None:
             lines.append(
                 f"  warning: {unnamed} outer facets belong to no named boundary; with "
@@ -198,6 +200,12 @@ class GPEStudy(StudyConfig):
             found["laboratory"] = time
             found["report"] += [] if time is None else [laboratory_line(time)]
         return found
+
+    def describe_old(
+        self, arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Fields, marks and columns of a run of version 0.1."""
+        return describe(self, arrays, summary)
 
 
 def _resolution_lines(study: Built) -> list[str]:

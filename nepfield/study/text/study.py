@@ -307,6 +307,20 @@ class StudyConfig(Section):
             "report": [],
         }
 
+    def describe_old(
+        self, arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the summary of a run of version 0.1 does not say of its fields, marks and columns.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+            In fields.vtu, or in a frame.
+        summary : dict
+            Of the run; empty where it was broken off.
+        """
+        return {}
+
 
 def sections_in(annotation: Any) -> tuple[type[BaseModel], ...]:
     """The section classes that a field may hold; more than one where there are kinds of them."""
