@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from nepfield.errors import located
+from nepfield.fields.coordinates import phases
+from nepfield.fields.readouts import Readout
 from nepfield.mesh.domain import Domain
 from nepfield.study.text.sections import (
     OptimizerName,
@@ -28,6 +31,7 @@ from nepfield.study.text.values import (
     Uniform,
 )
 from nepfield.systems.oscillators import Oscillators
+from nepfield.systems.system import System
 
 
 class OscillatorPhysicsConfig(PhysicsConfig):
@@ -114,6 +118,11 @@ class OscillatorStudy(StudyConfig):
     def costs(cls) -> tuple[str, ...]:
         """Costs of phases."""
         return ("log-cosine", "mse")
+
+    def build_readout(self, system: System) -> Readout:
+        """The phases of named sets of vertices."""
+        with located("readout"):
+            return phases(system.domain, self.readout.sets)
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
