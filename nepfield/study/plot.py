@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
+from nepfield.files import STUDY_FILE, replacing
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
 from nepfield.study.systems.systems import load_study
 
@@ -169,7 +169,7 @@ def complete_old(run: Path) -> None:
     from nepfield.view.runs import open_run
 
     summary = read_summary(run)
-    if "fields" in summary or not (run / "study.toml").is_file():
+    if "fields" in summary or not (run / STUDY_FILE).is_file():
         return
     files = [run / "fields.vtu", *sorted((run / "frames").glob("epoch-*.vtu"))]
     file = next((path for path in files if path.is_file()), None)
@@ -177,6 +177,6 @@ def complete_old(run: Path) -> None:
         return
     grid = open_run(run, str(file.relative_to(run)))
     arrays = {name: grid[name] for name in grid.array_names}
-    said = load_study(run / "study.toml").describe_old(arrays, summary)
+    said = load_study(run / STUDY_FILE).describe_old(arrays, summary)
     path = run / (SUMMARY if summary else FRAMES)
     write_summary(path, summary | said)
