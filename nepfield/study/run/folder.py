@@ -80,7 +80,8 @@ def _open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None
         occupied = any(folder.iterdir())
         if occupied and not study.exists():
             raise InputError(
-                f"{folder}: this folder holds other files and no {STUDY_FILE}; choose another --out."
+                f"{folder}: this folder holds other files and no {STUDY_FILE}; choose another "
+                "--out."
             )
         if occupied and not resume:
             go_on = "" if resume is None else "go on with --resume, or "
@@ -101,6 +102,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "name",
         "figures.enabled",
         "figures.frames",
+        "training.average",
         "training.epochs",
         "units.energy",
         "units.time",
