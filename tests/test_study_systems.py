@@ -384,6 +384,20 @@ def test_a_sweep_knows_the_keys_of_the_system(springs: Path) -> None:
         load_sweep(path)
 
 
+def test_workers_of_a_sweep_find_the_class(springs: Path) -> None:
+    path = springs.with_name("sweep.toml")
+    path.write_text('study = "study.toml"\n[grid]\n"stiffness.initial" = [0.5, 1, 2]\n')
+    out = springs.with_name("out")
+    result = invoke("sweep", str(path), "--workers", "2", "--out", str(out), "--quiet")
+    assert result.exit_code == 0, result.output
+    rows = (out / "results.csv").read_text().splitlines()
+    assert len(rows) == 4
+    assert all(",finished," in row for row in rows[1:])
+    config = load_run(out / "cases" / "2-initial-2")
+    assert config.physics.system == springs.with_name("springs.py:SpringStudy")
+    assert config.stiffness.initial == 2.0
+
+
 def test_values_in_a_table_are_no_sections(tmp_path: Path) -> None:
     kind = study_class(PHASES, tmp_path / STUDY_FILE)
     given = {"coupling": {"initial": {"scaled_normal": 1.0}, "rate": 2.0}}
