@@ -155,7 +155,7 @@ class Bordered:
         """The lowest eigenvalue of each, shape (nsamples,).
 
         Of larger positive definite ones by Lanczos steps with the inverse: an estimate from above,
-        usually to a per mille.
+        usually to a per cent.
         """
         if len(self.inner) + len(self.outer) <= 2 * _LANCZOS_STEPS:
             return Dense(self.dense()).lowest()
