@@ -23,8 +23,7 @@ from typer.testing import CliRunner
 
 from nepfield.cli import app
 from nepfield.mesh.domain import read_domain
-from nepfield.study.run.build import build_domain
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 ROOT = Path(__file__).parents[1]
 MESHES = ROOT / "meshes"
@@ -603,7 +602,7 @@ def test_check_of_the_studies(path: Path) -> None:
     result = invoke("check", str(path))
     assert result.exit_code == 0, result.output
     assert "ready: nepfield train runs it" in result.stdout
-    for name in build_domain(load_study(path).domain).regions:
+    for name in load_study(path).build_domain().regions:
         assert f"region {name!r}: " in result.stdout
     assert "warning" not in result.output
 
@@ -623,6 +622,17 @@ def test_check_warns_of_a_coarse_mesh(tmp_path: Path) -> None:
     # The kinetic energy may reach 400: 2 pi / sqrt(800) = 0.222.
     assert "shortest wavelength 0.222: 1.7 cells" in said
     assert said.count("warning: ") == 2
+
+
+def test_arrays_that_are_not_used_are_warned_of(tmp_path: Path) -> None:
+    rows = {"inputs": np.zeros((2, 2)), "targets": np.zeros((2, 1))}
+    np.savez(tmp_path / "samples.npz", **rows, inputs_test=np.zeros((2, 2)))
+    path = write_study(tmp_path, CHAIN, task={"file": "samples.npz"})
+    result = invoke("check", str(path))
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: ")
+    assert "samples.npz: not used: inputs_test; a task has the arrays inputs," in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_disc_of_few_points_is_warned_of(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from nepfield.learning.state import TrainingState
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import solve_study, train_study, trained_system
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 DISC = {"disc": [{"center": [1.4, 0.5], "radius": 0.3}]}
 ELL = CHAIN | {  # an L of three unit squares, straight triangles
@@ -172,7 +172,7 @@ def network(folder: Path) -> str:
     edges = np.array([[0, 1], [1, 2], [0, 3], [3, 4], [4, 2]])
     domain = nf.Domain(
         points, edges, "graph", {"end": np.array([2])}, {"wall": np.array([[0], [0]])},
-        np.array([0.5, 1.3, 0.8, 1.1, 0.6]),
+        {"coupling": np.array([0.5, 1.3, 0.8, 1.1, 0.6])},
     )  # fmt: skip
     nf.write_domain(domain, folder / "network.vtu")
     return "network.vtu"
