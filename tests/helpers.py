@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import skfem
 
 import nepfield as nf
+from nepfield.fields.pumps import PumpArray
 from nepfield.mesh import cells as geometry
 from nepfield.mesh.domain import check_domain
 
@@ -110,3 +112,8 @@ def cost_slope(cost: nf.Cost, state: np.ndarray, targets: np.ndarray) -> np.ndar
     """dC/dPsibar of each sample in a state, in weak form."""
     signals = cost.readout.signals(state)
     return cost.readout.pull_back(state, cost.slope(signals, np.asarray(targets).T))
+
+
+def with_parameter(held: nf.Potential | PumpArray, **changes: object) -> nf.Potential | PumpArray:
+    """A potential or pumps whose parameter is changed."""
+    return replace(held, parameter=replace(held.parameter, **changes))

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from nepfield.cli import app
 from nepfield.study.sweeps.design import load_sweep
-from nepfield.study.sweeps.sweep import check_cases, open_sweep, run_case, write_results
+from nepfield.study.sweeps.results import write_results
+from nepfield.study.sweeps.sweep import check_cases, open_sweep, run_case
 from nepfield.view import sweeps
 from nepfield.view.sweeps import plot_sweep
 from tests.test_sweep import STUDY

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import cost_slope, values_of
+from helpers import cost_slope, values_of, with_parameter
 
 import nepfield as nf
 from nepfield.learning import gradients
 from nepfield.steady.linear import solve_linearised
+from nepfield.systems import wave
 from tests.cases import (
     NONLINEARITIES,
     PLACES,
@@ -343,16 +344,18 @@ def test_what_is_not_trained_stays_out(rule: str) -> None:
     def part(system: nf.GPE) -> nf.Gradient:
         return gradient(replace(this, system=system), rule)
 
-    fixed = replace(this.system.potential, trainable=False)
+    fixed = with_parameter(this.system.potential, trainable=False)
     only_weights = part(replace(this.system, potential=fixed))
     assert set(only_weights.params) == set(only_weights.fields) == {"weights"}
     np.testing.assert_allclose(only_weights.params["weights"], whole.params["weights"])
 
-    one = part(replace(this.system, pumps=replace(pumps, trainable=np.array([False, True]))))
+    one = part(replace(this.system, pumps=with_parameter(pumps, trainable=np.array([False, True]))))
     assert one.params["weights"][0] == 0
     assert one.params["weights"][1] == whole.params["weights"][1] != 0
 
-    none = part(replace(this.system, pumps=replace(pumps, trainable=np.array([False, False]))))
+    none = part(
+        replace(this.system, pumps=with_parameter(pumps, trainable=np.array([False, False])))
+    )
     assert set(none.params) == {"potential"}
     np.testing.assert_allclose(none.params["potential"], whole.params["potential"])
     assert none.cost == whole.cost
@@ -415,15 +418,15 @@ def test_a_sample_whose_nudged_state_is_not_found_is_left_out(
 ) -> None:
     this = case("chain", "density")
     steady = free_states(this)
-    solve = gradients.solve_steady
+    solve = nf.GPE.equilibrate
 
-    def failing(system: nf.GPE, inputs: np.ndarray, **options: object) -> nf.Steady:
-        found = solve(system, inputs, **options)
+    def failing(system: nf.GPE, inputs: np.ndarray, *args: object, **options: object) -> nf.Steady:
+        found = solve(system, inputs, *args, **options)
         state = found.state.copy()
         state[:, 0] = np.nan
         return replace(found, state=state, converged=np.array([False, True, True]))
 
-    monkeypatch.setattr(gradients, "solve_steady", failing)
+    monkeypatch.setattr(nf.GPE, "equilibrate", failing)
     for rule in ("nep", "nep-symmetric"):
         with pytest.raises(nf.NotConverged):
             gradient(this, rule, steady=steady)
@@ -445,14 +448,14 @@ def test_a_sample_whose_linear_response_is_not_found_is_left_out(
     steady = free_states(this)
     kept = replace(this, inputs=this.inputs[:2], targets=this.targets[:2])
     reference = gradient(kept, "adjoint", steady=steady.samples(np.array([0, 1])))
-    solve = gradients.solve_linearised
+    solve = wave.solve_linearised
 
     def failing(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
         solution, _ = solve(*arguments)
         solution[:, 2] = np.nan
         return solution, np.array([True, True, False])
 
-    monkeypatch.setattr(gradients, "solve_linearised", failing)
+    monkeypatch.setattr(wave, "solve_linearised", failing)
     with pytest.raises(nf.NotConverged, match="adjoint"):
         gradient(this, "adjoint", steady=steady)
     estimate = gradient(this, "adjoint", steady=steady, on_failure="flag")
@@ -511,15 +514,17 @@ def test_compare_gradients_holds_the_same_samples_against_the_adjoint(
     fewer = nf.compare_gradients(
         this.system, this.cost, this.inputs[1:], this.targets[1:], ("nep",), **TIGHT
     )
-    solve = gradients.solve_steady
+    solve = nf.GPE.equilibrate
 
-    def failing(system: nf.GPE, inputs: np.ndarray, **options: object) -> nf.Steady:
-        found = solve(system, inputs, **options)
-        if options.get("nudge") is None:
+    def failing(
+        system: nf.GPE, inputs: np.ndarray, nudge: object = None, *args: object, **options: object
+    ) -> nf.Steady:
+        found = solve(system, inputs, nudge, *args, **options)
+        if nudge is None:
             return found
         return replace(found, converged=np.array([False, True, True]))
 
-    monkeypatch.setattr(gradients, "solve_steady", failing)
+    monkeypatch.setattr(nf.GPE, "equilibrate", failing)
     table = nf.compare_gradients(
         this.system, *this.samples, ("nep", "adjoint"), on_failure="flag", **TIGHT
     )
@@ -533,7 +538,7 @@ def test_compare_gradients_weighs_fields_not_parameters() -> None:
     """The cosine in L2 is the same on a mesh with cells of two sizes as on a uniform one."""
     on = nf.finite_elements(ell(4))
     system = nf.GPE(on, nf.potential(on, basis="regions"), loss=0.1)
-    uneven = replace(system.potential, measure=np.array([1.0, 4.0, 0.25]))
+    uneven = with_parameter(system.potential, measure=np.array([1.0, 4.0, 0.25]))
     system = replace(system, potential=uneven)
     first, second = {"potential": np.ones(3)}, {"potential": np.array([1.0, -4.0, 0.0])}
     assert gradients.inner_product(system, first, second) == pytest.approx(1 - 4 / 4)
@@ -542,7 +547,7 @@ def test_compare_gradients_weighs_fields_not_parameters() -> None:
 
 def test_compare_gradients_of_one_parameter_and_of_chosen_rules() -> None:
     this = case("chain", "density")
-    system = replace(this.system, potential=replace(this.system.potential, trainable=False))
+    system = replace(this.system, potential=with_parameter(this.system.potential, trainable=False))
     table = nf.compare_gradients(system, *this.samples, rules=("nep", "adjoint"))
     assert list(table.index) == ["nep", "adjoint"]
     assert list(table.columns) == ["cosine", "norm_ratio", "samples"]

@@ -107,9 +107,9 @@ def test_overlapping_outputs_add_their_derivatives() -> None:
     rng = np.random.default_rng(3)
     state = rng.normal(size=(on.ndof, 2)) + 1j * rng.normal(size=(on.ndof, 2))
     targets = np.array([[0.2, 0.9], [1.0, 0.1]])
-    for what in ("per_sample", "derivative"):
-        parts = [getattr(c, what)(state, targets[:, [k]]) for k, c in enumerate(single)]
-        np.testing.assert_allclose(getattr(both, what)(state, targets), sum(parts), rtol=1e-12)
+    for what in (per_sample, cost_slope):
+        parts = [what(c, state, targets[:, [k]]) for k, c in enumerate(single)]
+        np.testing.assert_allclose(what(both, state, targets), sum(parts), rtol=1e-12)
 
 
 def test_metrics() -> None:

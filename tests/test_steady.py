@@ -465,8 +465,8 @@ def test_a_driven_mode_without_loss_is_flagged(nsites, response, method):
         ({"initial": np.zeros((9, 3))}, r"shape \(9, 4\) \(ndof, nsamples\).*\(9, 3\)"),
         ({"initial": np.full((9, 4), np.nan)}, "initial: a finite array"),
         ({"initial": np.zeros(9)}, r"shape \(9,\)"),
-        ({"nudge": np.zeros((8, 4))}, r"nudge: .*\(9, 4\)"),
-        ({"nudge": np.full((9, 4), np.inf)}, "nudge: a finite array"),
+        ({"nudge": nf.FieldNudge(np.zeros((8, 4)))}, r"nudge: .*\(9, 4\)"),
+        ({"nudge": nf.FieldNudge(np.full((9, 4), np.inf))}, "nudge: a finite array"),
     ],
 )
 def test_arguments_that_are_refused(chain, options, message):

@@ -28,6 +28,7 @@ from nepfield.errors import InputError
 from nepfield.study.sweeps.cluster import SweepProgress, run_sweep
 from nepfield.study.sweeps.design import Sweep, load_sweep
 from nepfield.study.sweeps.points import design_points
+from nepfield.study.sweeps.results import write_results
 from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
@@ -35,7 +36,6 @@ from nepfield.study.sweeps.sweep import (
     locked,
     open_sweep,
     run_case,
-    write_results,
 )
 from nepfield.study.text.config import load_study
 from nepfield.view.sweeps import plot_sweep

@@ -27,17 +27,12 @@ class Cost(Protocol):
     Attributes
     ----------
     readout : Readout
-    has_pole : bool
-        Whether its slope grows without bound, so that a nudge away from the target may find no
-        state at all.
     metric_labels : dict of str to str
         How pictures call its metrics; those that have no name there are not drawn.
     """
 
     @property
     def readout(self) -> Readout: ...
-    @property
-    def has_pole(self) -> bool: ...
     @property
     def metric_labels(self) -> Mapping[str, str]: ...
 
@@ -49,6 +44,12 @@ class Cost(Protocol):
 
     def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its second derivative by each signal (the diagonal), like the signals."""
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """Between which poles each signal lies, as whole numbers; None for a cost without poles.
+
+        At a pole the slope has no bound, and a nudge away from the target may find no state.
+        """
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
@@ -63,6 +64,7 @@ class Cost(Protocol):
 _NONE: Mapping[str, str] = {}
 _ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
 _DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
+
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
@@ -97,7 +99,6 @@ class MSE:
     """
 
     readout: Readout
-    has_pole = False
     metric_labels = _NONE
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -113,6 +114,10 @@ class MSE:
         """Its second derivative by each signal: the weights."""
         shape = np.broadcast_shapes(signals.shape, targets[self.readout.output].shape)
         return np.broadcast_to(_over(self.readout.weight, signals), shape)
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
@@ -142,7 +147,6 @@ class CCE:
 
     readout: Readout
     gain: float = 1.0
-    has_pole = False
     metric_labels = _ACCURACY
 
     def __post_init__(self) -> None:
@@ -169,6 +173,10 @@ class CCE:
         by_output = p * (1 - p) * targets.sum(axis=0)
         scale = (self.gain * _over(self.readout.weight, signals)) ** 2
         return scale * by_output[self.readout.output]
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs).
@@ -209,7 +217,6 @@ class LogCosine:
     """
 
     readout: Readout
-    has_pole = True
     metric_labels = _DISTANCE
 
     def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -231,6 +238,10 @@ class LogCosine:
         """Its second derivative by each signal."""
         half = np.cos(self._difference(signals, targets) / 2)
         return _over(self.readout.weight, signals) * 0.5 / np.maximum(half**2, 1e-300)
+
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Between which poles each signal lies."""
+        return np.floor(self._difference(signals, targets) / (2 * np.pi) + 0.5)
 
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets, phases, as a float array of shape (nsamples, noutputs)."""

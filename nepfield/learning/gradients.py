@@ -233,7 +233,8 @@ def checked_rule(system: System, rule: str | None, beta: float) -> str:
     rule = system.rules[0] if rule is None else rule
     if rule not in system.rules:
         raise InputError(
-            f"rule = {rule!r} is unknown here; choose one of {', '.join(system.rules)}."
+            f"rule = {rule!r} is unknown to {type(system).__name__}; choose one of "
+            f"{', '.join(system.rules)}."
         )
     if beta == 0 or not np.isfinite(beta):
         raise InputError(f"beta = {beta}: the nudge must be finite and not 0.")

@@ -54,13 +54,25 @@ class Nudge:
         slope = self.cost.slope(self._signals(state), self.targets)
         return self.beta * self.cost.readout.pull_back(state, slope)
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
-        """beta times the second derivative of C by the state, shape (nsamples, n, n)."""
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Rows of the state that the readout reads; None where that may be any."""
+        return self.cost.readout.rows
+
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """Between which poles of the cost each signal lies; None where there is none."""
+        if self.kind == "linearised":
+            return None
+        return self.cost.branch(self.cost.readout.signals(state), self.targets)
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """beta times the second derivative of C by these rows of the state (None: all), shape
+        (nsamples, nrows, nrows)."""
         signals = self._signals(state)
         slope, curvature = self.cost.slope(signals, self.targets), np.zeros_like(signals)
         if self.kind == "full":
             curvature = self.cost.curvature(signals, self.targets)
-        return self.beta * self.cost.readout.stiffness(state, slope, curvature)
+        return self.beta * self.cost.readout.stiffness(state, slope, curvature, rows)
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energies of configurations by their signals, (nsignals, nconfigurations), as
@@ -91,6 +103,7 @@ class FieldNudge:
 
     field: np.ndarray
     free = None
+    rows = None
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Re <field, state>, shape (nsamples,); twice that for complex states."""
@@ -102,9 +115,14 @@ class FieldNudge:
         """The field."""
         return self.field
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """None: a force of fixed amplitude has no pole."""
+        return None
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """None: it does not change with the state."""
         n, nsamples = state.reshape(-1, state.shape[-1]).shape
+        n = n if rows is None else len(rows)
         return np.zeros((nsamples, n, n))
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:

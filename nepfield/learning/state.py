@@ -121,7 +121,7 @@ class History:
         self.path = path
 
     def rows(self, epoch: int | None = None) -> list[HistoryRow]:
-        """The rows in the file, up to an epoch; a line that was broken off is left out."""
+        """The rows in the file, up to an epoch; lines that are not whole are left out."""
         if not self.path.exists():
             return []
         text = self.path.read_text(encoding="utf-8")
@@ -129,6 +129,7 @@ class History:
         rows = [
             {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
             for line in lines[1:]
+            if len(line) == len(lines[0])
         ]
         return [row for row in rows if epoch is None or row["epoch"] <= epoch]
 
@@ -147,16 +148,15 @@ class History:
 
     def cut(self, history: list[HistoryRow]) -> None:
         """Drop what the file holds beyond this history."""
-        if _tail(self.path)[1] != (history[-1]["epoch"] if history else -1):
+        if not self.path.exists() or self.path.read_text(encoding="utf-8") != _table(history):
             self._write(history)
 
     def _write(self, history: list[HistoryRow]) -> None:
         if not history:
             self.path.unlink(missing_ok=True)
             return
-        names = list(dict.fromkeys(name for row in history for name in row))
         with replacing(self.path) as part:
-            part.write_text(",".join(names) + "\n" + _lines(names, history), encoding="utf-8")
+            part.write_text(_table(history), encoding="utf-8")
 
 
 def _tail(path: Path) -> tuple[list[str], int]:
@@ -171,6 +171,11 @@ def _tail(path: Path) -> tuple[list[str], int]:
     last = end.rstrip(b"\n").rpartition(b"\n")[2].split(b",")[0]
     whole = end.endswith(b"\n") and last.isdigit() and names[0] == "epoch"
     return (names, int(last)) if whole else ([], -1)
+
+
+def _table(history: list[HistoryRow]) -> str:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    return ",".join(names) + "\n" + _lines(names, history)
 
 
 def _lines(names: list[str], rows: list[HistoryRow]) -> str:

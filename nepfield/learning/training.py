@@ -75,7 +75,7 @@ def evaluate(
         As in `solve_steady`.
     """
     inputs, targets = checked_samples(system, cost, inputs, targets)
-    steady = solve_steady(system, inputs, initial=initial, keys=keys, on_failure="flag", **options)
+    steady = system.equilibrate(inputs, None, initial, keys, **options)
     good = steady.converged
     outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
     if not good.any():

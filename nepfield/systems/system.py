@@ -33,14 +33,22 @@ class Push(Protocol):
     def free(self) -> np.ndarray | None:
         """The free state at which a force of fixed amplitude is made; None if there is none."""
 
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Rows of the state on which it acts; None where that may be any."""
+
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""
 
     def force(self, state: np.ndarray) -> np.ndarray:
         """Slope of that energy by the state (by its conjugate where it is complex), like it."""
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
-        """Second derivative of that energy, shape (nsamples, n, n)."""
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Second derivative of that energy by these rows of the state (None: all), shape
+        (nsamples, nrows, nrows)."""
+
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """Between which of its poles the state lies, as whole numbers; None without a pole."""
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energy of configurations whose signals are given (nsignals, nconfigurations)."""
@@ -152,8 +160,8 @@ def checked_inputs(system: System, inputs: np.ndarray) -> np.ndarray:
     array = np.asarray(inputs, dtype=float)
     if array.ndim != 2 or array.shape[1] != system.ninputs:
         raise InputError(
-            f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this one "
-            f"has shape {array.shape}."
+            f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this "
+            f"one has shape {array.shape}."
         )
     if not all_finite(array):
         raise InputError("inputs: all values must be finite.")

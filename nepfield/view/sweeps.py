@@ -31,6 +31,9 @@ from nepfield.view.shown import factor, shown, with_unit
 _MAP = "viridis"
 _FIGURES = {"cost": "cost", "largest_error": "target"}  # those with a unit, and its kind
 _STATUS = ("case", "seed", "status", "error")
+_LABEL = "label"  # column that names the entry of a sweep's [[list]]
+_VERDICTS = ("success", "ever")  # columns of yes and no: their share is drawn
+_SIGMAS = 1.959964  # of the normal distribution, for an interval of 95 %
 
 
 def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str = "cost") -> Path:
@@ -40,7 +43,9 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     least to the greatest; where a second key holds words (a rule, a mesh), a curve for each. Over
     two keys that hold numbers: the median over the seeds, as cells where most pairs were run, else
     (a random design) as points. With more than two keys, the two that come first and
-    vary; the rest counts as seeds do, which the picture says.
+    vary; the rest counts as seeds do, which the picture says. Of ``success`` and ``ever`` the share
+    of the runs is drawn, with its 95 % interval (Wilson's) in place of the range; a case that
+    failed counts as none. Keys that follow from the label of a case are left to it.
 
     Parameters
     ----------
@@ -65,11 +70,16 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     table, keys = read_results(sweep)
     known = [name for name in table.columns if name not in (*keys, *_STATUS)]
     if field not in known:
-        raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}.")
+        hint = " (it comes with [success] in the sweep file)" if field in _VERDICTS else ""
+        raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}{hint}.")
     path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
+    keys, judged = _without_labelled(table, keys), ["finished"]
+    if field in _VERDICTS:
+        table[field] = table[field].astype(str).map({"True": 1.0, "False": 0.0})
+        judged.append("failed")
     table[field] = pd.to_numeric(table[field], errors="coerce")
     failed = int((table["status"] == "failed").sum())
-    good = table[(table["status"] == "finished") & np.isfinite(table[field])]
+    good = table[table["status"].isin(judged) & np.isfinite(table[field])]
     if good.empty:
         raise InputError(f"{sweep}/results.csv: no finished case has a number for {field}.")
     kind = _FIGURES.get(field.removeprefix("test_"))
@@ -100,6 +110,14 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
         mapped |= len(varied) > 1
     title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
     return save_figure(figure, path, [_MAP] if mapped else [])
+
+
+def _without_labelled(table: pd.DataFrame, keys: list[str]) -> list[str]:
+    """The keys, where cases have labels without those that have one value a label."""
+    if _LABEL not in keys:
+        return keys
+    varied = table.groupby(_LABEL, sort=False)[keys].nunique(dropna=False).gt(1).any()
+    return [key for key in keys if key == _LABEL or varied[key]]
 
 
 def _summary(sweep: Path, table: pd.DataFrame, keys: list[str], kind: str) -> dict[str, Any]:
@@ -172,7 +190,12 @@ def _draw(figure: FigureBase, table: pd.DataFrame, varied: list[str], field: str
         table = table.assign(run="")
         varied = ["run"]
     words = [key for key in varied[:2] if places(table[key])[1]]
-    if len(varied) == 1:
+    if field in _VERDICTS and len(varied) == 1:
+        _shares(figure, table, varied[0], field)
+    elif field in _VERDICTS and words and table[words[-1]].nunique() <= len(COLORS):
+        other = next(key for key in varied[:2] if key != words[-1])
+        _shares(figure, table, other, field, words[-1])
+    elif len(varied) == 1:
         _against(figure, table, varied[0], field)
     elif len(words) == 1 and table[words[0]].nunique() <= len(COLORS):
         number = next(key for key in varied[:2] if key not in words)
@@ -248,13 +271,57 @@ def _against(
     tidy(axes)
 
 
+def _shares(
+    figure: FigureBase, table: pd.DataFrame, key: str, field: str, family: str | None = None
+) -> None:
+    """Shares of the runs over one key with their intervals; one curve for each of `family`."""
+    axes = figure.add_subplot()
+    place, ticks = places(table[key])
+    families = [None] if family is None else list(dict.fromkeys(table[family].astype(str)))
+    for k, (color, name) in enumerate(zip(COLORS, families, strict=False)):
+        part = table if name is None else table[table[family].astype(str) == name]
+        groups = part[field].groupby(place.loc[part.index])  # sorted by place
+        share, runs = groups.mean(), groups.size()
+        low, high = wilson(groups.sum(), runs)
+        beside = 0.12 * (k - (len(families) - 1) / 2) if ticks else 0.0
+        axes.errorbar(
+            share.index + beside, share, np.maximum([share - low, high - share], 0), color=color,
+            fmt="o" if ticks else "o-", markersize=5, capsize=3, linewidth=1.4,
+            label="share, 95 % interval" if name is None else Path(name).name,
+        )  # fmt: skip
+    if ticks:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=20 if len(ticks) > 4 else 0)
+    elif place.min() > 0 and place.max() > 30 * place.min():
+        axes.set_xscale("log")
+    if ticks:
+        axes.set_xlim(-0.5, len(ticks) - 0.5)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel(key, parse_math=False)
+    axes.set_ylabel("runs with success" if field == "success" else "runs that met it at some time")
+    axes.legend(title=family, frameon=False, fontsize=9)
+    tidy(axes)
+
+
+def wilson(successes: Any, runs: Any) -> tuple[Any, Any]:
+    """The 95 % interval of a share: Wilson's, which is right also near 0 and 1."""
+    square = _SIGMAS**2
+    share = successes / runs
+    middle = (share + square / (2 * runs)) / (1 + square / runs)
+    half = np.sqrt(share * (1 - share) / runs + square / (4 * runs**2)) * _SIGMAS
+    half = half / (1 + square / runs)
+    return middle - half, middle + half
+
+
 def _over(figure: FigureBase, table: pd.DataFrame, first: str, second: str, field: str) -> None:
     axes = figure.add_subplot()
     (x, xticks), (y, yticks) = places(table[first]), places(table[second])
-    medians = table[field].groupby([x, y]).median()
+    groups = table[field].groupby([x, y])
+    medians = groups.mean() if field in _VERDICTS else groups.median()
     full = len(medians) > 0.5 * x.nunique() * y.nunique()
     positive = bool((medians > 0).all()) and medians.max() > 30 * medians.min()
     style: dict[str, Any] = {"cmap": _MAP, "norm": "log" if positive else "linear"}
+    if field in _VERDICTS:
+        style |= {"norm": "linear", "vmin": 0, "vmax": 1}
     drawn: ScalarMappable
     if full:
         grid = medians.unstack(0).sort_index().sort_index(axis=1)
@@ -282,7 +349,9 @@ def _over(figure: FigureBase, table: pd.DataFrame, first: str, second: str, fiel
     axes.set_xlabel(first, parse_math=False)
     axes.set_ylabel(second, parse_math=False)
     label = field.replace("_", " ")
-    if table.groupby([x, y]).size().max() > 1:
+    if field in _VERDICTS:
+        label = f"share of runs: {label}"
+    elif table.groupby([x, y]).size().max() > 1:
         label = f"median {label}"
     figure.colorbar(drawn, ax=axes).set_label(label)
 

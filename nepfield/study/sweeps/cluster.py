@@ -22,16 +22,15 @@ from typing import TYPE_CHECKING, Any
 import nepfield
 from nepfield.errors import InputError
 from nepfield.study.sweeps.design import Case, Sweep
+from nepfield.study.sweeps.results import error_of, write_results
 from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
-    error_of,
     is_done,
     locked,
     open_sweep,
-    run_case,
+    run_content,
     write_error,
-    write_results,
 )
 
 if TYPE_CHECKING:
@@ -179,9 +178,12 @@ class _Work:
             self._submit(case)
 
     def _submit(self, case: Case) -> None:
+        content, keys = self.sweep.content_of(case)
         future = self.client.submit(
-            run_case,
-            self.sweep.config(case),
+            run_content,
+            content,
+            str(self.sweep.study),
+            keys,
             str(case_folder(self.out, case)),
             str(self.out / "meshes"),
             # Keys of one group: all but the first two a worker wait in one queue. Else Dask deals
