@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nepfield.study.run.jobs import train_study
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 
 def train_seed(path: Path, seed: int, overrides: list[str]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from helpers import values_of
 
 import nepfield as nf
 from nepfield.study.run.build import build
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from studies.lattices import __main__ as command
 from studies.lattices.atlas_view import judge, trust_table
 from studies.lattices.sensitivity import beta_orders

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nepfield.study.run.jobs import train_study
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from studies import seeds
 
 STUDIES = Path(__file__).parents[1] / "studies"

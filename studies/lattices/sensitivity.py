@@ -10,7 +10,7 @@ import pandas as pd
 import nepfield as nf
 from nepfield.learning.gradients import inner_product
 from nepfield.study.run.build import build
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from nepfield.view.curves import GREY, new_figure, save_figure
 from studies.lattices.figures import RULE_COLORS, draw_success
 from studies.lattices.tables import fill_readme, markdown, statistics, statistics_text, write_csv

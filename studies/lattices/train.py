@@ -21,7 +21,7 @@ from nepfield.learning.gradients import RULES
 from nepfield.learning.training import TrainingResult
 from nepfield.steady.steady import NotConverged
 from nepfield.study.run.build import build
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 STUDIES = Path(__file__).parents[1]
 SOLVED = 0.01  # a training has succeeded when its cost is below this

@@ -19,7 +19,10 @@ import numpy as np
 from nepfield.learning.training import evaluate
 from nepfield.study.run.build import build
 from nepfield.study.run.jobs import train_study
-from nepfield.study.text.config import DomainConfig, Pixels, StudyConfig, load_study
+from nepfield.study.systems.gpe import GPEStudy
+from nepfield.study.systems.gpe_sections import WaveDomainConfig
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.values import Pixels
 from studies.lattices.train import STUDIES, Row
 from studies.mesh_convergence.devices import BILLIARD
 
@@ -60,7 +63,7 @@ class Training:
     epochs: int | None = None
 
 
-def study_of(job: Training, size: float, order: int) -> StudyConfig:
+def study_of(job: Training, size: float, order: int) -> GPEStudy:
     """The study of a device on a mesh of this size."""
     config = load_study(
         STUDIES / "xor-billiard" / "study.toml",
@@ -71,7 +74,7 @@ def study_of(job: Training, size: float, order: int) -> StudyConfig:
             *([] if job.epochs is None else [f"training.epochs={job.epochs}"]),
         ],
     )
-    domain = DomainConfig(
+    domain = WaveDomainConfig(
         geometry=BILLIARD,
         parameters={"size": size, "size_output": size / 3},
         order=order,
