@@ -414,15 +414,16 @@ def test_figures_come_out_in_the_units_of_the_study(tmp_path: Path) -> None:
     assert "1/µm²" in result.output
     assert "meV/µm" in result.output
     shown = read_run(tmp_path / "run")
-    assert shown.study["pump"][0]["center"] == pytest.approx([1.5, 1.5])
-    assert shown.labels()["V_re"] == "V (meV)"
-    assert shown.labels()["x"] == "x (µm)"
+    assert shown.marks[0].shape["circle"]["center"] == pytest.approx([1.5, 1.5])
+    potential = shown.of("potential")[0]
+    assert shown.label(potential) == "V (meV)"
+    assert shown.length_unit == "µm"
     with np.load(tmp_path / "run" / "checkpoint.npz") as saved:
         trained = saved["parameter/potential"].real * ENERGY
-    drawn = np.asarray(shown.grid.cell_data["V_re"])
+    drawn = shown.values(potential)
     assert trained.min() - 0.03 < drawn.min() < drawn.max() < trained.max() + 0.03  # and disorder
     assert abs(drawn).max() > 0.3
-    assert abs(shown.weights[0][0]) == pytest.approx(
+    assert abs(shown.marks[0].value.real) == pytest.approx(
         abs(summary["weights"][0][0]) * ENERGY / LENGTH
     )
 
