@@ -2,11 +2,16 @@
 
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.parameters import Parameter
+from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
 from nepfield.fields.readouts import Readout, readout
-from nepfield.learning.costs import CCE, MSE
-from nepfield.learning.gradients import RULES, Gradient, compare_gradients, gradient
+from nepfield.keys import Keys
+from nepfield.learning.compare import compare_gradients
+from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
+from nepfield.learning.gradients import Gradient, gradient
+from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
@@ -16,16 +21,26 @@ from nepfield.learning.training import (
     evaluate,
     train,
 )
-from nepfield.mesh.domain import Domain, lattice, read_domain, write_domain
+from nepfield.mesh.domain import Domain, read_domain, write_domain
+from nepfield.mesh.graphs import (
+    complete_graph,
+    delaunay_patch,
+    hypercube_graph,
+    layered_graph,
+    random_geometric_graph,
+)
+from nepfield.mesh.lattice import lattice
+from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
-from nepfield.steady.newton import solve_steady
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.system import System, solve_steady, trained
+from nepfield.systems.wave import RULES
 
 __version__ = "0.1.0"
 
@@ -36,28 +51,40 @@ __all__ = [
     "RULES",
     "SGD",
     "Adam",
+    "Cost",
     "CustomNonlinearity",
     "Density",
     "Domain",
     "Evaluation",
     "Evolution",
+    "Field",
+    "FieldNudge",
     "Gradient",
     "InputError",
+    "Keys",
+    "LogCosine",
+    "Mark",
     "Momentum",
     "NearEquilibrium",
     "NotConverged",
+    "Nudge",
+    "Parameter",
     "Potential",
     "Pump",
     "Readout",
     "Saturation",
     "Space",
     "Steady",
+    "System",
     "Task",
     "TrainingResult",
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
     "compare_gradients",
+    "complete_graph",
+    "delaunay_patch",
+    "describe",
     "evaluate",
     "evolve",
     "field_pump",
@@ -65,17 +92,21 @@ __all__ = [
     "gaussian_pump",
     "gradient",
     "graph",
+    "hypercube_graph",
     "lattice",
+    "layered_graph",
     "load_task",
     "near_equilibrium",
     "nudge_loss",
     "potential",
+    "random_geometric_graph",
     "read_domain",
     "readout",
     "region_pump",
     "site_pump",
     "solve_steady",
     "train",
+    "trained",
     "write_domain",
     "xor",
 ]

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from nepfield.errors import InputError
 from nepfield.memory import keep_memory
 from nepfield.steady.steady import NotConverged
-from nepfield.terminal import SweepBar
+from nepfield.terminal import SweepBar, TrainingBar, print_comparison, tell
 
 if TYPE_CHECKING:
-    from nepfield.learning.state import TrainingState
     from nepfield.study.text.config import StudyConfig
 
 # What takes long to import (PyVista, Matplotlib, pandas) is imported inside the commands.
@@ -30,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich would take "[default: ...]" for markup
-    help="Train the potential inside a mesh by near-equilibrium propagation.",
+    help="Physical learning: train a system by nothing but the contrast of its equilibria.",
 )
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="study file")]
@@ -94,9 +89,14 @@ def train(
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
         folder = folder_of(config.name)
-        with _Progress(config, quiet) as progress:
-            summary = train_study(config, folder, resume=resume, on_epoch=progress.show)
-        _report(summary, folder, quiet)
+        with TrainingBar(config.name, config.training.epochs, quiet) as bar:
+            summary = train_study(
+                config,
+                folder,
+                resume=resume,
+                on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
+            )
+        tell(summary, folder, quiet)
     if summary["status"] == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
 
@@ -124,7 +124,7 @@ def solve(
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
         folder = out or Path("runs") / name
         summary = solve_study(config, folder, run)
-        _report(summary, folder, quiet)
+        tell(summary, folder, quiet)
     if summary["not_converged"]:
         typer.echo(summary["not_converged"][0], err=True)
         raise typer.Exit(EXIT_NOT_CONVERGED)
@@ -149,18 +149,8 @@ def compare(
         check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
         result = compare_study(config, run)
-        table = Table(
-            title=f"{config.name}: gradient rules against the adjoint", box=box.SIMPLE_HEAD
-        )
-        for name in ("rule", *result.columns):
-            heading = name.removesuffix("_potential").removesuffix("_weights").replace("_", " ")
-            of = name.removeprefix("cosine").removeprefix("norm_ratio").lstrip("_")
-            left = name in ("rule", "samples")
-            table.add_column(heading if left else f"{heading}\n{of}", no_wrap=True)
-        for row in result.reset_index().itertuples(index=False):
-            table.add_row(*(f"{v:.5f}" if isinstance(v, float) else str(v) for v in row))
-        if not quiet:  # a file or a narrow terminal gets the whole table all the same
-            Console(width=max(Console().width, 100)).print(table)
+        if not quiet:
+            print_comparison(result, config.name)
         if out is not None:
             write_text(out, result.to_csv())
 
@@ -260,92 +250,6 @@ def _study_or_run(
         raise InputError(f"{run}: this is no run folder (it has no study.toml).")
     file = path if run is None else run / "study.toml"
     return load_study(file, tuple(overrides or ()), seed), run
-
-
-class _Progress:
-    """A progress bar with cost and time left; a line each tenth where there is no screen."""
-
-    def __init__(self, config: StudyConfig, quiet: bool) -> None:
-        self.console = Console(stderr=True)
-        self.epochs, self.quiet = config.training.epochs, quiet
-        self.bar = Progress(
-            TextColumn(config.name),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("cost {task.fields[cost]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("epochs", total=self.epochs, cost="...")
-
-    def __enter__(self) -> _Progress:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def show(self, state: TrainingState) -> None:
-        """Called after each epoch."""
-        cost = f"{state.history[-1]['cost']:.4g}"
-        self.bar.update(self.task, completed=state.epoch, cost=cost)
-        tenth = max(1, self.epochs // 10)
-        if not self.quiet and not self.console.is_terminal and state.epoch % tenth == 0:
-            typer.echo(f"epoch {state.epoch}/{self.epochs}  cost {cost}", err=True)
-
-
-def _report(summary: dict[str, Any], folder: Path, quiet: bool) -> None:
-    """The end of a run in a few lines; why there are no pictures is said even when quiet."""
-    for note in summary["notes"]:
-        typer.echo(f"no pictures of fields: {note}", err=True)
-    if quiet:
-        return
-    typer.echo(f"{summary['name']}: {summary['status']}")
-    from nepfield.view.shown import shown
-
-    cost, of_cost = shown(summary, "cost", summary["cost"])
-    typer.echo(f"  cost {cost:.4g}{of_cost} (mean over {len(summary['inputs'])} samples)")
-    cosine = summary.get("gradient_cosine", float("nan"))
-    if cosine == cosine:
-        typer.echo(
-            f"  gradient: cosine {cosine:.4f} between {summary['rule']} and the adjoint, "
-            f"epoch {summary['gradient_cosine_epoch']}"
-        )
-    if len(summary["inputs"]) <= 8:
-        for x, target, output in zip(
-            summary["inputs"], summary["targets"], summary["outputs"], strict=True
-        ):
-            output, unit = shown(summary, "density", output)
-            target, _ = shown(summary, "target", target)
-            typer.echo(f"  inputs {_row(x)} -> {_row(output, 3)}{unit} (target {_row(target)})")
-    if summary.get("units"):
-        weights, unit = shown(summary, "weight", summary["weights"])
-        typer.echo(f"  weights {', '.join(f'{w:.4g}' for w in weights)}{unit}")
-    if time := summary.get("laboratory"):
-        from nepfield.study.systems.laboratory import duration
-
-        took = f", {duration(time['seconds'])}" if "seconds" in time else ""
-        typer.echo(
-            f"  in a laboratory: {time['states']} steady states of"
-            f" {time['decay_times_a_state']:g}/gamma each{took}"
-        )
-    if summary["fraction_converged"] < 1:
-        typer.echo(f"  {1 - summary['fraction_converged']:.1%} of the samples did not converge")
-    if summary.get("samples_left_out"):
-        typer.echo(
-            f"  left out while training, since they did not converge: {summary['samples_left_out']}"
-            f" samples in {summary['epochs']} epochs"
-        )
-    for warning in summary["warnings"]:
-        typer.echo(f"  warning: {warning}")
-    typer.echo(f"  wrote {folder}/")
-    if summary["status"] == "interrupted":
-        typer.echo("  go on with --resume")
-
-
-def _row(values: Any, digits: int | None = None) -> str:
-    return ", ".join(f"{v:g}" if digits is None else f"{v:.{digits}f}" for v in values)
 
 
 @contextmanager

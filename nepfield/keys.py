@@ -7,7 +7,7 @@ the order of samples nor the splitting of a batch can change what is drawn.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Keys:
     seed, epoch : int
     index : ndarray of int, shape (nsamples,)
         Number of each sample in its task.
-    start : ndarray of int, shape (nsamples,)
+    start : int or ndarray of int, shape (nsamples,)
         Number of its start, where a sample is begun several times.
     purposes : tuple of str
         What the numbers are for; each purpose has numbers of its own.
@@ -32,28 +32,25 @@ class Keys:
     seed: int
     epoch: int
     index: np.ndarray
-    start: np.ndarray
+    start: np.ndarray | int = 0
     purposes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, seed: int, epoch: int, index: np.ndarray, start: np.ndarray | int = 0) -> Keys:
-        """Keys of samples by their index in the task, and of the starts of each."""
-        index = np.asarray(index, dtype=np.int64)
-        return cls(seed, epoch, index, np.broadcast_to(np.asarray(start, np.int64), index.shape))
 
     def fold(self, purpose: str) -> Keys:
         """Other keys of the same samples, for a purpose of their own."""
-        return replace(self, purposes=(*self.purposes, purpose))
+        return Keys(self.seed, self.epoch, self.index, self.start, (*self.purposes, purpose))
 
     def __getitem__(self, chosen: np.ndarray | slice) -> Keys:
         """The keys of some of the samples."""
-        return replace(self, index=self.index[chosen], start=self.start[chosen])
+        start = self.start if isinstance(self.start, int) else self.start[chosen]
+        return Keys(self.seed, self.epoch, self.index[chosen], start, self.purposes)
 
     def words(self) -> np.ndarray:
         """The keys as 64-bit words, shape (nsamples,)."""
         word = np.zeros(self.index.shape, np.uint64)
         for part in (self.seed, self.epoch, self.index, self.start):
-            word = _mixed(word * np.uint64(3) + _mixed(np.atleast_1d(np.asarray(part, np.uint64))))
+            word = _mixed(
+                word * np.uint64(3) + _mixed(np.atleast_1d(np.asarray(part)).astype(np.uint64))
+            )
         for purpose in self.purposes:
             tag = np.array([zlib.crc32(purpose.encode())], np.uint64)  # arrays wrap silently
             word = _mixed(word * np.uint64(3) + _mixed(tag))

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from helpers import per_sample
 
 import nepfield as nf
 
@@ -71,7 +72,9 @@ def network() -> nf.Domain:
     points = np.array([[0.0, 0], [1, 0.2], [2, 0], [0.3, 1], [1.4, 1.1], [2.2, 1.3], [1, 2]])
     edges = np.array([[0, 1], [1, 2], [0, 3], [1, 4], [3, 4], [4, 5], [2, 5], [3, 6], [4, 6]])
     coupling = np.array([0.5, 1.3, 0.8, 1.1, 0.6, 0.9, 1.7, 0.4, 1.2])
-    return nf.Domain(points, edges, "graph", {}, {"wall": np.array([[2], [6], [6]])}, coupling)
+    return nf.Domain(
+        points, edges, "graph", {}, {"wall": np.array([[2], [6], [6]])}, {"coupling": coupling}
+    )
 
 
 def ell(n: int) -> nf.Domain:
@@ -93,7 +96,7 @@ def ell(n: int) -> nf.Domain:
         "right": np.flatnonzero(right),
         "upper": np.flatnonzero(upper),
     }
-    return nf.Domain(points, cells, "triangle", regions, {}, None, f"ell({n})")
+    return nf.Domain(points, cells, "triangle", regions, source=f"ell({n})")
 
 
 def random_potential(space: nf.Space, rng: np.random.Generator) -> np.ndarray:
@@ -135,7 +138,7 @@ def case(name: str, nonlinearity: str = "density", cost: str = "mse", loss: floa
 def mean_cost(this: Case, parameters: Mapping[str, np.ndarray], initial: np.ndarray) -> float:
     system = this.system.with_parameters(parameters)
     steady = nf.solve_steady(system, this.inputs, initial=initial, **TIGHT)
-    return float(this.cost.per_sample(steady.state, this.targets).mean())
+    return float(per_sample(this.cost, steady.state, this.targets).mean())
 
 
 def slope_along(derivative: Mapping[str, np.ndarray], direction: Mapping[str, np.ndarray]) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import skfem
 
 import nepfield as nf
+from nepfield.fields.pumps import PumpArray
 from nepfield.mesh import cells as geometry
 from nepfield.mesh.domain import check_domain
 
@@ -94,3 +96,24 @@ def observed_rates(sizes: list[float], errors: list[float]) -> np.ndarray:
 def uniform_pump(weight: complex = 1.0) -> nf.Pump:
     """A homogeneous drive."""
     return nf.field_pump(lambda points: np.ones(len(points)), weight)
+
+
+def values_of(system: nf.System) -> dict[str, np.ndarray]:
+    """The values of the parameters that are trained."""
+    return {name: parameter.values for name, parameter in nf.trained(system).items()}
+
+
+def per_sample(cost: nf.Cost, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Cost of each sample in a state, targets of shape (nsamples, noutputs)."""
+    return cost.value(cost.readout.signals(state), np.asarray(targets).T)
+
+
+def cost_slope(cost: nf.Cost, state: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """dC/dPsibar of each sample in a state, in weak form."""
+    signals = cost.readout.signals(state)
+    return cost.readout.pull_back(state, cost.slope(signals, np.asarray(targets).T))
+
+
+def with_parameter(held: nf.Potential | PumpArray, **changes: object) -> nf.Potential | PumpArray:
+    """A potential or pumps whose parameter is changed."""
+    return replace(held, parameter=replace(held.parameter, **changes))

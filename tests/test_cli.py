@@ -625,6 +625,17 @@ def test_check_warns_of_a_coarse_mesh(tmp_path: Path) -> None:
     assert said.count("warning: ") == 2
 
 
+def test_arrays_that_are_not_used_are_warned_of(tmp_path: Path) -> None:
+    rows = {"inputs": np.zeros((2, 2)), "targets": np.zeros((2, 1))}
+    np.savez(tmp_path / "samples.npz", **rows, inputs_test=np.zeros((2, 2)))
+    path = write_study(tmp_path, CHAIN, task={"file": "samples.npz"})
+    result = invoke("check", str(path))
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: ")
+    assert "samples.npz: not used: inputs_test; a task has the arrays inputs," in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_disc_of_few_points_is_warned_of(tmp_path: Path) -> None:
     disc = {"disc": [{"center": [4.0], "radius": 0.05}]}
     path = write_study(tmp_path, LINE, readout=disc, domain__order=1)

@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 
 from nepfield.errors import InputError
 from nepfield.mesh.cells import DIMENSION, MIRROR, SIDES
-from nepfield.mesh.domain import (
-    Domain,
-    cell_measures,
-    cell_quality,
-    check_domain,
-    describe,
-    lattice,
-    read_domain,
-    write_domain,
-)
+from nepfield.mesh.domain import Domain, check_domain, read_domain, write_domain
+from nepfield.mesh.lattice import lattice
+from nepfield.mesh.report import cell_measures, cell_quality, describe
 
 MESHES = Path(__file__).parents[1] / "meshes"
 ALL = sorted(MESHES.glob("*.msh"))
@@ -111,12 +104,10 @@ def same(a: Domain, b: Domain) -> None:
     """Equal, bit by bit, names in the same order."""
     assert a.kind == b.kind
     pairs = [(a.points, b.points), (a.cells, b.cells)]
-    for mine, other in ((a.regions, b.regions), (a.boundaries, b.boundaries)):
+    for names in ("regions", "boundaries", "edge_data", "vertex_data"):
+        mine, other = getattr(a, names), getattr(b, names)
         assert list(mine) == list(other)
         pairs += [(mine[name], other[name]) for name in mine]
-    assert (a.coupling is None) == (b.coupling is None)
-    if a.coupling is not None and b.coupling is not None:
-        pairs.append((a.coupling, b.coupling))
     for mine, other in pairs:
         assert mine.dtype == other.dtype
         assert mine.shape == other.shape
@@ -218,7 +209,9 @@ def test_round_trip_of_meshes(path: Path, suffix: str, tmp_path: Path) -> None:
         lattice(5, 1),
         lattice(1, 1),
         lattice(3, 3, periodic=True),
-        replace(lattice(2, 3), coupling=np.array([0.1, -1 / 3, 2, 3, 4, 5e-300, np.pi])),
+        replace(
+            lattice(2, 3), edge_data={"coupling": np.array([0.1, -1 / 3, 2, 3, 4, 5e-300, np.pi])}
+        ),
     ],
     ids=lambda d: d.source,
 )
@@ -326,8 +319,7 @@ def test_graph_from_vertices_in_any_order(tmp_path: Path) -> None:
     assert domain.cells.tolist() == [[0, 1], [2, 1]]
     assert domain.regions["output"].tolist() == [2]
     assert domain.boundaries["wall"].tolist() == [[0], [0], [1]]
-    assert domain.coupling is not None
-    assert domain.coupling.tolist() == [0.5, -2.0]
+    assert domain.edge_data["coupling"].tolist() == [0.5, -2.0]
 
 
 def test_line_mesh_is_no_graph_and_may_run_backwards(tmp_path: Path) -> None:
@@ -584,7 +576,7 @@ def test_broken_graphs(tmp_path: Path) -> None:
         ({"cells": np.array([[0, 1], [1, 1]])}, "with itself"),
         ({"cells": np.array([[0, 1], [1, 2], [2, 1]])}, "stands twice"),
         ({"cells": np.array([[0, 1]])}, "2 pieces"),
-        ({"coupling": np.array([1.0, np.inf])}, "coupling"),
+        ({"edge_data": {"coupling": np.array([1.0, np.inf])}}, "coupling"),
         ({"points": np.array([[0.0], [1.0], [1.0]])}, "coincide"),
         ({"points": np.array([[0.0], [1.0], [np.nan]])}, "finite"),
     ]:
@@ -716,7 +708,7 @@ def test_corrupt_bytes_raise_input_error_or_nothing(
     original = tmp_path / f"original-{which}"
     if not original.exists():
         if which == "graph.vtu":
-            write_domain(replace(lattice(2, 2), coupling=np.ones(4)), original)
+            write_domain(replace(lattice(2, 2), edge_data={"coupling": np.ones(4)}), original)
         elif which.endswith(".msh"):
             original.write_bytes(Msh().bytes(binary=which == "binary.msh"))
         else:

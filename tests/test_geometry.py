@@ -15,8 +15,8 @@ import pytest
 import nepfield as nf
 from nepfield.errors import InputError
 from nepfield.mesh import geometry
-from nepfield.mesh.domain import cell_measures, describe
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
+from nepfield.mesh.report import cell_measures, describe
 from nepfield.study.check import check
 from nepfield.study.run.build import build, build_domain
 from nepfield.study.run.jobs import compare_study, solve_study, train_study

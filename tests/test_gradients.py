@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers import cost_slope, values_of, with_parameter
 
 import nepfield as nf
 from nepfield.learning import gradients
 from nepfield.steady.linear import solve_linearised
+from nepfield.systems import wave
 from tests.cases import (
     NONLINEARITIES,
     PLACES,
@@ -51,7 +53,7 @@ def test_adjoint_passes_the_taylor_test(name: str, nonlinearity: str, cost: str)
     this = case(name, nonlinearity, cost)
     steady = free_states(this)
     exact = gradient(this, "adjoint", steady=steady)
-    start = this.system.parameters
+    start = values_of(this.system)
     assert all(np.iscomplexobj(value) for value in start.values())
     rng = np.random.default_rng(0)
     direction = random_direction(start, rng)
@@ -68,7 +70,7 @@ def test_adjoint_passes_the_taylor_test(name: str, nonlinearity: str, cost: str)
 
 def test_taylor_test_notices_a_gradient_that_is_one_percent_off() -> None:
     this = case("chain")
-    exact, start = gradient(this, "adjoint"), this.system.parameters
+    exact, start = gradient(this, "adjoint"), values_of(this.system)
     direction = random_direction(start, np.random.default_rng(0))
     steady = exact.steady.state
 
@@ -83,7 +85,7 @@ def test_taylor_test_notices_a_gradient_that_is_one_percent_off() -> None:
 def test_each_derivative_equals_a_difference_quotient(name: str) -> None:
     """Real and imaginary parts, one parameter at a time: dC/dRe + i dC/dIm."""
     this = case(name)
-    exact, start, h = gradient(this, "adjoint"), this.system.parameters, 1e-5
+    exact, start, h = gradient(this, "adjoint"), values_of(this.system), 1e-5
     for key, index in (("potential", 0), ("potential", 5), ("weights", 0), ("weights", 1)):
         quotient = 0j
         for unit in (1, 1j):
@@ -98,7 +100,7 @@ def test_each_derivative_equals_a_difference_quotient(name: str) -> None:
 
 def test_real_parameters_get_the_real_part_of_the_complex_derivative() -> None:
     this = case("chain")
-    real = {k: v.real for k, v in this.system.parameters.items()}
+    real = {k: v.real for k, v in values_of(this.system).items()}
     complex_ = {k: v.astype(complex) for k, v in real.items()}
     for rule in nf.RULES:
         first = gradient(replace(this, system=this.system.with_parameters(real)), rule)
@@ -131,7 +133,7 @@ def test_nep_linear_with_reversed_loss_equals_adjoint(name: str, nonlinearity: s
     this = case(name, nonlinearity)
     steady = free_states(this)
     exact = gradient(this, "adjoint", steady=steady)
-    force = this.cost.derivative(steady.state, this.targets)
+    force = cost_slope(this.cost, steady.state, this.targets)
     linear = this.system.linearise(steady.state)
 
     def estimate(linear: object) -> dict[str, np.ndarray]:
@@ -150,7 +152,7 @@ def test_nep_linear_with_reversed_loss_equals_adjoint(name: str, nonlinearity: s
 @pytest.mark.parametrize("nonlinearity", ["none", "density", "saturation"])
 def test_nep_linear_is_exact_without_loss(nonlinearity: str) -> None:
     this = with_loss(case("chain", nonlinearity), 0.0)
-    real = {**this.system.parameters, "potential": np.linspace(0.1, 0.6, 9)}
+    real = {**values_of(this.system), "potential": np.linspace(0.1, 0.6, 9)}
     this = replace(this, system=this.system.with_parameters(real))
     steady = free_states(this)
     exact, linear = (gradient(this, rule, steady=steady) for rule in ("adjoint", "nep-linear"))
@@ -211,14 +213,14 @@ def test_negative_beta_has_the_same_limit() -> None:
 def test_nep_gradient_is_the_contrast_of_observables(name: str) -> None:
     """nep (11): the density per cell; nep (12): 2 X Im of the overlap with the pump."""
     this, beta = case(name, "density"), 0.03
-    real = {k: v.real for k, v in this.system.parameters.items()}
+    real = {k: v.real for k, v in values_of(this.system).items()}
     system = this.system.with_parameters(real)
     this = replace(this, system=system)
     on = system.space
     free = free_states(this)
-    force = this.cost.derivative(free.state, this.targets)
+    force = cost_slope(this.cost, free.state, this.targets)
     nudged = nf.solve_steady(
-        system, this.inputs, nudge=-1j * beta * force, initial=free.state, **TIGHT
+        system, this.inputs, nudge=nf.FieldNudge(beta * force), initial=free.state, **TIGHT
     )
     psi, psi_nudged = on.evaluate(free.state), on.evaluate(nudged.state)
     estimate = gradient(this, "nep", beta=beta, steady=free)
@@ -342,16 +344,18 @@ def test_what_is_not_trained_stays_out(rule: str) -> None:
     def part(system: nf.GPE) -> nf.Gradient:
         return gradient(replace(this, system=system), rule)
 
-    fixed = replace(this.system.potential, trainable=False)
+    fixed = with_parameter(this.system.potential, trainable=False)
     only_weights = part(replace(this.system, potential=fixed))
     assert set(only_weights.params) == set(only_weights.fields) == {"weights"}
     np.testing.assert_allclose(only_weights.params["weights"], whole.params["weights"])
 
-    one = part(replace(this.system, pumps=replace(pumps, trainable=np.array([False, True]))))
+    one = part(replace(this.system, pumps=with_parameter(pumps, trainable=np.array([False, True]))))
     assert one.params["weights"][0] == 0
     assert one.params["weights"][1] == whole.params["weights"][1] != 0
 
-    none = part(replace(this.system, pumps=replace(pumps, trainable=np.array([False, False]))))
+    none = part(
+        replace(this.system, pumps=with_parameter(pumps, trainable=np.array([False, False])))
+    )
     assert set(none.params) == {"potential"}
     np.testing.assert_allclose(none.params["potential"], whole.params["potential"])
     assert none.cost == whole.cost
@@ -361,10 +365,10 @@ def test_pumps_may_share_an_input_and_have_whole_numbers_as_weights() -> None:
     on = space("chain")
     pumps = [nf.site_pump(1, 1, input=0), nf.site_pump(7, -2, input=0), nf.site_pump(4, 1, input=1)]
     system = nf.GPE(on, 0.3, pumps, nf.Density(0.2), loss=0.2)
-    assert system.parameters["weights"].dtype == float
+    assert values_of(system)["weights"].dtype == float
     this = Case(system, nf.MSE(nf.readout(on, sites=[5])), np.array([[1, 2]]), np.array([[0.5]]))
     exact = gradient(this, "adjoint")
-    start = system.parameters
+    start = values_of(system)
     direction = {"weights": np.array([0.3, -1.0, 0.7])}
 
     def cost_along(h: float) -> float:
@@ -414,15 +418,15 @@ def test_a_sample_whose_nudged_state_is_not_found_is_left_out(
 ) -> None:
     this = case("chain", "density")
     steady = free_states(this)
-    solve = gradients.solve_steady
+    solve = nf.GPE.equilibrate
 
-    def failing(system: nf.GPE, inputs: np.ndarray, **options: object) -> nf.Steady:
-        found = solve(system, inputs, **options)
+    def failing(system: nf.GPE, inputs: np.ndarray, *args: object, **options: object) -> nf.Steady:
+        found = solve(system, inputs, *args, **options)
         state = found.state.copy()
         state[:, 0] = np.nan
         return replace(found, state=state, converged=np.array([False, True, True]))
 
-    monkeypatch.setattr(gradients, "solve_steady", failing)
+    monkeypatch.setattr(nf.GPE, "equilibrate", failing)
     for rule in ("nep", "nep-symmetric"):
         with pytest.raises(nf.NotConverged):
             gradient(this, rule, steady=steady)
@@ -444,14 +448,14 @@ def test_a_sample_whose_linear_response_is_not_found_is_left_out(
     steady = free_states(this)
     kept = replace(this, inputs=this.inputs[:2], targets=this.targets[:2])
     reference = gradient(kept, "adjoint", steady=steady.samples(np.array([0, 1])))
-    solve = gradients.solve_linearised
+    solve = wave.solve_linearised
 
     def failing(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
         solution, _ = solve(*arguments)
         solution[:, 2] = np.nan
         return solution, np.array([True, True, False])
 
-    monkeypatch.setattr(gradients, "solve_linearised", failing)
+    monkeypatch.setattr(wave, "solve_linearised", failing)
     with pytest.raises(nf.NotConverged, match="adjoint"):
         gradient(this, "adjoint", steady=steady)
     estimate = gradient(this, "adjoint", steady=steady, on_failure="flag")
@@ -464,7 +468,7 @@ def test_without_any_steady_state_the_gradient_is_zero_and_the_cost_unknown() ->
     assert not estimate.used.any()
     assert np.isnan(estimate.cost)
     for name, value in estimate.params.items():
-        assert value.shape == case("chain").system.parameters[name].shape
+        assert value.shape == values_of(case("chain").system)[name].shape
         assert not value.any()
 
 
@@ -510,15 +514,17 @@ def test_compare_gradients_holds_the_same_samples_against_the_adjoint(
     fewer = nf.compare_gradients(
         this.system, this.cost, this.inputs[1:], this.targets[1:], ("nep",), **TIGHT
     )
-    solve = gradients.solve_steady
+    solve = nf.GPE.equilibrate
 
-    def failing(system: nf.GPE, inputs: np.ndarray, **options: object) -> nf.Steady:
-        found = solve(system, inputs, **options)
-        if options.get("nudge") is None:
+    def failing(
+        system: nf.GPE, inputs: np.ndarray, nudge: object = None, *args: object, **options: object
+    ) -> nf.Steady:
+        found = solve(system, inputs, nudge, *args, **options)
+        if nudge is None:
             return found
         return replace(found, converged=np.array([False, True, True]))
 
-    monkeypatch.setattr(gradients, "solve_steady", failing)
+    monkeypatch.setattr(nf.GPE, "equilibrate", failing)
     table = nf.compare_gradients(
         this.system, *this.samples, ("nep", "adjoint"), on_failure="flag", **TIGHT
     )
@@ -532,7 +538,7 @@ def test_compare_gradients_weighs_fields_not_parameters() -> None:
     """The cosine in L2 is the same on a mesh with cells of two sizes as on a uniform one."""
     on = nf.finite_elements(ell(4))
     system = nf.GPE(on, nf.potential(on, basis="regions"), loss=0.1)
-    uneven = replace(system.potential, measure=np.array([1.0, 4.0, 0.25]))
+    uneven = with_parameter(system.potential, measure=np.array([1.0, 4.0, 0.25]))
     system = replace(system, potential=uneven)
     first, second = {"potential": np.ones(3)}, {"potential": np.array([1.0, -4.0, 0.0])}
     assert gradients.inner_product(system, first, second) == pytest.approx(1 - 4 / 4)
@@ -541,7 +547,7 @@ def test_compare_gradients_weighs_fields_not_parameters() -> None:
 
 def test_compare_gradients_of_one_parameter_and_of_chosen_rules() -> None:
     this = case("chain", "density")
-    system = replace(this.system, potential=replace(this.system.potential, trainable=False))
+    system = replace(this.system, potential=with_parameter(this.system.potential, trainable=False))
     table = nf.compare_gradients(system, *this.samples, rules=("nep", "adjoint"))
     assert list(table.index) == ["nep", "adjoint"]
     assert list(table.columns) == ["cosine", "norm_ratio", "samples"]

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from helpers import cost_slope
 
 import nepfield as nf
 from nepfield.steady.linear import solve_linearised
@@ -55,11 +56,15 @@ def test_no_response_is_nan_and_no_loss_is_zero() -> None:
 def test_the_two_states_of_nep_suffice(name: str) -> None:
     case = cases.case(name)
     steady = nf.solve_steady(case.system, case.inputs, tolerance=1e-13)
-    error = case.cost.derivative(steady.state, case.targets)
+    error = cost_slope(case.cost, steady.state, case.targets)
     limit, _ = solve_linearised(case.system.linearise(steady.state), -error)
     beta = 1e-6
     nudged = nf.solve_steady(
-        case.system, case.inputs, nudge=-1j * beta * error, initial=steady.state, tolerance=1e-13
+        case.system,
+        case.inputs,
+        nudge=nf.FieldNudge(beta * error),
+        initial=steady.state,
+        tolerance=1e-13,
     )
     measured = nf.nudge_loss(case.system, steady.state, nudged.state - steady.state)
     assert measured == pytest.approx(nf.nudge_loss(case.system, steady.state, limit), rel=1e-4)

@@ -13,6 +13,7 @@ from helpers import interval, uniform_pump
 from test_cli import CHAIN, LINE, ROOT, invoke, write_study
 
 import nepfield as nf
+from nepfield.space.arrays import squared_magnitude as density
 from nepfield.study.run.build import build
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.resolution import (
@@ -23,7 +24,6 @@ from nepfield.study.systems.resolution import (
     wavelengths,
 )
 from nepfield.study.text.config import load_study
-from nepfield.systems.gpe import density
 
 EDGE = 0.128  # of most cells of interval.msh
 

@@ -172,7 +172,7 @@ def network(folder: Path) -> str:
     edges = np.array([[0, 1], [1, 2], [0, 3], [3, 4], [4, 2]])
     domain = nf.Domain(
         points, edges, "graph", {"end": np.array([2])}, {"wall": np.array([[0], [0]])},
-        np.array([0.5, 1.3, 0.8, 1.1, 0.6]),
+        {"coupling": np.array([0.5, 1.3, 0.8, 1.1, 0.6])},
     )  # fmt: skip
     nf.write_domain(domain, folder / "network.vtu")
     return "network.vtu"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import MESHES
 
 import nepfield as nf
 from nepfield.errors import InputError
@@ -16,7 +17,6 @@ from nepfield.mesh.geometry import mesh_geometry
 from nepfield.study.run.build import build
 from nepfield.study.sweeps.design import load_sweep
 from studies import __main__ as command
-from tests.helpers import MESHES
 
 pytest.importorskip("gmsh")
 NAME = "shape-billiard"
@@ -41,9 +41,9 @@ def test_input_discs_lie_where_they_should(
     discs = nf.readout(space, regions=["input-upper", "input-lower"])
     x, y = space.points.T
     for disc, centre in enumerate(centres):
-        found = [discs.means(v[:, None] + 0j)[0, disc].real for v in (x, y)]
+        found = [discs.field_means(v[:, None] + 0j)[0, disc].real for v in (x, y)]
         assert found == pytest.approx(centre, abs=1e-3)
-        square = discs.means(((x - centre[0]) ** 2 + (y - centre[1]) ** 2)[:, None])[0, disc]
+        square = discs.field_means(((x - centre[0]) ** 2 + (y - centre[1]) ** 2)[:, None])[0, disc]
         assert square == pytest.approx(0.3**2 / 2, rel=1e-3)  # of a disc of radius 0.3
 
 

@@ -118,7 +118,7 @@ def test_weights_sum_to_the_area(kind):
         assert np.all(space.w > 0)
         per_element = np.bincount(space.element_of_point, space.w)
         assert len(per_element) == len(DOMAINS[kind].cells)
-        measures = nf.mesh.domain.cell_measures(DOMAINS[kind])
+        measures = nf.mesh.report.cell_measures(DOMAINS[kind])
         assert np.allclose(per_element, measures, rtol=1e-3 if kind == "triangle6" else 1e-12)
 
 
@@ -361,7 +361,7 @@ def test_periodic_lattice_rows_sum_to_zero(ny, nx):
 
 
 def test_coupling_weighs_edges_and_not_walls():
-    domain = replace(nf.lattice(3), coupling=np.array([2.0, 5.0]))
+    domain = replace(nf.lattice(3), edge_data={"coupling": np.array([2.0, 5.0])})
     laplacian = nf.graph(domain).stiffness.toarray()
     assert np.array_equal(laplacian, [[3, -2, 0], [-2, 7, -5], [0, -5, 6]])
 

@@ -256,8 +256,8 @@ def test_linearisations_and_their_relatives(response):
         linear.transposed().transposed(),
     ):
         assert np.allclose(twice.apply(d), linear.apply(d), atol=1e-14)
-    reversed_ = linear.with_reversed_loss().operator.toarray()
-    assert np.allclose(reversed_, linear.operator.toarray().conj())
+    reversed_ = linear.with_reversed_loss().linear_part.operator.toarray()
+    assert np.allclose(reversed_, linear.linear_part.operator.toarray().conj())
 
 
 def test_convergence_is_quadratic(disc):
@@ -363,9 +363,13 @@ def test_a_nudge_is_a_drive_in_weak_form(name, request):
     inputs = np.array([[0.7, 0.4]])
     whole = nf.solve_steady(system, inputs, tolerance=1e-12).state
     half = system.drive(0.5 * inputs)
-    by_nudge = nf.solve_steady(system, 0.5 * inputs, nudge=half, tolerance=1e-12).state
+    by_nudge = nf.solve_steady(
+        system, 0.5 * inputs, nudge=nf.FieldNudge(1j * half), tolerance=1e-12
+    ).state
     assert np.abs(by_nudge - whole).max() < 1e-9
-    alone = nf.solve_steady(system, 0 * inputs, nudge=2 * half, tolerance=1e-12).state
+    alone = nf.solve_steady(
+        system, 0 * inputs, nudge=nf.FieldNudge(2j * half), tolerance=1e-12
+    ).state
     assert np.abs(alone - whole).max() < 1e-9
 
 
@@ -461,8 +465,8 @@ def test_a_driven_mode_without_loss_is_flagged(nsites, response, method):
         ({"initial": np.zeros((9, 3))}, r"shape \(9, 4\) \(ndof, nsamples\).*\(9, 3\)"),
         ({"initial": np.full((9, 4), np.nan)}, "initial: a finite array"),
         ({"initial": np.zeros(9)}, r"shape \(9,\)"),
-        ({"nudge": np.zeros((8, 4))}, r"nudge: .*\(9, 4\)"),
-        ({"nudge": np.full((9, 4), np.inf)}, "nudge: a finite array"),
+        ({"nudge": nf.FieldNudge(np.zeros((8, 4)))}, r"nudge: .*\(9, 4\)"),
+        ({"nudge": nf.FieldNudge(np.full((9, 4), np.inf))}, "nudge: a finite array"),
     ],
 )
 def test_arguments_that_are_refused(chain, options, message):
@@ -643,7 +647,7 @@ def test_good_factors_are_kept(disc):
     preconditioner = SharedPreconditioner()
     linear = disc.linearise(np.full((disc.space.ndof, 1), 0.1 + 0j))
     first = preconditioner.factors(linear)
-    assert first is disc.vacuum_factorisation
+    assert first is disc.linear_part.vacuum_factorisation
     preconditioner.report(3)
     assert preconditioner.factors(linear) is first
     preconditioner.report(20)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tomli_w
+from helpers import MESHES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -29,7 +30,6 @@ from nepfield.study.text.config import load_study, study_to_toml
 from nepfield.study.text.units import UnitError, in_unit_of, parse, scales
 from nepfield.view.shapes import read_run
 from nepfield.view.sweeps import read_results
-from tests.helpers import MESHES
 
 SCALES = scales("1 um", "1e-4 m_e", "meV", "ps")
 ENERGY, LENGTH = 1.7, 2.5  # of the twins below: meV, um; hbar^2 / (m l^2) = 1.7 meV

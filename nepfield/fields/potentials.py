@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Bounds, Parameter
+from nepfield.space.arrays import as_parameter, squared_magnitude
 from nepfield.space.space import Space
-
-Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,27 +20,43 @@ class Potential:
 
     Attributes
     ----------
-    values : ndarray, shape (nvalues,)
-        Real, or complex where Im V is a parameter too (Im V <= 0 is loss).
+    parameter : Parameter
+        Its values, real, or complex where Im V is a parameter too (Im V <= 0 is loss); its measure
+        is the length or area (number of vertices on a graph) over which each value holds.
     support : ndarray of int, shape (nq,)
         Index of the value that holds at each quadrature point; -1 where the potential is 0.
-    measure : ndarray, shape (nvalues,)
-        Length or area (number of vertices on a graph) over which each value holds.
     summation : csr_array, shape (nvalues, nq), or None
         Sums point values over each support; None where every point has a value of its own.
-    bounds, imaginary_bounds : (low, high), optional
-        Kept by `clipped`, which training calls after each step.
-    trainable : bool
-        Whether gradients with respect to it are wanted.
     """
 
-    values: np.ndarray
+    parameter: Parameter
     support: np.ndarray
-    measure: np.ndarray
     summation: sp.csr_array | None = None
-    bounds: Bounds | None = None
-    imaginary_bounds: Bounds | None = None
-    trainable: bool = True
+
+    @property
+    def values(self) -> np.ndarray:
+        """V of each support, shape (nvalues,)."""
+        return self.parameter.values
+
+    @property
+    def measure(self) -> np.ndarray:
+        """Length, area or number of vertices of each support, shape (nvalues,)."""
+        return np.asarray(self.parameter.measure)
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Limits of Re V in training."""
+        return self.parameter.bounds
+
+    @property
+    def imaginary_bounds(self) -> Bounds | None:
+        """Limits of Im V in training."""
+        return self.parameter.imaginary_bounds
+
+    @property
+    def trainable(self) -> bool:
+        """Whether gradients with respect to it are wanted."""
+        return self.parameter.is_trained
 
     def at_points(self) -> np.ndarray:
         """V at the quadrature points, shape (nq,)."""
@@ -60,14 +76,28 @@ class Potential:
         """
         return values if self.summation is None else self.summation @ values
 
-    def clipped(self, values: np.ndarray) -> np.ndarray:
-        """The values moved into the bounds."""
-        if self.bounds is not None:
-            real = np.clip(values.real, *self.bounds)
-            values = real + 1j * values.imag if np.iscomplexobj(values) else real
-        if self.imaginary_bounds is not None and np.iscomplexobj(values):
-            values = values.real + 1j * np.clip(values.imag, *self.imaginary_bounds)
-        return values
+    def observable(
+        self, space: Space, values: np.ndarray, free: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Integral of ``|Psi|^2`` over each support, nep (11), shape (nvalues, nsamples).
+
+        Parameters
+        ----------
+        space : Space
+        values, free : ndarray, shape (nq, nsamples)
+            A state and the free state at the quadrature points. The intensity does without the
+            free state; the contrast conjugate to Im V is an interference with it,
+            ``-2 Im(conj(Psi) Psi_0)``, and is there where it is given.
+        """
+        contrast = squared_magnitude(values)
+        if free is not None:
+            contrast = contrast - 2j * (values.conj() * free).imag
+        return self.integrate(space.w[:, None] * contrast)
+
+    def derivative(self, space: Space, product: np.ndarray) -> np.ndarray:
+        """``-2 Re int l dkappa/dV`` of l Psi at the points (nq, nsamples), (nvalues, nsamples)."""
+        integral = self.integrate(space.w[:, None] * product)
+        return as_parameter(self.values, -2 * (-1j * integral).conj())
 
 
 def potential(
@@ -133,7 +163,12 @@ def potential(
     if not np.array_equal(support, np.arange(nvalues)):
         entries = (np.ones(len(inside)), (support[inside], inside))
         summation = sp.coo_array(entries, shape=(nvalues, len(support))).tocsr()
-    return Potential(values, support, measure, summation, bounds, imaginary_bounds, trainable)
+    where = basis if isinstance(basis, str) else "pixels"
+    on = "vertex" if space.is_graph and where == "cells" else where.removesuffix("s")
+    parameter = Parameter(
+        values, on, bounds, imaginary_bounds, measure, trainable, "V", "potential V", "energy"
+    )
+    return Potential(parameter, support, summation)
 
 
 def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, Sized]:

@@ -10,7 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Parameter
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.space.arrays import as_parameter
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
 
@@ -28,12 +30,15 @@ class Pump:
     input : int, optional
         Which input X drives it; by default its position in the list of pumps.
     trainable : bool
+    shape : callable, optional
+        Maps a Space to where the pump is, as `Mark.shape` has it, for pictures.
     """
 
     profile: Callable[[Space], np.ndarray]
     weight: complex = 1.0
     input: int | None = None
     trainable: bool = True
+    shape: Callable[[Space], dict[str, Any]] | None = None
 
 
 def gaussian_pump(
@@ -75,7 +80,11 @@ def gaussian_pump(
         k = checked_point(space, wavevector, "pump wavevector")
         return values * np.exp(1j * (space.points @ k))
 
-    return Pump(profile, weight, **options)
+    circle = {"center": np.atleast_1d(center).tolist(), "radius": width}
+    shape: dict[str, Any] = {"circle": circle}
+    if wavevector is not None and np.any(wavevector):
+        shape["arrow"] = np.atleast_1d(wavevector).tolist()
+    return Pump(profile, weight, shape=lambda _: shape, **options)
 
 
 def site_pump(site: Site, weight: complex = 1.0, **options: Any) -> Pump:
@@ -86,7 +95,10 @@ def site_pump(site: Site, weight: complex = 1.0, **options: Any) -> Pump:
         values[site_index(space, site)] = 1.0
         return values
 
-    return Pump(profile, weight, **options)
+    def shape(space: Space) -> dict[str, Any]:
+        return {"cells": [site_index(space, site)]}
+
+    return Pump(profile, weight, shape=shape, **options)
 
 
 def region_pump(region: str, weight: complex = 1.0, **options: Any) -> Pump:
@@ -95,7 +107,10 @@ def region_pump(region: str, weight: complex = 1.0, **options: Any) -> Pump:
     def profile(space: Space) -> np.ndarray:
         return region_indicator(space, region).astype(float)
 
-    return Pump(profile, weight, **options)
+    def shape(space: Space) -> dict[str, Any]:
+        return {"cells": space.domain.region(region).tolist()}
+
+    return Pump(profile, weight, shape=shape, **options)
 
 
 def field_pump(
@@ -115,22 +130,47 @@ class PumpArray:
         Integral of G_k against every shape function.
     input : ndarray of int, shape (npumps,)
         Input that drives each pump.
-    weights : ndarray, shape (npumps,)
-        Real, or complex if any weight is.
-    trainable : ndarray of bool, shape (npumps,)
+    parameter : Parameter
+        The weights w_k, real, or complex if any is.
     ninputs : int
         Number of inputs that the pumps need.
+    shapes : tuple of dict or None
+        Where each pump is, as `Mark.shape` has it.
     """
 
     load: sp.csr_array | np.ndarray
     input: np.ndarray
-    weights: np.ndarray
-    trainable: np.ndarray
+    parameter: Parameter
     ninputs: int
+    shapes: tuple[dict[str, Any] | None, ...] = ()
+
+    @property
+    def weights(self) -> np.ndarray:
+        """w_k, shape (npumps,)."""
+        return self.parameter.values
+
+    @property
+    def trainable(self) -> np.ndarray:
+        """Which weights are trained, shape (npumps,)."""
+        return np.asarray(self.parameter.trainable)
 
     def amplitudes(self, inputs: np.ndarray) -> np.ndarray:
         """w_k X_k, shape (npumps, nsamples), of `inputs` of shape (nsamples, ninputs)."""
         return self.weights[:, None] * inputs[:, self.input].T
+
+    def drive(self, inputs: np.ndarray) -> np.ndarray:
+        """P in weak form, shape (ndof, nsamples)."""
+        return self.load @ self.amplitudes(inputs)
+
+    def observable(self, state: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """``2 X_k Im int conj(G_k) Psi``, nep (12), shape (npumps, nsamples)."""
+        overlap = (self.load.T @ state.conj()).conj()
+        return as_parameter(self.weights, -2j * inputs[:, self.input].T * overlap)
+
+    def derivative(self, multiplier: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """``-2 Re int l dkappa/dw_k``, shape (npumps, nsamples)."""
+        overlap = inputs[:, self.input].T * (self.load.T @ multiplier)
+        return as_parameter(self.weights, -2 * overlap.conj())
 
 
 def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
@@ -159,7 +199,14 @@ def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
     return PumpArray(
         load=fastest(sp.csr_array(load)),
         input=np.array(inputs, dtype=np.int64),
-        weights=np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
-        trainable=np.array([p.trainable for p in pumps], dtype=bool),
+        parameter=Parameter(
+            np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
+            on="pump",
+            trainable=np.array([p.trainable for p in pumps], dtype=bool),
+            symbol="w",
+            label="pump weights w",
+            unit="weight",
+        ),
         ninputs=int(max(inputs, default=-1)) + 1,
+        shapes=tuple(None if p.shape is None else p.shape(space) for p in pumps),
     )

@@ -25,18 +25,34 @@ class Readout(Protocol):
     Attributes
     ----------
     noutputs : int
+    noun : str
+        What an output is, for messages: "output region".
     output : ndarray of int, shape (nsignals,)
         Which output each signal belongs to.
     weight : ndarray, shape (nsignals,)
         Its share there; the shares of an output sum to 1.
+    rows : ndarray of int or None
+        Rows of the state that are read; None where that may be any.
+    label : str
+        What an output is, for axes (mathtext in dollars).
+    unit : str
+        Kind of unit of the outputs; "" for a pure number.
     """
 
     @property
     def noutputs(self) -> int: ...
     @property
+    def label(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def noun(self) -> str: ...
+    @property
     def output(self) -> np.ndarray: ...
     @property
     def weight(self) -> np.ndarray: ...
+    @property
+    def rows(self) -> np.ndarray | None: ...
 
     def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """Signals, (nsignals, nsamples); with the noise of a measurement where keys are given."""
@@ -50,9 +66,16 @@ class Readout(Protocol):
     def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """From slopes by the signals to those by the state (its conjugate where it is complex)."""
 
-    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
-        """Second derivative by the state, (nsamples, n, n), of a cost with these first and second
-        derivatives by the signals; for systems that have a Hessian."""
+    def stiffness(
+        self,
+        state: np.ndarray,
+        slope: np.ndarray,
+        curvature: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Second derivative by these rows of the state (None: all), (nsamples, nrows, nrows), of a
+        cost with these first and second derivatives by the signals; for systems that have a
+        Hessian."""
 
     def marks(self) -> list[Mark]:
         """Where it reads, for pictures."""
@@ -74,6 +97,9 @@ class Intensities:
     space: Space
     profiles: sp.csr_array
     shapes: tuple[dict[str, Any], ...] = ()
+    noun, rows = "output region", None
+    label = r"mean $|\Psi|^2$ over the readout"
+    unit = "density"
 
     @property
     def noutputs(self) -> int:
@@ -124,15 +150,25 @@ class Intensities:
         by_density = self._entries[3] @ slope
         return self.space.integrate_points(by_density * self.space.evaluate(state))
 
-    def stiffness(self, state: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    def stiffness(
+        self,
+        state: np.ndarray,
+        slope: np.ndarray,
+        curvature: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
         """A wave has no energy to be minimal, and so no stiffness."""
         raise TypeError("intensities of a wave have no stiffness")
 
     def marks(self) -> list[Mark]:
-        """The regions."""
-        names = ["readout"] if len(self.shapes) == 1 else [f"Y{k}" for k in range(self.noutputs)]
+        """The regions, with the elements that have a point in them."""
+        names = ["readout"] if self.noutputs == 1 else [f"Y{k}" for k in range(self.noutputs)]
+        elements = self.space.element_of_point
+        cells = [np.unique(elements[np.flatnonzero(row)]) for row in self.profiles.toarray()]
+        shapes = self.shapes or ({},) * self.noutputs
         return [
-            Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=False)
+            Mark("readout", name, {**shape, "cells": covered.tolist()})
+            for name, shape, covered in zip(names, shapes, cells, strict=True)
         ]
 
 

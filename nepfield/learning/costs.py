@@ -10,6 +10,7 @@ the samples. ``readout.weight`` is the share of a signal in its output.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,15 +27,14 @@ class Cost(Protocol):
     Attributes
     ----------
     readout : Readout
-    has_pole : bool
-        Whether its slope grows without bound, so that a nudge away from the target may find no
-        state at all.
+    metric_labels : dict of str to str
+        How pictures call its metrics; those that have no name there are not drawn.
     """
 
     @property
     def readout(self) -> Readout: ...
     @property
-    def has_pole(self) -> bool: ...
+    def metric_labels(self) -> Mapping[str, str]: ...
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -45,18 +45,32 @@ class Cost(Protocol):
     def curvature(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its second derivative by each signal (the diagonal), like the signals."""
 
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """Between which poles each signal lies, as whole numbers; None for a cost without poles.
+
+        At a pole the slope has no bound, and a nudge away from the target may find no state.
+        """
+
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Figures that say how good outputs of shape (nsamples, noutputs) are."""
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
+
+
+_NONE: Mapping[str, str] = {}
+_ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
+_DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
+
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     array = np.asarray(targets, dtype=float)
     if array.ndim != 2 or array.shape[1] != readout.noutputs:
         raise InputError(
-            f"targets: {readout.noutputs} outputs need an array of shape (nsamples, "
+            f"targets: {readout.noutputs} {readout.noun}s need an array of shape (nsamples, "
             f"{readout.noutputs}); this one has shape {array.shape}."
         )
     if not all_finite(array):
@@ -67,6 +81,11 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
 def _over(weight: np.ndarray, signals: np.ndarray) -> np.ndarray:
     """A number a signal, in a shape that broadcasts with the signals."""
     return weight.reshape(-1, *(1,) * (signals.ndim - 1))
+
+
+def _summed(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weighted sum over the signals; `tensordot` is slow on the usual two axes."""
+    return weight @ values if values.ndim == 2 else np.tensordot(weight, values, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +99,12 @@ class MSE:
     """
 
     readout: Readout
-    has_pole = False
+    metric_labels = _NONE
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
         error = targets[self.readout.output] - signals
-        return 0.5 * np.tensordot(self.readout.weight, error**2, 1)
+        return 0.5 * _summed(self.readout.weight, error**2)
 
     def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its derivative by each signal; nep (5)."""
@@ -96,6 +115,10 @@ class MSE:
         shape = np.broadcast_shapes(signals.shape, targets[self.readout.output].shape)
         return np.broadcast_to(_over(self.readout.weight, signals), shape)
 
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
+
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs)."""
         return _checked(targets, self.readout)
@@ -103,6 +126,10 @@ class MSE:
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """``largest_error``: the largest distance of an output from its target."""
         return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +147,7 @@ class CCE:
 
     readout: Readout
     gain: float = 1.0
-    has_pole = False
+    metric_labels = _ACCURACY
 
     def __post_init__(self) -> None:
         if not self.gain > 0 or not np.isfinite(self.gain):
@@ -147,6 +174,10 @@ class CCE:
         scale = (self.gain * _over(self.readout.weight, signals)) ** 2
         return scale * by_output[self.readout.output]
 
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> None:
+        """None: it has no pole."""
+        return None
+
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets as a float array of shape (nsamples, noutputs).
 
@@ -167,6 +198,10 @@ class CCE:
         """``accuracy``: the fraction of samples whose largest output is the right class."""
         return {"accuracy": accuracy(outputs, targets)}
 
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The outputs themselves."""
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class LogCosine:
@@ -182,7 +217,7 @@ class LogCosine:
     """
 
     readout: Readout
-    has_pole = True
+    metric_labels = _DISTANCE
 
     def _difference(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return signals - targets[self.readout.output]
@@ -192,7 +227,7 @@ class LogCosine:
         # 1 + cos(d) = 2 cos(d/2)^2, which is exact near the pole
         half = np.abs(np.cos(self._difference(signals, targets) / 2))
         cost = -np.log(2) - 2 * np.log(np.maximum(half, 1e-150))
-        return np.tensordot(self.readout.weight, cost, 1)
+        return _summed(self.readout.weight, cost)
 
     def slope(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Its derivative by each signal."""
@@ -204,6 +239,10 @@ class LogCosine:
         half = np.cos(self._difference(signals, targets) / 2)
         return _over(self.readout.weight, signals) * 0.5 / np.maximum(half**2, 1e-300)
 
+    def branch(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Between which poles each signal lies."""
+        return np.floor(self._difference(signals, targets) / (2 * np.pi) + 0.5)
+
     def checked_targets(self, targets: np.ndarray) -> np.ndarray:
         """The targets, phases, as a float array of shape (nsamples, noutputs)."""
         return _checked(targets, self.readout)
@@ -214,8 +253,12 @@ class LogCosine:
         distance = np.sum(1 - np.cos(outputs - targets), axis=1)
         found = {"mean_distance": float(distance.mean())}
         if targets.shape[1] > 1:
-            found["accuracy"] = accuracy(np.sin(outputs), np.sin(targets))
+            found["accuracy"] = accuracy(self.scores(outputs), self.scores(targets))
         return found
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """The sines of phases: a class stands at pi/2."""
+        return np.sin(values)
 
 
 def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:

@@ -37,38 +37,48 @@ class Nudge:
     kind: str = "full"
     beta: float = 1.0
 
-    def slope(self, signals: np.ndarray | None = None) -> np.ndarray:
-        """beta dC/dsignal, (nsignals, nsamples); linearised: always that of the free state."""
-        if self.kind == "linearised" or signals is None:
-            signals = self.measured
-        return self.beta * self.cost.slope(signals, self.targets)
+    def _signals(self, state: np.ndarray) -> np.ndarray:
+        """Where the slope of the cost is taken: a linearised nudge keeps that of the free state."""
+        return self.measured if self.kind == "linearised" else self.cost.readout.signals(state)
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""
         signals = self.cost.readout.signals(state)
         if self.kind == "linearised":
-            return np.sum(self.slope() * signals, axis=0)
+            slope = self.cost.slope(self.measured, self.targets)
+            return self.beta * np.sum(slope * signals, axis=0)
         return self.beta * self.cost.value(signals, self.targets)
 
     def force(self, state: np.ndarray) -> np.ndarray:
         """beta dC/dstate (by the conjugate of a complex state, in weak form), like the state."""
-        readout = self.cost.readout
-        return readout.pull_back(state, self.slope(readout.signals(state)))
+        slope = self.cost.slope(self._signals(state), self.targets)
+        return self.beta * self.cost.readout.pull_back(state, slope)
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
-        """beta times the second derivative of C by the state, shape (nsamples, n, n)."""
-        readout = self.cost.readout
-        signals = readout.signals(state)
-        curvature = np.zeros_like(signals)
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Rows of the state that the readout reads; None where that may be any."""
+        return self.cost.readout.rows
+
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """Between which poles of the cost each signal lies; None where there is none."""
+        if self.kind == "linearised":
+            return None
+        return self.cost.branch(self.cost.readout.signals(state), self.targets)
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """beta times the second derivative of C by these rows of the state (None: all), shape
+        (nsamples, nrows, nrows)."""
+        signals = self._signals(state)
+        slope, curvature = self.cost.slope(signals, self.targets), np.zeros_like(signals)
         if self.kind == "full":
-            curvature = self.beta * self.cost.curvature(signals, self.targets)
-        return readout.stiffness(state, self.slope(signals), curvature)
+            curvature = self.cost.curvature(signals, self.targets)
+        return self.beta * self.cost.readout.stiffness(state, slope, curvature, rows)
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energies of configurations by their signals, (nsignals, nconfigurations), as
         (nconfigurations, nsamples)."""
         if self.kind == "linearised":
-            return spectrum.T @ self.slope()
+            return self.beta * (spectrum.T @ self.cost.slope(self.measured, self.targets))
         return self.beta * self.cost.value(spectrum[:, :, None], self.targets[:, None, :])
 
     def samples(self, chosen: np.ndarray | slice) -> Self:
@@ -93,6 +103,7 @@ class FieldNudge:
 
     field: np.ndarray
     free = None
+    rows = None
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Re <field, state>, shape (nsamples,); twice that for complex states."""
@@ -104,9 +115,14 @@ class FieldNudge:
         """The field."""
         return self.field
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """None: a force of fixed amplitude has no pole."""
+        return None
+
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """None: it does not change with the state."""
         n, nsamples = state.reshape(-1, state.shape[-1]).shape
+        n = n if rows is None else len(rows)
         return np.zeros((nsamples, n, n))
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:

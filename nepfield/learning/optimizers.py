@@ -13,19 +13,18 @@ from typing import Protocol
 import numpy as np
 
 from nepfield.errors import InputError
-
-Arrays = dict[str, np.ndarray]
+from nepfield.fields.parameters import Values
 
 
 class Optimizer(Protocol):
     """What the training loop needs."""
 
-    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+    def start(self, params: Mapping[str, np.ndarray]) -> Values:
         """Memory before the first step."""
 
     def step(
-        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
-    ) -> tuple[Arrays, Arrays]:
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Values
+    ) -> tuple[Values, Values]:
         """New parameters and new memory, of gradient fields by parameter name."""
 
 
@@ -37,7 +36,7 @@ class SGD:
     ----------
     rate : float
     rates : mapping of str to float
-        Rates of single parameters, by name (``potential``, ``weights``).
+        Rates of single parameters, by the name that the system gives them; the others have `rate`.
     """
 
     rate: float
@@ -46,13 +45,13 @@ class SGD:
     def __post_init__(self) -> None:
         _check_rates(self.rate, self.rates)
 
-    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+    def start(self, params: Mapping[str, np.ndarray]) -> Values:
         """No memory."""
         return {}
 
     def step(
-        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
-    ) -> tuple[Arrays, Arrays]:
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Values
+    ) -> tuple[Values, Values]:
         """New parameters and new memory."""
         return {
             name: value - self.rates.get(name, self.rate) * fields[name]
@@ -62,7 +61,14 @@ class SGD:
 
 @dataclass(frozen=True)
 class Momentum:
-    """Gradient descent with momentum, ``v = momentum v + dC/dtheta; theta -= rate v``."""
+    """Gradient descent with momentum, ``v = momentum v + dC/dtheta; theta -= rate v``.
+
+    Parameters
+    ----------
+    rate, rates
+        As for `SGD`.
+    momentum : float
+    """
 
     rate: float
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -72,13 +78,13 @@ class Momentum:
         _check_rates(self.rate, self.rates)
         _check_decay("momentum", self.momentum)
 
-    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+    def start(self, params: Mapping[str, np.ndarray]) -> Values:
         """Zero velocities."""
         return {f"velocity_{name}": np.zeros_like(value) for name, value in params.items()}
 
     def step(
-        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
-    ) -> tuple[Arrays, Arrays]:
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Values
+    ) -> tuple[Values, Values]:
         """New parameters and new memory."""
         new_params, new_memory = {}, {}
         for name, value in params.items():
@@ -90,7 +96,15 @@ class Momentum:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba, arXiv 1412.6980)."""
+    """Adam (Kingma and Ba, arXiv 1412.6980).
+
+    Parameters
+    ----------
+    rate, rates
+        As for `SGD`.
+    first_decay, second_decay, epsilon : float
+        Of the means of slopes and of their squares, and what is added to the root of the latter.
+    """
 
     rate: float
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -103,7 +117,7 @@ class Adam:
         _check_decay("first_decay", self.first_decay)
         _check_decay("second_decay", self.second_decay)
 
-    def start(self, params: Mapping[str, np.ndarray]) -> Arrays:
+    def start(self, params: Mapping[str, np.ndarray]) -> Values:
         """Zero moments."""
         memory = {"steps": np.zeros((), dtype=np.int64)}
         for name, value in params.items():
@@ -112,8 +126,8 @@ class Adam:
         return memory
 
     def step(
-        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Arrays
-    ) -> tuple[Arrays, Arrays]:
+        self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Values
+    ) -> tuple[Values, Values]:
         """New parameters and new memory."""
         steps = int(memory["steps"]) + 1
         new_params, new_memory = {}, {"steps": np.array(steps)}

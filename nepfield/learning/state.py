@@ -1,7 +1,14 @@
-"""The state of a training between two epochs, and its file."""
+"""The state of a training between two epochs, and its files.
+
+A checkpoint holds what the next epoch depends on and never grows. The history lies beside it as a
+table that is appended to, a line an epoch. On disk a line comes before the checkpoint of its epoch,
+so after a kill the table may be ahead of the checkpoint, and what is ahead is dropped.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,74 +18,176 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Values
 from nepfield.files import replacing
-from nepfield.learning.gradients import Params
+
+CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
+"""Files of a run folder."""
 
 HistoryRow = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """All that the next epoch depends on.
+    """All that the next epoch depends on, and the history up to it.
 
     Attributes
     ----------
     epoch : int
         Number of epochs done.
     parameters : dict of ndarray
-        By name, as `GPE.parameters`.
+        Values of all parameters that are trained, by name.
     memory : dict of ndarray
         Of the optimiser.
     random_state : dict
-        Of the generator that shuffles.
-    warm : ndarray, shape (ndof, nsamples), or None
-        The last free steady states, from which the next epoch starts its Newton iterations.
+        Of the generator that shuffles and chooses samples.
+    warm : ndarray, shape (..., nsamples), or None
+        The last free states, from which the next epoch starts; nan for samples without one.
     history : list of dict
         One row an epoch.
     """
 
     epoch: int
-    parameters: Params
-    memory: dict[str, np.ndarray]
+    parameters: Values
+    memory: Values
     random_state: Mapping[str, Any]
     warm: np.ndarray | None
     history: list[HistoryRow] = field(default_factory=list)
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz file atomically: the file is always whole, old or new."""
+        """Write the checkpoint, an .npz file, atomically, and append what the history lacks."""
+        path = Path(path)
+        History(history_of(path)).complete(self.history)
         arrays = {f"parameter/{name}": value for name, value in self.parameters.items()}
         arrays |= {f"memory/{name}": value for name, value in self.memory.items()}
         if self.warm is not None:
             arrays["warm"] = self.warm
         arrays["epoch"] = np.array(self.epoch)
         arrays["random_state"] = np.array(json.dumps(self.random_state))
-        arrays["history"] = np.array(json.dumps(self.history))
-        with replacing(Path(path)) as part, part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
 
     @staticmethod
     def load(path: str | Path) -> TrainingState:
-        """Read what `save` has written.
+        """Read what `save` has written; also a checkpoint of version 0.1, which holds its history.
 
         Raises
         ------
         InputError
             If the file is not a checkpoint.
         """
+        path = Path(path)
         try:
             with np.load(path, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
+            epoch = int(arrays["epoch"])
+            if "history" in arrays:
+                history = json.loads(str(arrays["history"]))
+            else:
+                history = History(history_of(path)).rows(epoch)
             return TrainingState(
-                epoch=int(arrays["epoch"]),
+                epoch=epoch,
                 parameters=_group(arrays, "parameter/"),
                 memory=_group(arrays, "memory/"),
                 random_state=json.loads(str(arrays["random_state"])),
                 warm=arrays.get("warm"),
-                history=json.loads(str(arrays["history"])),
+                history=history,
             )
         except Exception as error:
             raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
 
 
-def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def history_of(checkpoint: Path) -> Path:
+    """Where the history of a checkpoint lies: history.csv beside checkpoint.npz, else NAME.csv."""
+    if checkpoint.name == CHECKPOINT:
+        return checkpoint.with_name(HISTORY)
+    return checkpoint.with_suffix(".csv")
+
+
+def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> Values:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+class History:
+    """The table of a training, a line an epoch; values that are not given stay empty.
+
+    Parameters
+    ----------
+    path : Path
+        A .csv file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self, epoch: int | None = None) -> list[HistoryRow]:
+        """The rows in the file, up to an epoch; lines that are not whole are left out."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_text(encoding="utf-8")
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+        rows = [
+            {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
+            for line in lines[1:]
+            if len(line) == len(lines[0])
+        ]
+        return [row for row in rows if epoch is None or row["epoch"] <= epoch]
+
+    def complete(self, history: list[HistoryRow]) -> None:
+        """Make the file hold this history: by appending where it holds the rows before."""
+        if not history:
+            return
+        names, last = _tail(self.path)
+        missing = history[-1]["epoch"] - last
+        if set(history[-1]) <= set(names) and missing in (0, 1):
+            if missing:
+                with self.path.open("a", encoding="utf-8", newline="") as file:
+                    file.write(_lines(names, history[-1:]))
+        else:
+            self._write(history)
+
+    def cut(self, history: list[HistoryRow]) -> None:
+        """Drop what the file holds beyond this history."""
+        if not self.path.exists() or self.path.read_text(encoding="utf-8") != _table(history):
+            self._write(history)
+
+    def _write(self, history: list[HistoryRow]) -> None:
+        if not history:
+            self.path.unlink(missing_ok=True)
+            return
+        with replacing(self.path) as part:
+            part.write_text(_table(history), encoding="utf-8")
+
+
+def _tail(path: Path) -> tuple[list[str], int]:
+    """Columns of a table and the epoch of its last line; none and -1 where it is not whole."""
+    if not path.exists():
+        return [], -1
+    with path.open("rb") as file:
+        names = file.readline().decode("utf-8").rstrip("\n").split(",")
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - 65536))
+        end = file.read()
+    last = end.rstrip(b"\n").rpartition(b"\n")[2].split(b",")[0]
+    whole = end.endswith(b"\n") and last.isdigit() and names[0] == "epoch"
+    return (names, int(last)) if whole else ([], -1)
+
+
+def _table(history: list[HistoryRow]) -> str:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    return ",".join(names) + "\n" + _lines(names, history)
+
+
+def _lines(names: list[str], rows: list[HistoryRow]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        values = (row.get(name, np.nan) for name in names)
+        writer.writerow(["" if value != value else repr(value) for value in values])
+    return text.getvalue()
+
+
+def _number(name: str, word: str) -> float:
+    if name == "epoch":
+        return int(word)
+    return float(word) if word else np.nan

@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Values
+from nepfield.keys import Keys
+from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
-from nepfield.learning.gradients import Gradient, Params, checked_samples, gradient, inner_product
+from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
-from nepfield.learning.state import HistoryRow, TrainingState
+from nepfield.learning.record import EpochRecord
+from nepfield.learning.rules import EXACT
+from nepfield.learning.sampling import batches, class_batches
+from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
 from nepfield.space.arrays import columns_of
-from nepfield.steady.newton import SolverOptions, solve_steady
 from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.gpe import GPE
-from nepfield.systems.near_equilibrium import near_equilibrium
+from nepfield.systems.system import System, trained
 
 _LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch to the next
 
@@ -37,7 +41,7 @@ class Evaluation:
     cost : float
         Mean over the samples that converged; nan if none did.
     outputs : ndarray, shape (nsamples, noutputs)
-        Mean intensities over the output regions; nan where the steady state was not found.
+        What is read; nan where the steady state was not found.
     metrics : dict of float
         As `Cost.metrics`.
     steady : Steady
@@ -50,32 +54,33 @@ class Evaluation:
 
 
 def evaluate(
-    system: GPE,
+    system: System,
     cost: Cost,
     inputs: np.ndarray,
     targets: np.ndarray,
     *,
     initial: np.ndarray | None = None,
-    **solver: Unpack[SolverOptions],
+    keys: Keys | None = None,
+    **options: Any,
 ) -> Evaluation:
     """Cost and outputs of a system; samples that do not converge are left out and flagged.
 
     Parameters
     ----------
-    system : GPE
-    cost : MSE or CCE
+    system : System
+    cost : Cost
     inputs : ndarray, shape (nsamples, ninputs)
     targets : ndarray, shape (nsamples, noutputs)
-    initial, **solver
+    initial, keys, **options
         As in `solve_steady`.
     """
     inputs, targets = checked_samples(system, cost, inputs, targets)
-    steady = solve_steady(system, inputs, initial=initial, on_failure="flag", **solver)
+    steady = system.equilibrate(inputs, None, initial, keys, **options)
     good = steady.converged
     outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
     if not good.any():
         return Evaluation(np.nan, outputs, {}, steady)
-    costs = cost.per_sample(steady.state[:, good], targets[good])
+    costs = cost.value(cost.readout.signals(steady.state[..., good]), targets[good].T)
     return Evaluation(
         float(costs.mean()), outputs, cost.metrics(outputs[good], targets[good]), steady
     )
@@ -87,51 +92,55 @@ class TrainingResult:
 
     Attributes
     ----------
-    system : GPE
+    system : System
         With the trained parameters.
     history : list of dict
         A row an epoch: ``epoch``, ``cost`` (mean over the epoch, each batch before its step),
-        metrics, ``gradient_norm_*`` (L2), ``gradient_cosine`` to the adjoint (nan where it was not
-        compared), ``fraction_converged``, ``nonlinearity_ratio`` and ``loss_ratio`` (means of
-        `near_equilibrium`).
+        metrics, what the system measures (`System.figures`), ``gradient_norm_*`` (L2),
+        ``gradient_cosine`` to the exact gradient where there is one (nan where it was not
+        compared), ``fraction_converged``, and where it was evaluated cost and metrics on the other
+        samples, ``validation_*`` and ``test_*`` (after the epoch's last step).
     final : Evaluation
         Of the trained system on the training samples, after the last step.
     test : Evaluation or None
         On the test samples, if the task has any.
     """
 
-    system: GPE
+    system: System
     history: list[HistoryRow]
     final: Evaluation
     test: Evaluation | None
 
 
 def train(
-    system: GPE,
+    system: System,
     cost: Cost,
     task: Task,
     *,
     optimizer: Optimizer,
-    rule: str = "nep",
+    rule: str | None = None,
     epochs: int = 100,
     batch: int | None = None,
+    per_class: int | None = None,
+    starts: int = 1,
     beta: float = 0.01,
     seed: int = 0,
     shuffle: bool = True,
     compare_every: int = 0,
-    warm_start: bool = True,
+    evaluate_every: int = 0,
+    warm_start: bool | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     on_epoch: Callable[[TrainingState], None] | None = None,
-    **solver: Unpack[SolverOptions],
+    **options: Any,
 ) -> TrainingResult:
     """Train the parameters of a system by a learning rule.
 
     Parameters
     ----------
-    system : GPE
+    system : System
         With the starting parameters.
-    cost : MSE or CCE
+    cost : Cost
     task : Task
     optimizer : SGD, Momentum or Adam
     rule, beta
@@ -140,22 +149,30 @@ def train(
         Passes through the training samples, those of a resumed run included.
     batch : int, optional
         Samples a step; by default all.
+    per_class : int, optional
+        An epoch is then so many samples of each class, drawn with replacement.
+    starts : int
+        Free states that are looked for from different starts for each sample, xy (9); the gradient
+        is the mean over them.
     seed : int
-        Of the order of the samples.
+        Of the order of the samples, and of random starts and noise.
     shuffle : bool
         Whether a new order is drawn for each epoch.
     compare_every : int
-        Epochs between comparisons with the adjoint gradient; 0 compares only in the last epoch.
-    warm_start : bool
-        Start Newton from the states of the last epoch instead of the vacuum.
+        Epochs between comparisons with the exact gradient, where the system has one; 0 compares
+        only in the last epoch.
+    evaluate_every : int
+        Epochs between evaluations on the validation and test samples; 0 for none.
+    warm_start : bool, optional
+        Start from the states of the epoch before; by default as the system usually does.
     checkpoint : path, optional
-        File written after each epoch.
+        File written after each epoch; the history lies beside it (`history_of`).
     resume : bool
         Go on from the checkpoint if it exists.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch, when its checkpoint is on disk.
-    **solver
-        As in `solve_steady`.
+    **options
+        Of the system's solver, as in `solve_steady`.
 
     Returns
     -------
@@ -168,62 +185,90 @@ def train(
     NotConverged
         If in a whole epoch no sample has a steady state.
     """
+    rule = checked_rule(system, rule, beta)
     inputs, targets = checked_samples(system, cost, task.inputs, task.targets)
-    if task.test_inputs is not None and task.test_targets is not None:
-        checked_samples(system, cost, task.test_inputs, task.test_targets)
+    others = {name: pair for name, pair in task.sets().items() if name != "train"}
+    for pair in others.values():
+        checked_samples(system, cost, *pair)
     nsamples = len(inputs)
-    batch = nsamples if batch is None else batch
-    if batch < 1 or epochs < 0:
-        raise InputError(f"batch = {batch}, epochs = {epochs}: batch >= 1 and epochs >= 0.")
-    if not system.parameters:
-        raise InputError("nothing to train: neither the potential nor a pump is trainable.")
-    state = _starting_state(system, optimizer, seed, nsamples, warm_start)
+    if (batch is not None and batch < 1) or epochs < 0 or starts < 1:
+        raise InputError(
+            f"batch = {batch}, epochs = {epochs}, starts = {starts}: batch and starts >= 1, "
+            "epochs >= 0."
+        )
+    classes = None if per_class is None else classes_of(targets)
+    if per_class is not None and (classes is None or per_class < 1):
+        raise InputError(
+            f"per_class = {per_class}: it needs to be at least 1, and targets that name a class."
+        )
+    if not trained(system):
+        raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
+    warm_start = system.warm_start if warm_start is None else warm_start
+    exact = EXACT in system.rules
+    state = _starting_state(system, optimizer, seed)
     if resume and checkpoint is not None and Path(checkpoint).exists():
-        state = _resumed_state(checkpoint, state)
+        state = _resumed_state(checkpoint, state, nsamples, warm_start)
+        History(history_of(Path(checkpoint))).cut(state.history)
     system = system.with_parameters(state.parameters)
     random = np.random.default_rng(seed)
     random.bit_generator.state = state.random_state
 
+    def chosen_samples() -> list[np.ndarray]:
+        if classes is None or per_class is None:
+            return batches(random, nsamples, batch or nsamples, shuffle)
+        return class_batches(random, classes, per_class, batch)
+
     last: Gradient | None = None
     for epoch in range(state.epoch + 1, epochs + 1):
         compare = epoch == epochs or (compare_every > 0 and epoch % compare_every == 0)
-        order = random.permutation(nsamples) if shuffle else np.arange(nsamples)
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
-        record = _EpochRecord(cost, compare)
-        for chosen in (order[k : k + batch] for k in range(0, nsamples, batch)):
-            last = gradient(
+        record = EpochRecord(cost, compare and exact, options)
+        for chosen in chosen_samples():
+            many, keys = chosen, Keys(seed, epoch, chosen)
+            if starts > 1:
+                many = np.tile(chosen, starts)
+                keys = Keys(seed, epoch, many, np.repeat(np.arange(starts), len(chosen)))
+            last = estimate(
                 system,
                 cost,
-                inputs[chosen],
-                targets[chosen],
+                inputs[many],
+                targets[many],
                 rule,
                 beta,
-                initial=None if warm is None else warm[:, chosen],
-                on_failure="flag",
-                **solver,
+                keys=keys,
+                initial=None if warm is None else warm[..., many],
+                **options,
             )
-            record.add(system, last, inputs[chosen], targets[chosen], solver)
-            if warm is not None:
-                good = columns_of(last.steady.converged)
-                warm[:, chosen[good]] = last.steady.state[:, good]
-            if not np.count_nonzero(last.used):
+            record.add(system, last, inputs[many], targets[many])
+            if warm_start:
+                warm = _kept(warm, last.steady, many, nsamples)
+            if not last.count:
                 continue
-            parameters, memory = optimizer.step(system.parameters, last.fields, memory)
-            system = system.with_parameters(parameters)
+            values = {name: p.values for name, p in trained(system).items()}
+            values, memory = optimizer.step(values, last.fields, memory)
+            system = system.with_parameters(values)
         if record.used == 0 and last is not None:
             raise NotConverged(
                 f"epoch {epoch}: not one sample has a steady state ({last.steady.reason[0]}) Bound "
-                "the potential, lower the rates, start nearer to a working point, or raise "
+                "what is trained, lower the rates, start nearer to a working point, or raise "
                 "solver.max_iterations.",
                 last.steady,
             )
+        row = record.row(epoch, exact)
+        for name, (x, y) in others.items() if evaluate_every else ():
+            figures = dict.fromkeys(("cost", *cost.metrics(y, y)), np.nan)
+            if epoch % evaluate_every == 0 or epoch == epochs:
+                found = evaluate(system, cost, x, y, keys=_keys(seed, epoch, name, x), **options)
+                figures |= {"cost": found.cost, **found.metrics}
+            row |= {f"{name}_{key}": value for key, value in figures.items()}
+        state.history.append(row)  # one list for the whole training
         state = TrainingState(
             epoch,
-            system.parameters,
+            {name: p.values for name, p in trained(system).items()},
             memory,
             random.bit_generator.state,
             warm,
-            [*state.history, record.row(epoch)],
+            state.history,
         )
         if checkpoint is not None:
             state.save(checkpoint)
@@ -231,121 +276,72 @@ def train(
             on_epoch(state)
 
     test = None
-    if task.test_inputs is not None and task.test_targets is not None:
-        test = evaluate(system, cost, task.test_inputs, task.test_targets, **solver)
-    return TrainingResult(
-        system,
-        state.history,
-        evaluate(system, cost, inputs, targets, initial=state.warm, **solver),
-        test,
-    )
+    if "test" in others:
+        x, y = others["test"]
+        test = evaluate(system, cost, x, y, keys=_keys(seed, epochs, "test", x), **options)
+    final = evaluate(
+        system, cost, inputs, targets,
+        initial=state.warm, keys=_keys(seed, epochs, "final", inputs), **options,
+    )  # fmt: skip
+    return TrainingResult(system, state.history, final, test)
 
 
-def _starting_state(
-    system: GPE, optimizer: Optimizer, seed: int, nsamples: int, warm_start: bool
-) -> TrainingState:
-    shape = (system.space.ndof, nsamples)
-    fits = 16 * shape[0] * shape[1] <= _LARGEST_WARM_START
+def _keys(seed: int, epoch: int, purpose: str, inputs: np.ndarray) -> Keys:
+    return Keys(seed, epoch, np.arange(len(inputs))).fold(purpose)
+
+
+def _kept(
+    warm: np.ndarray | None, steady: Steady, chosen: np.ndarray, nsamples: int
+) -> np.ndarray | None:
+    """The states to start from next time, with those that were found now."""
+    state = steady.state
+    if warm is None:
+        if (
+            state.itemsize * (state.size // max(state.shape[-1], 1)) * nsamples
+            > _LARGEST_WARM_START
+        ):
+            return None
+        warm = np.full((*state.shape[:-1], nsamples), np.nan, state.dtype)
+    good = columns_of(steady.converged)
+    warm[..., chosen[good]] = state[..., good]
+    return warm
+
+
+def _starting_state(system: System, optimizer: Optimizer, seed: int) -> TrainingState:
+    values = {name: p.values for name, p in trained(system).items()}
     return TrainingState(
         epoch=0,
-        parameters=system.parameters,
-        memory=optimizer.start(system.parameters),
+        parameters=values,
+        memory=optimizer.start(values),
         random_state=np.random.default_rng(seed).bit_generator.state,
-        warm=np.zeros(shape, dtype=complex) if warm_start and fits else None,
+        warm=None,
     )
 
 
-def _resumed_state(checkpoint: str | Path, fresh: TrainingState) -> TrainingState:
+def _resumed_state(
+    checkpoint: str | Path, fresh: TrainingState, nsamples: int, warm_start: bool
+) -> TrainingState:
     """The saved state, after a check that it belongs to this training."""
     saved = TrainingState.load(checkpoint)
+    fits = saved.warm is None or (warm_start and saved.warm.shape[-1] == nsamples)
     for what, have, want in (
         ("parameters", saved.parameters, fresh.parameters),
         ("memory of the optimiser", saved.memory, fresh.memory),
-        ("warm starts", _warm(saved), _warm(fresh)),
     ):
-        shapes = {name: (value.shape, value.dtype) for name, value in have.items()}
-        if shapes != {name: (value.shape, value.dtype) for name, value in want.items()}:
-            raise InputError(
-                f"{checkpoint}: its {what} ({', '.join(sorted(have))}) are not those of this "
-                "study; resume with the study that began the run, or choose another folder."
-            )
+        if _shapes(have) != _shapes(want):
+            raise InputError(_not_of_this_study(checkpoint, f"{what} ({', '.join(sorted(have))})"))
+    if not fits:
+        count = 0 if saved.warm is None else saved.warm.shape[-1]
+        raise InputError(_not_of_this_study(checkpoint, f"warm starts (of {count} samples)"))
     return saved
 
 
-def _warm(state: TrainingState) -> Params:
-    return {} if state.warm is None else {f"of {state.warm.shape[1]} samples": state.warm}
+def _shapes(values: Values) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in values.items()}
 
 
-class _EpochRecord:
-    """Collects the figures of one epoch, batch by batch."""
-
-    def __init__(self, cost: Cost, compare: bool) -> None:
-        self._cost, self._compare = cost, compare
-        self._samples = self.used = 0
-        self._sums: dict[str, float] = {}
-        self._outputs: list[np.ndarray] = []
-        self._targets: list[np.ndarray] = []
-        self._products = np.zeros(3)  # estimate.adjoint, |estimate|^2, |adjoint|^2
-
-    def add(
-        self,
-        system: GPE,
-        estimate: Gradient,
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        solver: SolverOptions,
-    ) -> None:
-        """Take in one batch."""
-        used = estimate.used
-        count = int(np.count_nonzero(used))
-        self._samples += len(used)
-        self.used += count
-        if not count:
-            return
-        chosen = columns_of(used)
-        state, targets, inputs = estimate.steady.state[:, chosen], targets[chosen], inputs[chosen]
-        self._outputs.append(self._cost.readout.outputs(state))
-        self._targets.append(targets)
-        near = near_equilibrium(system, state)
-        figures = {
-            "cost": estimate.cost,
-            "nonlinearity_ratio": float(near.nonlinearity_ratio.sum()) / count,
-            "loss_ratio": float(near.loss.sum()) / count,
-        }
-        for name, derivative in estimate.params.items():
-            square = np.vdot(derivative, estimate.fields[name]).real
-            figures[f"gradient_norm_{name}"] = float(np.sqrt(square))
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + count * value
-        if self._compare:
-            exact = gradient(
-                system,
-                self._cost,
-                inputs,
-                targets,
-                "adjoint",
-                steady=estimate.steady.samples(used),
-                on_failure="flag",
-                **solver,
-            )
-            self._products += count * np.array(
-                [
-                    inner_product(system, estimate.params, exact.params),
-                    inner_product(system, estimate.params, estimate.params),
-                    inner_product(system, exact.params, exact.params),
-                ]
-            )
-
-    def row(self, epoch: int) -> HistoryRow:
-        """The epoch's row of the history."""
-        means = {name: value / self.used for name, value in self._sums.items()}
-        product, first, second = self._products
-        found = first > 0 and second > 0
-        return {
-            "epoch": epoch,
-            "cost": means.pop("cost"),
-            **self._cost.metrics(np.concatenate(self._outputs), np.concatenate(self._targets)),
-            **means,
-            "gradient_cosine": float(product / np.sqrt(first * second)) if found else np.nan,
-            "fraction_converged": self.used / self._samples,
-        }
+def _not_of_this_study(checkpoint: str | Path, what: str) -> str:
+    return (
+        f"{checkpoint}: its {what} are not those of this study; resume with the study that began "
+        "the run, or choose another folder."
+    )

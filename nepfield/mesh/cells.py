@@ -11,7 +11,7 @@ Node order is that of Gmsh and VTK: corners counter-clockwise, then the midpoint
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -141,6 +141,22 @@ def determinants(points: Floats, cells: Ints, kind: str) -> Floats:
     dr = np.stack([4 * (r + s) - 3, 4 * r - 1, zero, 4 * (1 - 2 * r - s), 4 * s, -4 * s], axis=1)
     ds = np.stack([4 * (r + s) - 3, zero, 4 * s - 1, -4 * r, 4 * r, 4 * (1 - r - 2 * s)], axis=1)
     return _cross(np.einsum("qn,cnd->cqd", dr, corners), np.einsum("qn,cnd->cqd", ds, corners))
+
+
+def quadratic_shapes(t: ArrayLike) -> Floats:
+    """Quadratic shape functions on an edge: of its two ends, then of its middle.
+
+    Parameters
+    ----------
+    t : array-like
+        Places on the edge: 0 and 1 its ends, 1/2 its middle.
+
+    Returns
+    -------
+    (3, *t.shape) float array
+    """
+    t = np.asarray(t, dtype=float)
+    return np.stack([(1 - t) * (1 - 2 * t), t * (2 * t - 1), 4 * t * (1 - t)])
 
 
 def longest_edges(points: Floats, cells: Ints, kind: str) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -9,6 +11,7 @@ from scipy.spatial import cKDTree
 from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh.cells import Floats, Ints
+from nepfield.mesh.meshfile import is_data_name
 
 # Lengths below this fraction of the mesh's size count as zero.
 TINY = 1e-12
@@ -87,8 +90,8 @@ def check_cells(points: Floats, cells: Ints, kind: str, where: str) -> None:
         )
 
 
-def check_edges(cells: Ints, coupling: Floats | None, where: str) -> None:
-    """Refuse loops and double edges of a graph, and couplings that are not finite."""
+def check_edges(cells: Ints, where: str) -> None:
+    """Refuse loops and double edges of a graph."""
     loops = np.flatnonzero(cells[:, 0] == cells[:, 1])
     if len(loops):
         raise InputError(f"{where}: {some(loops, 'edge')}: joins a point with itself")
@@ -98,12 +101,34 @@ def check_edges(cells: Ints, coupling: Floats | None, where: str) -> None:
     twice = index[counts > 1]
     if len(twice):
         raise InputError(f"{where}: {some(twice, 'edge')}: stands twice; add up the couplings")
-    if coupling is not None:
-        if coupling.shape != (len(cells),):
-            raise InputError(f"{where}: 'coupling' must hold one number an edge")
-        bad = np.flatnonzero(~np.isfinite(coupling))
+
+
+def check_data(data: Mapping[str, NDArray], count: int, what: str, where: str) -> None:
+    """Refuse data of edges or vertices that are not one finite real number each."""
+    for name, values in data.items():
+        if np.shape(values) != (count,) or np.asarray(values).dtype.kind not in "fiu":
+            raise InputError(f"{where}: {name!r} must hold one real number for each {what}")
+        bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            raise InputError(f"{where}: {some(bad, 'edge')}: the coupling is not a finite number")
+            raise InputError(
+                f"{where}: {what} {bad[0]}: {name!r} is not a finite number"
+                + (f" ({len(bad)} such)" if len(bad) > 1 else "")
+            )
+
+
+def check_data_names(
+    edge_data: Mapping[str, NDArray], vertex_data: Mapping[str, NDArray], where: str
+) -> None:
+    """Refuse names of data that are empty or that mean something else in a mesh file."""
+    for what, data in (("edge", edge_data), ("vertex", vertex_data)):
+        for name in data:
+            if not isinstance(name, str) or not name.strip():
+                raise InputError(f"{where}: an array of {what} data has an empty name; give it one")
+            if not is_data_name(name):
+                raise InputError(
+                    f"{where}: {what} data cannot be called {name!r}, which means something else "
+                    "in a mesh file; take another name"
+                )
 
 
 def check_name(name: str, what: str, members: NDArray, count: int, where: str) -> None:

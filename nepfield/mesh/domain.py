@@ -1,8 +1,9 @@
-"""A mesh file or a lattice becomes a `Domain`: points, cells, named regions and boundaries.
+"""A `Domain`: points, cells, named regions and boundaries, read from mesh files and written.
 
 How names are found in a file is told in `nepfield.mesh.meshfile`. Whatever is read is checked here,
 so that the rest of nepfield can rely on positively oriented cells, points that are all used and
-distinct, regions that hold cells and boundaries that are facets of cells.
+distinct, regions that hold cells and boundaries that are facets of cells. Graphs are also made by
+`nepfield.mesh.lattice` and `nepfield.mesh.graphs`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,10 +22,13 @@ from nepfield.mesh import checks
 from nepfield.mesh.cells import Floats, Ints
 from nepfield.mesh.meshfile import MeshFile, read_mesh_file, write_mesh_file
 
+Sets = Mapping[str, ArrayLike]
+"""Named sets of vertices: a name and an index or indices."""
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Where a wave lives: a mesh of lines, triangles or quadrilaterals, or a graph.
+    """A mesh of lines, triangles or quadrilaterals, or a graph, with named sets.
 
     Attributes
     ----------
@@ -36,14 +40,17 @@ class Domain:
     kind : str
         "line", "triangle", "triangle6", "quad" or "graph".
     regions : dict of str to int array
-        Sorted cell indices; of a graph, whose potential lives on the vertices, point indices.
+        Sorted cell indices; of a graph, whose named sets are of vertices, point indices.
     boundaries : dict of str to (nfacets, nodes) int array
         Points of each facet: (n, 1) for lines, (n, 2) for triangles and quads, (n, 3) for
         triangle6 (two ends, then the midpoint). Sorted by cell; each in the direction in which its
         (first) cell goes round. Of a graph (n, 1): one row a missing neighbour ("ghost"), so a
         corner of a 2-D lattice stands twice.
-    coupling : (nedges,) float array or None
-        Edge weights of a graph; None means 1.
+    edge_data : dict of str to (nedges,) float array
+        What the file of a graph says of its edges: ``coupling`` (their weights in a `Space`),
+        ``stiffness``, ``rest_length`` or any other name.
+    vertex_data : dict of str to (npoints,) float array
+        The same of the vertices of a graph.
     source : str
         File or description, for messages.
     """
@@ -53,7 +60,8 @@ class Domain:
     kind: str
     regions: dict[str, Ints] = field(default_factory=dict)
     boundaries: dict[str, Ints] = field(default_factory=dict)
-    coupling: Floats | None = None
+    edge_data: dict[str, Floats] = field(default_factory=dict)
+    vertex_data: dict[str, Floats] = field(default_factory=dict)
     source: str = "domain"
 
     @property
@@ -117,7 +125,9 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
             name: sides[checks.side_indices(facets, cells, kind, len(points), name, where)]
             for name, facets in boundaries.items()
         }
-    domain = Domain(points, cells, kind, raw.regions, boundaries, raw.coupling, where)
+    domain = Domain(
+        points, cells, kind, raw.regions, boundaries, raw.edge_data, raw.vertex_data, where
+    )
     check_domain(domain, allow_disconnected)
     return domain
 
@@ -136,8 +146,10 @@ def write_domain(domain: Domain, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        For another suffix, a path that cannot be written, or a boundary that is no facet.
+        For another suffix, a path that cannot be written, a boundary that is no facet, or edge or
+        vertex data under a name that means something else in a file.
     """
+    checks.check_data_names(domain.edge_data, domain.vertex_data, domain.source)
     n = len(domain.points)
     point_data: dict[str, NDArray] = {}
     cell_data: dict[str, list[NDArray]] = {}
@@ -164,93 +176,65 @@ def write_domain(domain: Domain, path: str | os.PathLike[str]) -> None:
         f"boundary:{name}": np.bincount(rows[:, 0], minlength=n)
         for name, rows in domain.boundaries.items()
     }
+    of_edges = {key: np.asarray(values, float) for key, values in domain.edge_data.items()}
     if str(path).lower().endswith(".xdmf"):  # meshio cannot read vertices mixed with lines there
         blocks = edges or [("vertex", vertices)]
         point_data |= named
-        if domain.coupling is not None and edges:
-            cell_data["coupling"] = [domain.coupling]
+        # without edges there is nothing to say of them, but the names are kept
+        cell_data = {key: [values if edges else np.zeros(n)] for key, values in of_edges.items()}
     else:
         blocks = [("vertex", vertices), *edges]
         rest = [np.zeros(len(domain.cells), dtype=np.int64)] * len(edges)
         cell_data = {key: [values, *rest] for key, values in named.items()}
-        if domain.coupling is not None and edges:
-            cell_data["coupling"] = [np.zeros(n), domain.coupling]
+        for key, values in of_edges.items():
+            cell_data[key] = [np.zeros(n), values] if edges else [np.zeros(n)]
+    point_data |= {key: np.asarray(values, float) for key, values in domain.vertex_data.items()}
     write_mesh_file(path, domain.points, blocks, point_data, cell_data)
 
 
-def lattice(
-    *shape: int, periodic: bool = False, sites: Mapping[str, ArrayLike] | None = None
-) -> Domain:
-    """A chain ``lattice(n)`` or a grid ``lattice(ny, nx)`` with edges between nearest neighbours.
+def add_sets(domain: Domain, sets: Sets) -> Domain:
+    """A graph with further named sets of vertices; a name that is there already is replaced.
 
     Parameters
     ----------
-    *shape : int
-        Number of sites, n or ny, nx. Site (iy, ix) has index ``iy * nx + ix`` and stands at the
-        point (x, y) = (ix, iy).
-    periodic : bool
-        Join opposite ends (each direction then needs 3 sites or more). Otherwise every neighbour
-        that is missing is a ghost in the boundary "wall": with a field of 0 there, the lattice has
-        hard walls.
-    sites : dict of str to site or sites, optional
-        Named regions: an index, in a grid also a pair (iy, ix), or a list of indices (chain) or
-        of pairs (grid).
+    domain : Domain
+        A graph.
+    sets : dict of str to index or indices
+        Vertices counted from 0; kept sorted, each once.
 
     Raises
     ------
     InputError
-        For a size below 1 (periodic: 3) or a site outside.
-
-    Examples
-    --------
-    >>> domain = lattice(9, sites={"output": 4})
-    >>> domain.boundaries["wall"].ravel()
-    array([0, 8])
+        If the domain is no graph, or a set is empty, has an empty name or names other vertices.
     """
-    source = f"lattice({', '.join(map(str, shape))})"
-    least = 3 if periodic else 1
-    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in shape)
-    if len(shape) not in (1, 2) or not whole or any(n < least for n in shape):
-        raise InputError(
-            f"{source}: give one or two whole numbers of sites, n or ny, nx, each at least {least}"
-            + (" since it is periodic" if periodic else "")
-        )
-    index = np.arange(int(np.prod(shape))).reshape(shape)
-    edges, ghosts = [], []
-    for axis in reversed(range(len(shape))):  # along x first
-        near = np.moveaxis(index, axis, 0)
-        ahead = np.roll(near, -1, axis=0) if periodic else near[1:]
-        edges.append(np.column_stack([near[: len(ahead)].ravel(), ahead.ravel()]))
-        ghosts += [] if periodic else [near[0].ravel(), near[-1].ravel()]
-    points = np.indices(shape)[::-1].reshape(len(shape), -1).T.astype(float)
-    boundaries = {"wall": np.sort(np.concatenate(ghosts))[:, None]} if ghosts else {}
-    regions = {name: _sites(name, value, shape, source) for name, value in (sites or {}).items()}
-    points, cells = np.ascontiguousarray(points), np.concatenate(edges)
-    return Domain(points, cells, "graph", regions, boundaries, None, source)
+    if domain.kind != "graph":
+        raise InputError(f"{domain.source}: only a graph takes sets of vertices, not a mesh")
+    if not isinstance(sets, Mapping):
+        raise InputError(f"{domain.source}: sets maps names to vertices, not {sets!r}")
+    count = len(domain.points)
+    named = {name: _indices(name, value, count, domain.source) for name, value in sets.items()}
+    return replace(domain, regions=domain.regions | named)
 
 
-def _sites(name: str, value: ArrayLike, shape: tuple[int, ...], where: str) -> Ints:
-    """Sorted indices of the sites that a region names."""
+def _indices(name: str, value: ArrayLike, count: int, where: str) -> Ints:
+    """Sorted indices of the vertices of a set."""
     try:
-        sites = np.asarray(value)
+        index = np.asarray(value)
     except ValueError:
-        sites = np.zeros(0)
-    limits = np.array(shape)
-    if sites.dtype.kind in "iu" and sites.size and sites.ndim <= 2:
-        if sites.ndim == 0 or (len(shape) == 1 and sites.ndim == 1):  # indices
-            index, inside = sites.ravel(), (sites >= 0) & (sites < limits.prod())
-        elif len(shape) == 2 and sites.shape[-1] == 2:  # one pair, or rows of pairs
-            pairs = sites.reshape(-1, 2)
-            index, inside = pairs @ [shape[1], 1], (pairs >= 0) & (pairs < limits)
-        else:
-            index, inside = sites, np.array(False)
-        if inside.all():
-            return np.unique(index).astype(np.int64)
-    right = "an index" if len(shape) == 1 else "an index or a pair [iy, ix]"
-    raise InputError(
-        f"{where}: site {value!r} of {name!r} is not on the lattice; give {right}, counted from 0 "
-        f"(at most {' and '.join(str(n - 1) for n in shape)})"
-    )
+        index = np.zeros(0)
+    if index.dtype.kind not in "iu" or index.ndim > 1 or not index.size:
+        raise InputError(
+            f"{where}: set {name!r} must be the index of a vertex or a list of indices, not "
+            f"{value!r}"
+        )
+    if index.min() < 0 or index.max() >= count:
+        raise InputError(
+            f"{where}: set {name!r} names vertices that do not exist; they are counted from 0 to "
+            f"{count - 1}"
+        )
+    members = np.unique(index).astype(np.int64)
+    checks.check_name(name, "set", members, count, where)
+    return members
 
 
 def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
@@ -261,7 +245,8 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
     InputError
         For non-finite, duplicate or unused points; inverted, folded or zero-area cells; edges of a
         graph that are loops or stand twice; empty names, regions or boundaries; boundaries that
-        are no facets; several pieces unless ``allow_disconnected``.
+        are no facets; edge or vertex data that are not one finite number each; several pieces
+        unless ``allow_disconnected``.
     """
     where, kind, points, cells = domain.source, domain.kind, domain.points, domain.cells
     if kind not in cell_geometry.NODES:
@@ -279,7 +264,7 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
         raise InputError(f"{where}: a cell names a point that does not exist")
     checks.check_points(points, cells, kind, where)
     if kind == "graph":
-        checks.check_edges(cells, domain.coupling, where)
+        checks.check_edges(cells, where)
     else:
         checks.check_cells(points, cells, kind, where)
     count = len(points) if kind == "graph" else len(cells)
@@ -289,6 +274,11 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
         checks.check_name(name, "boundary", facets, len(points), where)
         if kind != "graph":
             checks.side_indices(facets, cells, kind, len(points), name, where)
+    checks.check_data_names(domain.edge_data, domain.vertex_data, where)
+    if kind != "graph" and (domain.edge_data or domain.vertex_data):
+        raise InputError(f"{where}: only a graph has edge and vertex data, not {kind} cells")
+    checks.check_data(domain.edge_data, len(cells), "edge", where)
+    checks.check_data(domain.vertex_data, len(points), "vertex", where)
     pieces = cell_geometry.count_pieces(cells, kind, len(points))
     if pieces > 1 and not allow_disconnected:
         raise InputError(
@@ -296,104 +286,3 @@ def check_domain(domain: Domain, allow_disconnected: bool = False) -> None:
             "should touch, glue them in Gmsh (BooleanFragments or Coherence), or allow it "
             "with allow_disconnected = true"
         )
-
-
-def cell_measures(domain: Domain) -> Floats:
-    """Length or area of each cell, (ncells,); of a graph the distance of each edge's ends."""
-    return cell_geometry.measures(domain.points, domain.cells, domain.kind)
-
-
-def cell_quality(domain: Domain) -> Floats:
-    """Shape of each cell, (ncells,), from 0 (degenerate) to 1 (best); see `cells.qualities`."""
-    return cell_geometry.qualities(domain.points, domain.cells, domain.kind)
-
-
-@dataclass(frozen=True)
-class DomainSummary:
-    """What `describe` found; ``str()`` gives it as lines of text.
-
-    ``regions``: cells (graph: points) and measure of each; ``boundaries``: facets of each;
-    ``cell_size``: smallest and median longest edge.
-    """
-
-    source: str
-    kind: str
-    dim: int
-    npoints: int
-    ncells: int
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-    measure: float
-    regions: dict[str, tuple[int, float]]
-    boundaries: dict[str, int]
-    outer_facets: int
-    unnamed_facets: int
-    cell_size: tuple[float, float]
-    worst_quality: float
-    pieces: int
-
-    def __str__(self) -> str:
-        what = "edges" if self.kind == "graph" else f"{self.kind} cells"
-        box = " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(self.lower, self.upper, strict=True))
-        lines = [
-            f"{self.source}: {self.dim}-D, {self.ncells} {what}, {self.npoints} points",
-            f"  box {box}, {'length' if self.dim == 1 else 'area'} {self.measure:.6g}",
-            f"  cell size min {self.cell_size[0]:.4g}, median {self.cell_size[1]:.4g}; "
-            f"worst quality {self.worst_quality:.3f} (1 is best)",
-        ]
-        if self.kind == "graph":
-            lines = [lines[0], f"  box {box}"]
-        unit = "points" if self.kind == "graph" else "cells"
-        for name, (count, size) in self.regions.items():
-            lines.append(f"  region {name!r}: {count} {unit}, measure {size:.6g}")
-        for name, count in self.boundaries.items():
-            facets = "missing neighbours" if self.kind == "graph" else "facets"
-            lines.append(f"  boundary {name!r}: {count} {facets}")
-        if self.unnamed_facets:
-            lines.append(
-                f"  {self.unnamed_facets} of {self.outer_facets} outer facets have no name"
-            )
-        if self.pieces > 1:
-            lines.append(f"  {self.pieces} pieces that share no facet")
-        return "\n".join(lines)
-
-
-def describe(domain: Domain) -> DomainSummary:
-    """Counts, box, regions, boundaries, sizes and quality of a domain."""
-    sizes = cell_measures(domain)
-    graph = domain.kind == "graph"
-    weights = np.ones(len(domain.points)) if graph else sizes
-    edges = (
-        sizes
-        if graph or domain.kind == "line"
-        else cell_geometry.longest_edges(domain.points, domain.cells, domain.kind)
-    )
-    outer = domain.outer_facets()
-    named = np.concatenate([*domain.boundaries.values(), outer[:0]])
-    unnamed = 0
-    if not graph:
-        groups = cell_geometry.side_groups(np.concatenate([outer, named]), len(domain.points))
-        unnamed = int((~np.isin(groups[: len(outer)], groups[len(outer) :])).sum())
-    return DomainSummary(
-        source=domain.source,
-        kind=domain.kind,
-        dim=domain.dim,
-        npoints=len(domain.points),
-        ncells=len(domain.cells),
-        lower=tuple(_snapped(domain.points.min(axis=0), domain)),
-        upper=tuple(_snapped(domain.points.max(axis=0), domain)),
-        measure=float(weights.sum()),
-        regions={k: (len(v), float(weights[v].sum())) for k, v in domain.regions.items()},
-        boundaries={k: len(v) for k, v in domain.boundaries.items()},
-        outer_facets=len(outer),
-        unnamed_facets=unnamed,
-        cell_size=(float(edges.min()), float(np.median(edges))) if len(edges) else (0.0, 0.0),
-        worst_quality=float(cell_quality(domain).min(initial=1.0)),
-        pieces=cell_geometry.count_pieces(domain.cells, domain.kind, len(domain.points)),
-    )
-
-
-def _snapped(corner: Floats, domain: Domain) -> list[float]:
-    """Coordinates of a corner of the box; what is zero but for rounding is zero."""
-    size = np.ptp(domain.points, axis=0).max()
-    return np.where(np.abs(corner) < 1e-12 * size, 0.0, corner).tolist()

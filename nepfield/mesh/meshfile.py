@@ -12,9 +12,11 @@ How a name is found:
   without these too, one region "domain" is the whole mesh.
 * A graph is a ``.vtu`` of vertex cells, one for every point, and line cells. ``region:NAME`` (0 or
   1) and ``boundary:NAME`` (number of missing neighbours) are cell arrays and stand on the vertex
-  cells, ``coupling`` (float) on the line cells. The ``.xdmf`` reader of meshio cannot mix vertices
-  with lines, so there the first two are point arrays, and a point array ``graph`` (the number of
-  coordinates) tells that the lines are a graph.
+  cells. Every other cell array of floating-point numbers is edge data under its own name
+  (``coupling``, ``stiffness``, ``rest_length``) and stands on the line cells; every such point
+  array is vertex data. Arrays of vectors, and the tags above, are passed over. The ``.xdmf`` reader
+  of meshio cannot mix vertices with lines, so there regions and boundaries are point arrays, and a
+  point array ``graph`` (the number of coordinates) tells that the lines are a graph.
 
 This module raises `InputError` whatever the bytes of a file; geometry is checked in
 `nepfield.mesh.domain`.
@@ -58,7 +60,8 @@ class MeshFile:
 
     ``points`` (npoints, 3); ``blocks`` the cells in the file's blocks, each (n, nodes); ``regions``
     cell indices over all blocks (graph: points); ``boundaries`` facets as rows of points (graph:
-    points, one row a missing neighbour); ``dim`` the number of coordinates if the file tells.
+    points, one row a missing neighbour); ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the
+    number of coordinates if the file tells.
     """
 
     source: str
@@ -67,7 +70,8 @@ class MeshFile:
     blocks: list[Ints]
     regions: dict[str, Ints] = field(default_factory=dict)
     boundaries: dict[str, Ints] = field(default_factory=dict)
-    coupling: NDArray[np.float64] | None = None
+    edge_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    vertex_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     dim: int | None = None
 
 
@@ -357,9 +361,24 @@ def _graph(mesh: meshio.Mesh, points: NDArray[np.float64], where: str) -> MeshFi
                 raise InputError(f"{where}: {name!r} names no points; give it some")
             index = np.repeat(np.arange(len(points)), counts)
             names[name] = index if prefix == "region:" else index[:, None]
-    if "coupling" in mesh.cell_data and lines:
-        result.coupling = np.concatenate([mesh.cell_data["coupling"][i] for i in lines])
-        if result.coupling.dtype.kind not in "fiu" or result.coupling.ndim != 1:
+    for key, parts in mesh.cell_data.items():
+        on_lines = [np.asarray(parts[i]) for i in lines]
+        sample = on_lines or parts  # without lines the vertex cells tell what the array would be
+        if key == "coupling" and not all(a.ndim == 1 and a.dtype.kind in "fiu" for a in sample):
             raise InputError(f"{where}: the array 'coupling' must hold one number an edge")
-        result.coupling = result.coupling.astype(float)
+        if key == "coupling" or (is_data_name(key) and _are_numbers(sample)):
+            result.edge_data[key] = np.concatenate([np.zeros(0), *on_lines]).astype(float)
+    for key, values in mesh.point_data.items():
+        if is_data_name(key) and _are_numbers([values]):
+            result.vertex_data[key] = np.asarray(values, dtype=float)
     return result
+
+
+def is_data_name(key: str) -> bool:
+    """Whether an array of this name is edge or vertex data of a graph."""
+    return key not in (*TAG_ARRAYS, "graph") and not key.startswith(("region:", "boundary:"))
+
+
+def _are_numbers(parts: list[NDArray]) -> bool:
+    """Whether an array, given in parts, holds one floating-point number for each of its places."""
+    return all(np.ndim(part) == 1 and np.asarray(part).dtype.kind == "f" for part in parts)

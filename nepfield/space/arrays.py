@@ -13,3 +13,13 @@ def all_finite(values: np.ndarray) -> bool:
 def columns_of(mask: np.ndarray) -> slice | np.ndarray:
     """Index of the columns that a mask names; all of them come as a view, which costs nothing."""
     return slice(None) if np.count_nonzero(mask) == len(mask) else np.flatnonzero(mask)
+
+
+def squared_magnitude(values: np.ndarray) -> np.ndarray:
+    """``|z|^2`` of complex values."""
+    return np.square(values.real) + np.square(values.imag)
+
+
+def as_parameter(values: np.ndarray, derivative: np.ndarray) -> np.ndarray:
+    """A derivative, without its imaginary part where the values that it is by are real."""
+    return derivative if np.iscomplexobj(values) else derivative.real

@@ -62,6 +62,8 @@ class Space:
         Integral of rho times two shape functions over Robin boundaries, complex in general.
     picture_cell : str
         meshio's name of the cell that shows an element.
+    single : Space or None
+        The space of one component, of which this one holds several (`nepfield.space.components`).
     """
 
     domain: Domain
@@ -77,6 +79,7 @@ class Space:
     wg: np.ndarray
     boundary_matrix: sp.csr_array
     picture_cell: str
+    single: Space | None = None
 
     @cached_property
     def is_graph(self) -> bool:
@@ -204,12 +207,16 @@ class Space:
         Parameters
         ----------
         coefficient : ndarray, shape (nq,)
-            Real or complex values at the quadrature points.
+            Real or complex values at the quadrature points. Of a wave of c components also blocks
+            that couple them, shape (c, c, nq / c).
 
         Returns
         -------
         csr_array, shape (ndof, ndof)
         """
+        if coefficient.ndim == 3 and self.single is not None:
+            blocks = [[self.single.assemble(part) for part in row] for row in coefficient]
+            return sp.block_array(blocks).tocsr()
         pointers, columns, place = self._pattern
 
         def gather(values: np.ndarray) -> np.ndarray:
@@ -232,11 +239,17 @@ class Space:
 
         Parameters
         ----------
-        coefficient : ndarray, shape (..., nq)
+        coefficient : ndarray, shape (..., nq), or with components (..., c, c, nq / c)
         matrix : ndarray, shape (..., ndof, ndof)
             Changed in place.
         """
-        if self.is_graph:
+        single = self.single
+        if single is not None and coefficient.shape[-1] == len(single.w):
+            n = single.ndof
+            for i, j in np.ndindex(coefficient.shape[-3:-1]):
+                block = matrix[..., i * n : (i + 1) * n, j * n : (j + 1) * n]
+                single.add_dense(coefficient[..., i, j, :], block)
+        elif self.is_graph:
             diagonal = matrix.diagonal(0, -2, -1)
             diagonal.setflags(write=True)  # it is a view
             diagonal += coefficient

@@ -16,7 +16,7 @@ from scipy.integrate import solve_ivp
 
 from nepfield.errors import InputError
 from nepfield.space.linalg import Factorisation
-from nepfield.systems.gpe import GPE
+from nepfield.steady.equation import Equation
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Evolution:
         return self.states[-1]
 
 
-def rate_of_change(system: GPE, drive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def rate_of_change(system: Equation, drive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The map from Psi to dPsi/dt, both of shape (ndof, nsamples), for a drive in weak form."""
     if system.space.is_graph:
         return lambda state: -1j * system.residual(state, drive)
@@ -56,7 +56,7 @@ def rate_of_change(system: GPE, drive: np.ndarray) -> Callable[[np.ndarray], np.
 
 
 def evolve(
-    system: GPE,
+    system: Equation,
     inputs: np.ndarray,
     time: float,
     *,
@@ -69,7 +69,8 @@ def evolve(
 
     Parameters
     ----------
-    system : GPE
+    system : Equation
+        A wave, such as `GPE`.
     inputs : ndarray, shape (nsamples, ninputs)
     time : float
         Duration, in units of hbar over the energy unit.
@@ -141,7 +142,7 @@ def runge_kutta_step(
     return state + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-def stable_time_step(system: GPE) -> float:
+def stable_time_step(system: Equation) -> float:
     """Largest stable step of fourth-order Runge-Kutta without nonlinearity (power iteration)."""
     rate = rate_of_change(system, np.zeros((system.space.ndof, 1), dtype=complex))
     state = np.random.default_rng(0).normal(size=(system.space.ndof, 1)) * 1e-9 + 0j

@@ -14,7 +14,7 @@ import numpy as np
 
 from nepfield.space.arrays import all_finite
 from nepfield.space.linalg import DENSE_LIMIT, Factorisation, real_product
-from nepfield.systems.linearisation import Linearisation
+from nepfield.steady.linearisation import Linearisation
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
 _MAX_ITERATIONS = 40
@@ -36,9 +36,9 @@ class SharedPreconditioner:
     def factors(self, linear: Linearisation) -> Factorisation:
         """Factors to use for this linearisation."""
         if self._aged and linear.direct is not None:
-            self._factors = linear.factorise(linear.direct.mean(axis=1))
+            self._factors = linear.factorise(linear.direct.mean(axis=-1))
         elif self._factors is None:
-            self._factors = linear.vacuum_factorisation()
+            self._factors = linear.linear_part.vacuum_factorisation
         self._aged = False
         return self._factors
 
@@ -94,7 +94,7 @@ def solve_linearised(
         chosen = np.array([k])
         one = linear.samples(chosen)
         try:
-            own = one.factorise(linear.direct[:, k])
+            own = one.factorise(linear.direct[..., k])
         except np.linalg.LinAlgError:
             continue
         d[:, chosen], converged[chosen], _ = gmres(

@@ -9,6 +9,8 @@ residual, never by a number of steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -16,41 +18,41 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.space.arrays import all_finite
 from nepfield.space.linalg import DENSE_LIMIT
+from nepfield.steady.equation import Equation, Local
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
 from nepfield.steady.pseudotime import continue_in_pseudotime
-from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.gpe import GPE, Local
+from nepfield.steady.steady import Steady
 
 _SHORTEST_STEP = 2.0**-10
 
 
 class SolverOptions(TypedDict, total=False):
-    """Keywords of `solve_steady` that learning and studies pass on."""
+    """Keywords of `find_steady` that studies give."""
 
     tolerance: float
     max_iterations: int
     method: str
 
 
-def solve_steady(
-    system: GPE,
-    inputs: np.ndarray,
+def find_steady(
+    equation: Equation,
+    drive: np.ndarray,
     *,
-    nudge: np.ndarray | None = None,
+    push: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     tolerance: float = 1e-10,
     max_iterations: int = 50,
     method: str = "newton",
-    on_failure: str = "raise",
 ) -> Steady:
-    """Find the steady states of a system for a batch of inputs.
+    """Find the steady states of a wave equation for a batch of drives.
 
     Parameters
     ----------
-    system : GPE
-    inputs : ndarray, shape (nsamples, ninputs)
-    nudge : ndarray, shape (ndof, nsamples), optional
-        A drive in weak form that is added to the pumps: ``-i beta dC/dPsibar`` in nep (3).
+    equation : Equation
+    drive : ndarray, shape (ndof, nsamples)
+        In weak form.
+    push : ndarray, shape (ndof, nsamples), optional
+        A drive of a nudge, which is added: ``-i beta dC/dPsibar`` in nep (3).
     initial : ndarray, shape (ndof, nsamples), optional
         Warm start; by default the vacuum, Psi = 0.
     tolerance : float
@@ -62,8 +64,6 @@ def solve_steady(
         the initial state. Where several branches exist neither method promises the one that an
         experiment reaches, nor that it is stable: follow a ramp of the pump with warm starts, or
         let `evolve` decide.
-    on_failure : {"raise", "flag"}
-        Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
 
     Returns
     -------
@@ -71,8 +71,6 @@ def solve_steady(
 
     Raises
     ------
-    NotConverged
-        With the last iterate as its attribute `steady`.
     InputError
         If an argument does not fit.
     """
@@ -80,32 +78,28 @@ def solve_steady(
         raise InputError(f"tolerance = {tolerance}: it must lie between 0 and 1.")
     if not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
         raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 0.")
-    for name, value, known in (
-        ("method", method, ("newton", "pseudotime")),
-        ("on_failure", on_failure, ("raise", "flag")),
-    ):
-        if value not in known:
-            raise InputError(f"{name} = {value!r}: choose {known[0]!r} or {known[1]!r}.")
-    drive = system.drive(inputs).astype(complex)
+    if method not in ("newton", "pseudotime"):
+        raise InputError(f"method = {method!r}: choose 'newton' or 'pseudotime'.")
+    drive = drive.astype(complex)
     nudged = np.zeros(drive.shape[1], dtype=bool)
-    if nudge is not None:
-        if np.shape(nudge) != drive.shape or not all_finite(nudge):
+    if push is not None:
+        if np.shape(push) != drive.shape or not all_finite(push):
             raise InputError(
                 f"nudge: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this "
-                f"one has shape {np.shape(nudge)}."
+                f"one has shape {np.shape(push)}."
             )
-        drive, nudged = drive + nudge, (nudge != 0).any(axis=0)
+        drive, nudged = drive + push, (push != 0).any(axis=0)
     start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
     if start.shape != drive.shape or not all_finite(start):
         raise InputError(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
         )
-    scale = system.space.norm(drive)
+    scale = equation.space.norm(drive)
     scale[scale == 0] = 1.0
     if method == "newton":
         state, residual, iterations = _newton(
-            system, drive, scale, start.copy(), tolerance, max_iterations, nudged
+            equation, drive, scale, start.copy(), tolerance, max_iterations, nudged
         )
     else:
         state, iterations = start.copy(), np.zeros(drive.shape[1], dtype=int)
@@ -113,7 +107,7 @@ def solve_steady(
     reason = ["converged"] * len(residual)
     for k in np.flatnonzero(~(residual <= tolerance)):
         column, reached, steps = continue_in_pseudotime(
-            system, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations
+            equation, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations
         )
         iterations[k] += steps
         if not residual[k] <= reached:
@@ -125,19 +119,11 @@ def solve_steady(
             f"the tolerance of {tolerance:.0e} that is rounding: raise it. Otherwise the state may "
             "be unstable: try more loss, a weaker pump or nonlinearity, or a finer mesh."
         )
-    steady = Steady(state, residual <= tolerance, residual, iterations, tuple(reason))
-    if on_failure == "raise" and not steady.converged.all():
-        failed = np.flatnonzero(~steady.converged)
-        raise NotConverged(
-            f"{len(failed)} of {len(residual)} steady states were not found; sample {failed[0]} "
-            f"{reason[failed[0]]}",
-            steady,
-        )
-    return steady
+    return Steady(state, residual <= tolerance, residual, iterations, tuple(reason))
 
 
 def _newton(
-    system: GPE,
+    equation: Equation,
     drive: np.ndarray,
     scale: np.ndarray,
     state: np.ndarray,
@@ -150,25 +136,25 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    at = _evaluated(system, state, drive, scale, nudged)
+    at = _evaluated(equation, state, drive, scale, nudged)
     residual, iterations = at.residual.copy(), np.zeros(len(scale), dtype=int)
     going = (residual > tolerance) | (nudged & (residual > 0))
     active = np.arange(len(scale))
     preconditioner = SharedPreconditioner()
     # In a small batch it costs less to carry the finished samples along than to take them out, but
     # a sample that no step improves would cost the others a line search to its end each time.
-    small = system.space.ndof <= DENSE_LIMIT
+    small = equation.space.ndof <= DENSE_LIMIT
     moving, steps = True, 0
     while steps < max_iterations and (left := np.count_nonzero(going)):
         if left < len(active) and not (small and moving):
             state[:, active], residual[active], iterations[active] = at.state, at.residual, steps
             (kept,) = going.nonzero()
             active, at = active[kept], at.samples(kept)
-        linear = system.linearise(at.state, at.local)
+        linear = equation.linearise(at.state, at.local)
         accuracy = 0.0 if small else at.accuracy(tolerance)
         step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
         steps += 1
-        at, improved = _line_search(system, at, step, tolerance)
+        at, improved = _line_search(equation, at, step, tolerance)
         going = improved & (at.residual > tolerance)
         moving = np.count_nonzero(improved) == len(active)
     if len(active) == len(scale):
@@ -180,24 +166,17 @@ def _newton(
 class _Iterates(NamedTuple):
     """States under way, a column a sample."""
 
+    local: Local
     state: np.ndarray
-    values: np.ndarray
-    density: np.ndarray
-    response: np.ndarray
     force: np.ndarray
     residual: np.ndarray
     drive: np.ndarray
     scale: np.ndarray
     nudged: np.ndarray
 
-    @property
-    def local(self) -> Local:
-        """The states at the quadrature points."""
-        return Local(self.values, self.density, self.response)
-
     def samples(self, chosen: np.ndarray) -> _Iterates:
         """Some of the samples, by their indices."""
-        return _Iterates(*(array.take(chosen, axis=-1) for array in self))
+        return _each(lambda array: array.take(chosen, axis=-1), self)
 
     def accuracy(self, tolerance: float) -> np.ndarray:
         """Of the linear solves: no better than Newton's own error, which stays quadratic."""
@@ -205,18 +184,28 @@ class _Iterates(NamedTuple):
         return np.minimum(enough, np.where(self.nudged, 1e-4, 1e-2))
 
 
+def _each(make: Callable[..., np.ndarray], *iterates: _Iterates) -> _Iterates:
+    """Iterates whose arrays are made of those of others, one by one."""
+    local = tuple(map(make, *(at.local for at in iterates)))
+    return _Iterates(local, *map(make, *(at[1:] for at in iterates)))
+
+
+def _chosen(mask: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.where(mask, first, second)
+
+
 def _evaluated(
-    system: GPE, state: np.ndarray, drive: np.ndarray, scale: np.ndarray, nudged: np.ndarray
+    equation: Equation, state: np.ndarray, drive: np.ndarray, scale: np.ndarray, nudged: np.ndarray
 ) -> _Iterates:
     """A state with all that Newton's method asks of it."""
-    local = system.local(state)
-    force = system.residual(state, drive, local)
-    residual = system.space.norm(force) / scale
-    return _Iterates(state, *local, force, residual, drive, scale, nudged)
+    local = equation.local(state)
+    force = equation.residual(state, drive, local)
+    residual = equation.space.norm(force) / scale
+    return _Iterates(local, state, force, residual, drive, scale, nudged)
 
 
 def _line_search(
-    system: GPE, at: _Iterates, step: np.ndarray, tolerance: float
+    equation: Equation, at: _Iterates, step: np.ndarray, tolerance: float
 ) -> tuple[_Iterates, np.ndarray]:
     """The longest of the steps 1, 1/2, 1/4, ... that lowers the residual, and whether one does.
 
@@ -225,12 +214,12 @@ def _line_search(
     improved = np.zeros(len(at.scale), dtype=bool)
     length = 1.0
     while length >= _SHORTEST_STEP:
-        found = _evaluated(system, at.state + length * step, at.drive, at.scale, at.nudged)
+        found = _evaluated(equation, at.state + length * step, at.drive, at.scale, at.nudged)
         good = found.residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
         if length == 1.0 and np.count_nonzero(good) == len(good):
             return found, good
         good &= ~improved
-        at = _Iterates(*(np.where(good, new, old) for new, old in zip(found, at, strict=True)))
+        at = _each(partial(_chosen, good), found, at)
         improved |= good
         if improved.all():
             break

@@ -15,15 +15,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.space.linalg import Factorisation
+from nepfield.steady.equation import Equation
 from nepfield.steady.linear import gmres
-from nepfield.systems.gpe import GPE
 
 _LARGEST_CHANGE = 0.5  # of the norm of the state, in one step
 _ACCURACY = np.array([1e-4])  # of the linear solves
 
 
 def continue_in_pseudotime(
-    system: GPE,
+    equation: Equation,
     drive: np.ndarray,
     scale: float,
     start: np.ndarray,
@@ -34,7 +34,7 @@ def continue_in_pseudotime(
 
     Parameters
     ----------
-    system : GPE
+    equation : Equation
     drive, start : ndarray, shape (ndof, 1)
     scale : float
         Norm by which residuals are divided.
@@ -47,18 +47,18 @@ def continue_in_pseudotime(
     residual : float
     steps : int
     """
-    space = system.space
+    space = equation.space
     state = start.copy()
-    force = system.residual(state, drive)
+    force = equation.residual(state, drive)
     residual = float(space.norm(force)[0]) / scale
     dt = 1.0
     for steps in range(max_steps):
         if residual <= tolerance or not np.isfinite(residual) or dt < 1e-9:
             return state, residual, steps
-        linear = system.linearise(state)
+        linear = equation.linearise(state)
         inertia = (-1j / dt) * space.mass
-        direct = np.zeros(len(space.w)) if linear.direct is None else linear.direct[:, 0]
-        shifted = linear.operator + inertia + space.assemble(direct)
+        direct = np.zeros(len(space.w)) if linear.direct is None else linear.direct[..., 0]
+        shifted = linear.linear_part.operator + inertia + space.assemble(direct)
         try:
             factors = Factorisation(shifted)
         except np.linalg.LinAlgError:  # another step makes it regular
@@ -68,7 +68,7 @@ def continue_in_pseudotime(
             _sum_of_maps(linear.apply, inertia), factors.solve, -force, _ACCURACY
         )
         trial = state + delta
-        trial_force = system.residual(trial, drive)
+        trial_force = equation.residual(trial, drive)
         trial_residual = float(space.norm(trial_force)[0]) / scale
         # From the vacuum the first step makes the whole state, so there is no change to bound.
         size = np.linalg.norm(state)

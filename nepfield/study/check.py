@@ -7,13 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nepfield.errors import InputError
-from nepfield.mesh.domain import describe, read_domain
+from nepfield.mesh.domain import read_domain
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
-from nepfield.steady.newton import solve_steady
+from nepfield.mesh.report import describe
 from nepfield.study.run.build import Study, build
 from nepfield.study.systems.laboratory import density_dimension, scale_lines
 from nepfield.study.systems.resolution import resolution, warnings_of
 from nepfield.study.text.config import load_study
+from nepfield.systems.system import solve_steady
 
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
 

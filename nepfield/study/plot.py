@@ -7,9 +7,8 @@ from pathlib import Path
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
-
-SHEETS = ("density", "phase", "potential", "gradient")
-"""Fields that a sweep shows case by case; any other name is a column of results.csv."""
+from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
+from nepfield.study.text.config import load_study
 
 
 def draw(
@@ -45,6 +44,7 @@ def draw(
     # slow to import: PyVista and Matplotlib
     if (folder / "results.csv").is_file():
         return [_draw_sweep(folder, output, field, interactive)]
+    complete_old(folder)
     if interactive:
         from nepfield.view.render import interactive as open_window
 
@@ -87,13 +87,15 @@ def _check_drawn(folder: Path) -> None:
 
 def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Path]:
     from nepfield.study.run.jobs import draw_run
+    from nepfield.view.records import read_summary
     from nepfield.view.render import picture_names
 
     if not (run / "fields.vtu").is_file():
         raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
     if field is not None:
         trained = ["training"] if (run / "history.csv").is_file() else []
-        _check_field(field, [*trained, "outputs", *picture_names(run)])
+        classes = ["confusion"] if read_summary(run).get("confusion") else []
+        _check_field(field, [*trained, "outputs", *classes, *picture_names(run)])
     drawn = draw_run(run)
     by_name = {path.stem: path for path in drawn}
     if field is not None:
@@ -101,7 +103,8 @@ def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Pa
     if output is None:
         return drawn if field is None else [by_name[field]]
     if field is None:
-        field = next(name for name in ("density", "fields", *by_name) if name in by_name)
+        first = next(iter(picture_names(run)), None)
+        field = next(name for name in (first, *by_name) if name in by_name)
     with replacing(output) as part:
         shutil.copyfile(by_name[field], part)
     return []
@@ -120,13 +123,21 @@ def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive
             f"{output}: {output.suffix} shows a run; give a folder in {sweep}/cases/, or a .png."
         )
     check_new_file(output, (".png",), "-o")
-    if field in SHEETS:
-        from nepfield.view.sheets import plot_sheet
+    from nepfield.view.sheets import plot_sheet, sheet_names
+    from nepfield.view.sweeps import plot_sweep, read_results
 
+    if field is None or field in read_results(sweep)[0].columns:
+        return plot_sweep(sweep, output, field or "cost")
+    for case in sorted(sweep.glob("cases/*/fields.vtu")):
+        complete_old(case.parent)
+    pictures = sheet_names(sweep)
+    if field in pictures:
         return plot_sheet(sweep, output, field)
-    from nepfield.view.sweeps import plot_sweep
-
-    return plot_sweep(sweep, output, field or "cost")
+    try:
+        return plot_sweep(sweep, output, field)
+    except InputError as error:  # it tells the columns
+        shown = f"; its cases show {', '.join(pictures)}." if pictures else "."
+        raise InputError(str(error).removesuffix(".") + shown) from None
 
 
 def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
@@ -147,3 +158,25 @@ def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) ->
         raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first.")
+
+
+def complete_old(run: Path) -> None:
+    """Let the summary of a run of version 0.1 say what its fields, marks and columns are.
+
+    Its system's study knows them. A run that was broken off and has no summary gets frames.json.
+    """
+    from nepfield.view.records import read_summary
+    from nepfield.view.runs import open_run
+
+    summary = read_summary(run)
+    if "fields" in summary or not (run / "study.toml").is_file():
+        return
+    files = [run / "fields.vtu", *sorted((run / "frames").glob("epoch-*.vtu"))]
+    file = next((path for path in files if path.is_file()), None)
+    if file is None:
+        return
+    grid = open_run(run, str(file.relative_to(run)))
+    arrays = {name: grid[name] for name in grid.array_names}
+    said = load_study(run / "study.toml").describe_old(arrays, summary)
+    path = run / (SUMMARY if summary else FRAMES)
+    write_summary(path, summary | said)

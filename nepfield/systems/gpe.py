@@ -22,22 +22,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.parameters import Parameter, Values
+from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
-from nepfield.space.arrays import all_finite
-from nepfield.space.linalg import DENSE_LIMIT, Factorisation
+from nepfield.keys import Keys
+from nepfield.mesh.domain import Domain
+from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
-from nepfield.systems.linearisation import Linearisation, columns_of_real_map
+from nepfield.steady.linearisation import Linearisation, LinearPart
+from nepfield.steady.steady import Steady
+from nepfield.systems import wave
+from nepfield.systems.gpe_fields import pump_marks, wave_fields
+from nepfield.systems.near_equilibrium import near_equilibrium, nudge_losses
 from nepfield.systems.nonlinearity import Nonlinearity
+from nepfield.systems.system import Figures, Push, checked_inputs
 
 
-class Local(NamedTuple):
+class GPELocal(NamedTuple):
     """A state at the quadrature points: Psi, n = |Psi|^2 and f(n), each of shape (nq, nsamples)."""
 
     values: np.ndarray
@@ -75,6 +83,11 @@ class GPE:
     loss: float = 0.1
     background: np.ndarray | None = None
 
+    rules = wave.RULES
+    nudge = "linearised"
+    warm_start = True
+    figure_labels = wave.FIGURE_LABELS
+
     def __init__(
         self,
         space: Space,
@@ -105,46 +118,22 @@ class GPE:
                 f"points; the shape is {np.shape(background)}."
             )
 
-    # -- equilibrium ------------------------------------------------------------------
+    # -- the equation, as nepfield.steady knows it -------------------------------------
 
     @cached_property
-    def operator(self) -> sp.csr_array:
-        """H = -1/2 Laplacian + V - i gamma in weak form, csr_array of shape (ndof, ndof)."""
-        return (self.space.kinetic + self.space.assemble(self._local_part())).tocsr()
-
-    def _local_part(self) -> np.ndarray:
-        """V - i gamma at the quadrature points."""
+    def linear_part(self) -> LinearPart:
+        """H = -1/2 Laplacian + V - i gamma."""
         field = self.potential.at_points() - 1j * self.loss
-        return field if self.background is None else field + self.background
+        field = field if self.background is None else field + self.background
+        vacuum = None
+        if self.nonlinearity is not None:
+            vacuum = self.nonlinearity.f(np.zeros_like(self.space.w))
+        return LinearPart(self.space, field, vacuum)
 
-    @cached_property
-    def vacuum_operator(self) -> sp.csr_array:
-        """H + a at Psi = 0."""
-        if self.nonlinearity is None:
-            return self.operator
-        return self.operator + self.space.assemble(self.nonlinearity.f(np.zeros_like(self.space.w)))
-
-    @cached_property
-    def vacuum_factorisation(self) -> Factorisation:
-        """LU factors of `vacuum_operator`; made once for each set of parameters."""
-        return Factorisation(self.vacuum_operator)
-
-    @cached_property
-    def dense_operator(self) -> np.ndarray:
-        """H as a dense array, for small systems."""
-        operator = self.space.dense_kinetic.astype(complex)
-        self.space.add_dense(self._local_part(), operator)
-        return operator
-
-    @cached_property
-    def dense_columns(self) -> np.ndarray:
-        """Images under H of 1 and i at each degree of freedom, shape (ndof, 2, ndof)."""
-        return columns_of_real_map(self.dense_operator)
-
-    @cached_property
-    def fastest_operator(self) -> sp.csr_array | np.ndarray:
-        """H in the form that is applied fastest: dense for small systems."""
-        return self.dense_operator if self.space.ndof <= DENSE_LIMIT else self.operator
+    @property
+    def operator(self) -> sp.csr_array:
+        """H in weak form, csr_array of shape (ndof, ndof)."""
+        return self.linear_part.operator
 
     def drive(self, inputs: np.ndarray) -> np.ndarray:
         """P in weak form, shape (ndof, nsamples), of inputs of shape (nsamples, ninputs).
@@ -154,90 +143,84 @@ class GPE:
         InputError
             If the inputs do not fit the pumps or are not finite.
         """
-        return self.pumps.load @ self.pumps.amplitudes(self.checked_inputs(inputs))
+        return self.pumps.drive(checked_inputs(self, inputs))
 
-    def checked_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """The inputs as a float array of shape (nsamples, ninputs)."""
-        array = np.asarray(inputs, dtype=float)
-        if array.ndim != 2 or array.shape[1] != self.pumps.ninputs:
-            raise InputError(
-                f"inputs: the {len(self.pumps.weights)} pumps need an array of shape "
-                f"(nsamples, {self.pumps.ninputs}); this one has shape {array.shape}."
-            )
-        if not all_finite(array):
-            raise InputError("inputs: all values must be finite.")
-        return array
-
-    def local(self, state: np.ndarray) -> Local:
+    def local(self, state: np.ndarray) -> GPELocal:
         """What a state of shape (ndof, nsamples) is at the quadrature points."""
         values = self.space.evaluate(state)
-        n = density(values)
+        n = squared_magnitude(values)
         response = np.zeros_like(n) if self.nonlinearity is None else self.nonlinearity.f(n)
-        return Local(values, n, response)
+        return GPELocal(values, n, response)
 
     def residual(
-        self, state: np.ndarray, drive: np.ndarray, local: Local | None = None
+        self, state: np.ndarray, drive: np.ndarray, local: tuple[np.ndarray, ...] | None = None
     ) -> np.ndarray:
         """F = i kappa in weak form, shape (ndof, nsamples); zero in a steady state.
 
         `local` is what the method of that name gives, if the caller has it already.
         """
-        residual = self.fastest_operator @ state + 1j * drive
+        residual = self.linear_part.fastest @ state + 1j * drive
         if self.nonlinearity is not None:
             values, _, response = local or self.local(state)
             residual += self.space.integrate(response * values)
         return residual
 
-    def linearise(self, state: np.ndarray, local: Local | None = None) -> Linearisation:
+    def linearise(
+        self, state: np.ndarray, local: tuple[np.ndarray, ...] | None = None
+    ) -> Linearisation:
         """Linearisation of F at a state of shape (ndof, nsamples); `local` as in `residual`."""
         if self.nonlinearity is None:
-            return Linearisation(self, None, None)
+            return Linearisation(self.linear_part, None, None)
         values, n, response = local or self.local(state)
         slope = self.nonlinearity.derivative(n)
-        return Linearisation(self, response + n * slope, slope * values**2)
+        return Linearisation(self.linear_part, response + n * slope, slope * values**2)
 
-    # -- parameters -------------------------------------------------------------------
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """The trainable parameters: ``potential`` (nvalues,) and ``weights`` (npumps,)."""
-        values = {}
-        if self.potential.trainable:
-            values["potential"] = self.potential.values
-        if np.count_nonzero(self.pumps.trainable):
-            values["weights"] = self.pumps.weights
-        return values
+    # -- the system, as nepfield.learning knows it --------------------------------------
 
     @property
-    def measures(self) -> dict[str, np.ndarray]:
-        """What a derivative is divided by to become a field (the Riesz map)."""
-        values = {
-            "potential": self.potential.measure,
-            "weights": np.ones(len(self.pumps.weights)),
-        }
-        return {name: values[name] for name in self.parameters}
+    def domain(self) -> Domain:
+        """Where the wave lives."""
+        return self.space.domain
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """``potential`` (nvalues,) and ``weights`` (npumps,), trained or not."""
+        return {"potential": self.potential.parameter, "weights": self.pumps.parameter}
+
+    @property
+    def ninputs(self) -> int:
+        """Number of inputs that drive the pumps."""
+        return self.pumps.ninputs
+
+    @property
+    def driven(self) -> str:
+        """What takes the inputs."""
+        return f"the {len(self.pumps.weights)} pumps"
 
     def with_parameters(self, values: Mapping[str, np.ndarray]) -> GPE:
         """The same system with other parameters, moved into their bounds."""
         placed, pumps = self.potential, self.pumps
         if "potential" in values:
-            placed = replace(placed, values=placed.clipped(values["potential"]))
+            placed = replace(placed, parameter=placed.parameter.moved(values["potential"]))
         if "weights" in values:
-            pumps = replace(pumps, weights=values["weights"])
+            pumps = replace(pumps, parameter=pumps.parameter.moved(values["weights"]))
         return replace(self, potential=placed, pumps=pumps)
 
-    def observables(
-        self, state: np.ndarray, inputs: np.ndarray, reference: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """The observables conjugate to the parameters, whose contrast is the NEP gradient.
+    def equilibrate(
+        self,
+        inputs: np.ndarray,
+        nudge: Push | None = None,
+        initial: np.ndarray | None = None,
+        keys: Keys | None = None,
+        **options: Any,
+    ) -> Steady:
+        """Steady states; `options` as in `nepfield.steady.newton.find_steady`."""
+        return wave.equilibrate(self, self.pumps.drive(inputs), nudge, initial, **options)
 
-        Parameters
-        ----------
-        state : ndarray, shape (ndof, nsamples)
-        inputs : ndarray, shape (nsamples, ninputs)
-        reference : ndarray, shape (ndof, nsamples)
-            The free state. The intensity (nep 11) does without it; the contrast conjugate to Im V
-            is an interference with the free state, ``-2 Im(conj(Psi) Psi_0)``.
+    def observables(
+        self, state: np.ndarray, inputs: np.ndarray, free: np.ndarray, keys: Keys | None = None
+    ) -> Values:
+        """The observables conjugate to the parameters, whose contrast is the NEP gradient.
 
         Returns
         -------
@@ -248,21 +231,25 @@ class GPE:
         """
         observed = {}
         if self.potential.trainable:
-            values = self.space.evaluate(state)
-            contrast = density(values)
+            values, before = self.space.evaluate(state), None
             if np.iscomplexobj(self.potential.values):
-                free = self.space.evaluate(reference)
-                contrast = contrast - 2j * (values.conj() * free).imag
-            observed["potential"] = self.potential.integrate(self.space.w[:, None] * contrast)
-        if np.count_nonzero(self.pumps.trainable):
-            overlap = (self.pumps.load.T @ state.conj()).conj()
-            observed["weights"] = _as(self.pumps.weights, -2j * self._pump_inputs(inputs) * overlap)
+                before = self.space.evaluate(free)
+            observed["potential"] = self.potential.observable(self.space, values, before)
+        if self.pumps.parameter.is_trained:
+            observed["weights"] = self.pumps.observable(state, inputs)
         return observed
+
+    def respond(
+        self, kind: str, free: np.ndarray, nudge: Push, inputs: np.ndarray
+    ) -> tuple[Values, np.ndarray]:
+        """``-2 Re int l dkappa/dtheta`` for all parameters theta, by one linear solve for l."""
+        multiplier, solved = wave.multiplier(self, kind, free, nudge)
+        return self.parameter_derivative(free, multiplier, inputs), solved
 
     def parameter_derivative(
         self, state: np.ndarray, multiplier: np.ndarray, inputs: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """``-2 Re int l dkappa/dtheta`` for all parameters theta.
+    ) -> Values:
+        """``-2 Re int l dkappa/dtheta`` for all trained parameters theta.
 
         Parameters
         ----------
@@ -280,26 +267,36 @@ class GPE:
         derivative = {}
         if self.potential.trainable:
             product = self.space.evaluate(multiplier) * self.space.evaluate(state)
-            integral = self.potential.integrate(self.space.w[:, None] * product)
-            derivative["potential"] = _as(self.potential.values, -2 * (-1j * integral).conj())
-        if np.count_nonzero(self.pumps.trainable):
-            overlap = self._pump_inputs(inputs) * (self.pumps.load.T @ multiplier)
-            derivative["weights"] = _as(self.pumps.weights, -2 * overlap.conj())
+            derivative["potential"] = self.potential.derivative(self.space, product)
+        if self.pumps.parameter.is_trained:
+            derivative["weights"] = self.pumps.derivative(multiplier, inputs)
         return derivative
 
-    def _pump_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """X of each pump, zero where its weight is not trained, shape (npumps, nsamples)."""
-        return np.where(self.pumps.trainable[:, None], inputs[:, self.pumps.input].T, 0.0)
+    def figures(
+        self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
+    ) -> Figures:
+        """How near to equilibrium the states are, and how much of the nudge meets loss."""
+        near = near_equilibrium(self, steady.state)
+        found = {"nonlinearity_ratio": near.nonlinearity_ratio, "loss_ratio": near.loss}
+        if response is not None:
+            found["nudge_loss"] = nudge_losses(self, steady.state, response)
+        return found
 
+    def fields(
+        self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None
+    ) -> list[Field]:
+        """Density and phase of each sample, the potential, and its gradient."""
+        return wave_fields(self, state, inputs, gradient)
 
-def density(values: np.ndarray) -> np.ndarray:
-    """``|Psi|^2`` of complex values."""
-    return np.square(values.real) + np.square(values.imag)
+    def marks(self) -> list[Mark]:
+        """The pumps."""
+        return pump_marks(self)
 
-
-def _as(parameter: np.ndarray, derivative: np.ndarray) -> np.ndarray:
-    """The derivative, without its imaginary part where the parameter is real."""
-    return derivative if np.iscomplexobj(parameter) else derivative.real
+    def advice(
+        self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
+    ) -> list[str]:
+        """What to change where a training went wrong."""
+        return wave.advice(history, summary)
 
 
 def _placed_potential(space: Space, value: Potential | complex | np.ndarray) -> Potential:

@@ -8,10 +8,22 @@ f + Psi df/dPsi real                                        nep (24)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from nepfield.systems.gpe import GPE, density
+from nepfield.space.arrays import squared_magnitude
+from nepfield.steady.equation import Equation
+from nepfield.systems.nonlinearity import Nonlinearity
+
+
+class LocalWave(Equation, Protocol):
+    """A wave with a local response to its density and uniform loss, such as `GPE`."""
+
+    @property
+    def nonlinearity(self) -> Nonlinearity | None: ...
+    @property
+    def loss(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class NearEquilibrium:
     nonlinearity_ratio: np.ndarray
 
 
-def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
+def near_equilibrium(system: LocalWave, state: np.ndarray) -> NearEquilibrium:
     """Measure the near-equilibrium conditions (9), (20) and (24) in a steady state.
 
     Parameters
@@ -51,13 +63,14 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     space = system.space
     zeros = np.zeros(state.shape[1])
     # H is complex symmetric, so its anti-Hermitian part is i times its imaginary part.
-    operator = system.fastest_operator
+    operator = system.linear_part.fastest
     dissipative, response = operator.imag @ state, operator @ state
     if system.nonlinearity is None:
         loss = _ratio(space.norm(dissipative), space.norm(response))
         return NearEquilibrium(loss, zeros, zeros)
     local = system.local(state)
-    values, direct = local.values, system.linearise(state, local).direct
+    values, _, shifted = local
+    direct = system.linearise(state, local).direct
     assert direct is not None
     reaction = direct * values
     response = response + space.integrate(reaction)
@@ -66,9 +79,10 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
         dissipated = direct.imag * values
         dissipative = dissipative + space.integrate(dissipated)
         violation = _ratio(
-            np.sqrt(space.w @ density(dissipated)), np.sqrt(space.w @ density(reaction))
+            np.sqrt(space.w @ squared_magnitude(dissipated)),
+            np.sqrt(space.w @ squared_magnitude(reaction)),
         )
-    shift = local.response - system.nonlinearity.f(np.zeros(1))
+    shift = shifted - system.nonlinearity.f(np.zeros(1))
     mean_shift = space.w @ np.abs(shift) / space.w.sum()
     return NearEquilibrium(
         loss=_ratio(space.norm(dissipative), space.norm(response)),
@@ -77,7 +91,7 @@ def near_equilibrium(system: GPE, state: np.ndarray) -> NearEquilibrium:
     )
 
 
-def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
+def nudge_loss(system: Equation, state: np.ndarray, response: np.ndarray) -> float:
     """Share of the nudge that is balanced by loss: the best forecast of the bias of NEP.
 
     NEP is biased because its nudge meets loss where the exact gradient would need gain. This is the
@@ -92,7 +106,8 @@ def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
 
     Parameters
     ----------
-    system : GPE
+    system : Equation
+        A wave, such as `GPE`.
     state : ndarray, shape (ndof, nsamples)
         The free steady state.
     response : ndarray, shape (ndof, nsamples)
@@ -103,12 +118,26 @@ def nudge_loss(system: GPE, state: np.ndarray, response: np.ndarray) -> float:
     float
         At least 0, rarely above 1; nan if there is no response.
     """
+    dissipated, nudge = _nudge_norms(system, state, response)
+    total = np.linalg.norm(nudge)
+    return float(np.linalg.norm(dissipated) / total) if total > 0 else np.nan
+
+
+def nudge_losses(system: Equation, state: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """The same for each sample alone, shape (nsamples,); nan where there is no response."""
+    dissipated, nudge = _nudge_norms(system, state, response)
+    return np.divide(dissipated, nudge, out=np.full(len(nudge), np.nan), where=nudge > 0)
+
+
+def _nudge_norms(
+    system: Equation, state: np.ndarray, response: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Norms of what loss takes of a response and of all that balances the nudge, (nsamples,)."""
     space, linear = system.space, system.linearise(state)
-    dissipative = system.fastest_operator.imag @ response
-    if linear.direct is not None:
+    dissipative = system.linear_part.fastest.imag @ response
+    if linear.direct is not None and np.iscomplexobj(linear.direct):
         dissipative = dissipative + space.integrate(linear.direct.imag * space.evaluate(response))
-    nudge = np.linalg.norm(space.norm(linear.apply(response)))
-    return float(np.linalg.norm(space.norm(dissipative)) / nudge) if nudge > 0 else np.nan
+    return space.norm(dissipative), space.norm(linear.apply(response))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:

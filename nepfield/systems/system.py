@@ -33,14 +33,22 @@ class Push(Protocol):
     def free(self) -> np.ndarray | None:
         """The free state at which a force of fixed amplitude is made; None if there is none."""
 
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Rows of the state on which it acts; None where that may be any."""
+
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""
 
     def force(self, state: np.ndarray) -> np.ndarray:
         """Slope of that energy by the state (by its conjugate where it is complex), like it."""
 
-    def stiffness(self, state: np.ndarray) -> np.ndarray:
-        """Second derivative of that energy, shape (nsamples, n, n)."""
+    def stiffness(self, state: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Second derivative of that energy by these rows of the state (None: all), shape
+        (nsamples, nrows, nrows)."""
+
+    def branch(self, state: np.ndarray) -> np.ndarray | None:
+        """Between which of its poles the state lies, as whole numbers; None without a pole."""
 
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energy of configurations whose signals are given (nsignals, nconfigurations)."""
@@ -58,6 +66,8 @@ class System(Protocol):
     parameters : dict of str to Parameter
         All of them, trained or not, by name.
     ninputs : int
+    driven : str
+        What takes the inputs, in words: "the 2 pumps".
     rules : tuple of str
         Learning rules that it admits, the usual one first; "adjoint" among them says that it has
         an exact gradient.
@@ -75,6 +85,8 @@ class System(Protocol):
     def parameters(self) -> Mapping[str, Parameter]: ...
     @property
     def ninputs(self) -> int: ...
+    @property
+    def driven(self) -> str: ...
     @property
     def rules(self) -> tuple[str, ...]: ...
     @property
@@ -148,8 +160,8 @@ def checked_inputs(system: System, inputs: np.ndarray) -> np.ndarray:
     array = np.asarray(inputs, dtype=float)
     if array.ndim != 2 or array.shape[1] != system.ninputs:
         raise InputError(
-            f"inputs: the system needs an array of shape (nsamples, {system.ninputs}); this one "
-            f"has shape {array.shape}."
+            f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this "
+            f"one has shape {array.shape}."
         )
     if not all_finite(array):
         raise InputError("inputs: all values must be finite.")
@@ -198,8 +210,16 @@ def solve_steady(
     if on_failure not in ("raise", "flag"):
         raise InputError(f"on_failure = {on_failure!r}: choose 'raise' or 'flag'.")
     inputs = checked_inputs(system, inputs)
+    if isinstance(nudge, np.ndarray):
+        raise InputError(
+            f"nudge: a Nudge is needed, or FieldNudge(field) for a force everywhere; this is an "
+            f"array of shape {nudge.shape}."
+        )
     if initial is not None and not all_finite(initial):
-        raise InputError(f"initial: all values must be finite; the shape is {np.shape(initial)}.")
+        raise InputError(
+            f"initial: a finite array like the state is needed; this one, of shape "
+            f"{np.shape(initial)}, has values that are not finite."
+        )
     steady = system.equilibrate(inputs, nudge, initial, keys, **options)
     if on_failure == "raise":
         raise_unless_converged(steady)

@@ -1,4 +1,4 @@
-"""A training as an animation: density for the inputs, potential and cost, epoch by epoch."""
+"""A training as an animation: what changes in it, and the cost, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,14 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
-from nepfield.view.curves import (
-    BLUE,
-    RED,
-    color_table,
-    new_figure,
-    read_history,
-    read_study,
-    read_summary,
-    tidy,
-    title,
-)
+from nepfield.view.curves import BLUE, RED, color_table, new_figure, tidy, title
 from nepfield.view.lines import line_fields, line_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
-from nepfield.view.panels import Scales, find_panels, find_scales
-from nepfield.view.shapes import Array, RunFiles, find_marks, find_shape, read_run
+from nepfield.view.panels import Layer, Panel, Scales, find_panels, find_scales
+from nepfield.view.records import read_history, read_study, read_summary
+from nepfield.view.runs import Array, RunFiles, read_run
+from nepfield.view.shapes import find_marks, find_shape
 from nepfield.view.shown import factor, with_unit
 
 MAX_INPUTS = 4
@@ -49,9 +41,9 @@ def animate(run: Path, output: Path) -> Path:
     run : Path
         Run folder of a study with ``figures.frames``.
     output : Path
-        The GIF. All frames share their colour scales; on a mesh or a planar graph it shows
-        the density for the first four inputs, the potential and the cost, on a line density and
-        potential.
+        The GIF. All frames share their colour scales; on a mesh or a planar graph it shows the
+        first picture for the first four inputs, one that all share, and the cost; on a line all
+        fields.
 
     Raises
     ------
@@ -71,8 +63,10 @@ def animate(run: Path, output: Path) -> Path:
         if problem is not None:
             raise PicturesUnavailable(problem)
         scales = find_scales(read_run(run, name) for _, name in frames)
-        colors = [scales[name][0] for name in ("density", "V_re") if name in scales]
         images = _surface_images(run, frames, scales)
+        pages = find_panels(first, find_shape(first), MAX_INPUTS, scales)
+        layers = [layer for panel in _chosen(pages) for layer in panel.layers]
+        colors = list(dict.fromkeys(layer.scale.cmap for layer in layers))
     return _save_gif(images, len(frames), Path(output), colors)
 
 
@@ -103,6 +97,14 @@ def read_frames(run: Path) -> list[tuple[int, str]]:
 # ---------------------------------------------------------------- meshes and planar graphs
 
 
+def _chosen(pages: dict[str, list[Panel]]) -> list[Panel]:
+    """The panels of a film: the first picture of the samples, then the first that they share."""
+    samples = next(([p for p in page if p.sample is not None] for page in pages.values()
+                    if page and page[0].sample is not None), [])  # fmt: skip
+    common = [panel for page in pages.values() for panel in page if panel.sample is None]
+    return [*samples, *common[:1]]
+
+
 def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) -> Iterator[Array]:
     """The pictures of the frames, one after the other."""
     painter: Painter | None = None
@@ -112,19 +114,18 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
         for epoch, name in frames:
             files = read_run(run, name)
             shape = find_shape(files)
-            pages = dict(find_panels(files, shape, marks, MAX_INPUTS, scales))
-            panels = [*pages.get("density.png", []), *pages.get("potential.png", [])[:1]]
+            panels = _chosen(find_panels(files, shape, MAX_INPUTS, scales))
             if painter is None:
                 painter = Painter(shape)
-                figure, grid, cost = _layout(files, painter.aspect, len(panels), scales)
-                width = grid[0].get_window_extent().width
+                figure, grid, cost = _layout(files, painter.aspect, panels)
+                width = grid[0].get_window_extent().width if grid else 0.0
                 shown: list[Any] = []
                 for axes, panel in zip(grid, panels, strict=True):
                     pixels = painter.image(panel, 1.3 * width)
                     style: dict[str, Any] = dict(extent=painter.box, aspect="equal", zorder=0)
                     shown.append(axes.imshow(pixels, interpolation="antialiased", **style))
                     axes.set(xlim=painter.box[:2], ylim=painter.box[2:])
-                    axes.set_title(panel.title or "potential V", fontsize=10)
+                    axes.set_title(panel.title, fontsize=10)
                     outline(axes, shape, marks, panel, named=False)
                 line = _draw_cost(run, cost)
             painter.turn_to(shape)
@@ -139,36 +140,41 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
 
 
 def _whole(run: Path, frames: list[tuple[int, str]]) -> RunFiles:
-    """The run's fields, which know the readouts; a run that was broken off has frames alone."""
+    """The run's fields, which know all marks; a run that was broken off has frames alone."""
     return read_run(run, "fields.vtu" if (run / "fields.vtu").is_file() else frames[0][1])
 
 
-def _layout(
-    files: RunFiles, aspect: float, count: int, scales: Scales
-) -> tuple[Figure, list[Axes], Axes]:
-    """A figure with axes for the densities, the potential (the last of them), and the cost."""
-    rows = 1 if count == 2 else 2
-    columns = -(-(count - 1) // rows)
-    total = columns + (1 if rows == 2 else 2)
+def _layout(files: RunFiles, aspect: float, panels: list[Panel]) -> tuple[Figure, list[Axes], Axes]:
+    """A figure with axes for the panels (what samples share at the right), and for the cost."""
+    of_samples = [panel for panel in panels if panel.sample is not None]
+    common = len(panels) > len(of_samples)
+    rows = 1 if len(of_samples) <= 1 else 2
+    columns = -(-len(of_samples) // rows)
+    total = columns + (1 if rows == 2 else 1 + common)
     width = (WIDTH - 1.9) / total - 0.15
     height = rows * (width * aspect + 0.3) + 0.8
     figure = new_figure(max(height, 2.8), WIDTH)
     figure.set_dpi(DPI)
-    wide = [1.0] * (total - 1) + [1.0 + 0.9 / width]  # the potential has its colour bar beside it
+    wide = [1.0] * (total - 1) + [1.0 + 0.9 / width]  # the last has its colour bar beside it
     cells = figure.add_gridspec(rows, total, width_ratios=wide if rows == 2 else None)
-    places = [(k // columns, k % columns) for k in range(count - 1)]
-    places += [(0, columns), (rows - 1, total - 1)]
+    places = [(k // columns, k % columns) for k in range(len(of_samples))]
+    places += [(0, columns)] if common else []
+    places.append((rows - 1, total - 1))
     grid = [figure.add_subplot(cells[place]) for place in places]
-    labels = files.labels()
     for axes in grid[:-1]:
         axes.set(xticks=[], yticks=[])
     grid[-1].set_box_aspect(max(aspect, 0.4))
-    bars = [("density", grid[:-2], "left"), ("V_re", grid[-2:-1], "right")]
-    for name, of, side in bars:
-        if name in scales and of:
-            cmap, limits = scales[name]
-            bar: Any = dict(label=labels[name], pad=0.02, fraction=0.05, aspect=25, location=side)
-            figure.colorbar(ScalarMappable(Normalize(*limits), cmap), ax=of, **bar)
+    sides = [("left", list(zip(of_samples, grid, strict=False)))]
+    sides.append(("right", list(zip(panels, grid, strict=False))[len(of_samples) :]))
+    for side, drawn in sides:
+        layers: dict[Any, Layer] = {one.bar: one for panel, _ in drawn for one in panel.layers}
+        for layer in layers.values():
+            scale = layer.scale
+            bar: Any = dict(label=layer.label, pad=0.02, fraction=0.05, aspect=25, location=side)
+            figure.colorbar(
+                ScalarMappable(Normalize(*scale.limits), scale.cmap),
+                ax=[axes for _, axes in drawn], **bar,
+            )  # fmt: skip
     title(figure, files.title)
     _pixels(figure)  # so that places are known; they stay from now on
     figure.set_layout_engine("none")
@@ -198,17 +204,16 @@ def _draw_cost(run: Path, axes: Axes) -> Any:
 
 def _line_images(run: Path, frames: list[tuple[int, str]]) -> Iterator[Array]:
     drawn = [(epoch, read_run(run, name)) for epoch, name in frames]
-    scales = find_scales(files for _, files in drawn)
-    limits: dict[str, tuple[float, float]] = {}
-    for name in scales:
-        low, high = scales[name][1]
+    limits = {}
+    for group, scale in find_scales(files for _, files in drawn).items():
+        low, high = scale.limits
         room = 0.05 * (high - low)
-        limits[name] = (0, 1.3 * high) if name == "density" else (low - room, high + room)
-    whole = line_fields(_whole(run, frames))
-    pumps = [(center, width, "") for center, width, _ in whole.pumps]  # weights are the last ones
+        limits[group] = (0, 1.3 * high) if scale.relief else (low - room, high + room)
+    marks = [replace(m, text=m.kind) for m in line_fields(_whole(run, frames)).marks]
     for epoch, files in drawn:
-        fields = replace(line_fields(files), readouts=whole.readouts, pumps=pumps)
-        figure = line_figure(fields, f"{files.title}: epoch {epoch}", files.labels(), limits)
+        # numbers at the marks are those of the end
+        fields = replace(line_fields(files), marks=marks)
+        figure = line_figure(fields, f"{files.title}: epoch {epoch}", limits)
         figure.set_dpi(DPI)
         yield _pixels(figure)
 

@@ -23,14 +23,15 @@ from scipy.spatial import KDTree
 from nepfield.errors import InputError
 from nepfield.files import replacing
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
+from nepfield.view.painting import colored_edges
 from nepfield.view.panels import Panel, find_panels
-from nepfield.view.shapes import Array, Mark, RunFiles, Shape, find_marks, find_shape, read_run
-from nepfield.view.shown import with_unit
+from nepfield.view.runs import Array, read_run
+from nepfield.view.shapes import Outline, Shape, find_marks, find_shape
 
 if TYPE_CHECKING:
     import pyvista
 
-RELIEF = 0.25  # height of the largest density, as a share of the size of the domain
+RELIEF = 0.25  # height of the largest intensity, as a share of the size of the domain
 SHARE = 0.6  # height over width of the window that the first view is made for
 TILT = np.deg2rad(25)  # of the first view
 VIEW = 30.0  # degrees; the viewer has no other angle and no parallel projection
@@ -55,7 +56,7 @@ linear-gradient(to right, {colors})"></div>
 
 
 def write_page(run: Path, output: Path) -> Path:
-    """Write the density for each input (as a relief) and the potential of a run as a web page.
+    """Write what changes in training as a web page: intensities as a relief, and the rest flat.
 
     Parameters
     ----------
@@ -90,10 +91,11 @@ def write_page(run: Path, output: Path) -> Path:
         raise PicturesUnavailable(problem)
     shape = find_shape(files, finest=2)  # a page of a few MB, and quick in the browser
     marks = find_marks(files, shape)
-    pages = dict(find_panels(files, shape, marks))
-    panels = [*pages.get("density.png", []), *pages.get("potential.png", [])]
+    pages = find_panels(files, shape)
+    panels = [panel for name in files.films or files.pictures for panel in pages[name]]
+    panels.sort(key=lambda panel: panel.sample is None)  # samples first
     if not panels:
-        raise InputError(f"{run}/fields.vtu: no field in it (density_0, V_re, ...)")
+        raise InputError(f"{run}/fields.vtu: no field in it that summary.json gives to pages")
     with render_window(probe()[0]):
         import pyvista
 
@@ -105,7 +107,9 @@ def write_page(run: Path, output: Path) -> Path:
         plotter.close()
     title = escape(files.title or Path(run).resolve().name)
     start = page.index("<body>") + len("<body>")
-    page = page[:start] + "\n" + _overlay(files, title, panels) + page[start:]
+    page = (
+        page[:start] + "\n" + _overlay(title, panels, [mark.kind for mark in marks]) + page[start:]
+    )
     first, last = page.index("<title>"), page.index("</title>")
     page = page[:first] + f"<title>{title}" + page[last:]
     try:
@@ -142,35 +146,44 @@ def _without(module: str) -> Iterator[None]:
             sys.modules[module] = kept
 
 
-def _build(plotter: Any, shape: Shape, marks: Sequence[Mark], panels: Sequence[Panel]) -> None:
+def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequence[Panel]) -> None:
     """Place the panels side by side in one scene, and look at them a little from below."""
     import pyvista
 
     low, high = shape.places.min(axis=0), shape.places.max(axis=0)
     letters = 0.055 * shape.size
     step = high - low + [0.1 * shape.size, 0.1 * shape.size + 2 * letters]
-    densities = [panel for panel in panels if panel.label == panels[0].label]
-    rows = min(len(densities), 2)
-    columns = -(-len(densities) // rows)
-    # the potential to the right of the densities, its imaginary part below
-    places = [divmod(k, columns) for k in range(len(densities))]
-    places += [(k % rows, columns + k // rows) for k in range(len(panels) - len(densities))]
+    first = [panel for panel in panels if panel.sample is not None] or panels[:1]
+    rows = min(len(first), 2)
+    columns = -(-len(first) // rows)
+    # what all samples share to the right of them, below each other
+    places = [divmod(k, columns) for k in range(len(first))]
+    places += [(k % rows, columns + k // rows) for k in range(len(panels) - len(first))]
     plotter.background_color = "white"
     plotter.add_light(pyvista.Light(light_type="headlight", intensity=1.0))
     flat: dict[str, Any] = dict(lighting=False, copy_mesh=False)
     for panel, (row, column) in zip(panels, places, strict=True):
         move = np.array([column * step[0], -row * step[1], 0.0])
         surface = pyvista.PolyData(shape.surface.points, faces=shape.surface.faces)
-        at_points = len(panel.values) == surface.n_points
-        (surface.point_data if at_points else surface.cell_data)["field"] = panel.values
-        heights = np.zeros(surface.n_points)
-        relief = at_points and panel.limits[0] == 0
-        if relief:
-            heights = RELIEF * shape.size / panel.limits[1] * np.nan_to_num(panel.values)
-            surface.points = np.column_stack([surface.points[:, :2], heights])
+        heights, colors = np.zeros(surface.n_points), dict[str, Any](color="#e8e8e8")
+        relief = False
+        if panel.faces is not None:
+            values, scale = panel.faces.values, panel.faces.scale
+            at_points = len(values) == surface.n_points
+            (surface.point_data if at_points else surface.cell_data)["field"] = values
+            colors = {"scalars": "field", **panel.faces.colors()}
+            relief = at_points and scale.relief
+            if relief:
+                heights = RELIEF * shape.size / scale.limits[1] * np.nan_to_num(values)
+                surface.points = np.column_stack([surface.points[:, :2], heights])
         look: dict[str, Any] = dict(ambient=0.7, diffuse=0.35, specular=0.0, copy_mesh=False)
         look |= dict(show_scalar_bar=False, smooth_shading=relief, nan_color="lightgrey")
-        plotter.add_mesh(surface.translate(move), scalars="field", **look, **panel.colors())
+        plotter.add_mesh(surface.translate(move), **look, **colors)
+        if panel.edges is not None and len(shape.edges):
+            lines, order = colored_edges(shape, panel.edges)
+            lines.cell_data["field"] = panel.edges.values[order]
+            edges = lines.tube(radius=0.003 * shape.size, n_sides=6).translate(move)
+            plotter.add_mesh(edges, scalars="field", **look, **panel.edges.colors())
         rings = [line for mark in marks for line in mark.lines]
         nearest = KDTree(shape.surface.points[:, :2])
         for lines, radius, color in ((shape.rim(), 0.003, "#444444"), (rings, 0.0035, "#9aa7b5")):
@@ -179,7 +192,7 @@ def _build(plotter: Any, shape: Shape, marks: Sequence[Mark], panels: Sequence[P
             ]
             if tubes:
                 plotter.add_mesh(pyvista.merge(tubes).translate(move), color=color, **flat)
-        words = pyvista.Text3D(panel.title or "potential V", depth=0.0, height=letters)
+        words = pyvista.Text3D(panel.title or " ", depth=0.0, height=letters)
         corner = np.array([words.bounds[0], words.bounds[2], 0.0])
         place = np.array([low[0], high[1] + 0.5 * letters, 0.0]) - corner
         plotter.add_mesh(words.translate(place + move), color="#222222", **flat)
@@ -208,23 +221,19 @@ def _tube(line: Array, heights: Array, radius: float) -> pyvista.PolyData:
     return pyvista.MultipleLines(points).tube(radius=radius, n_sides=8).triangulate()
 
 
-def _overlay(files: RunFiles, title: str, panels: Sequence[Panel]) -> str:
-    """What is written over the scene."""
-    labels = files.labels()
-    names = (("density", "density |Ψ|²", "density"), ("V_re", "potential V", "energy"),
-             ("V_im", "imaginary part of V", "energy"))  # fmt: skip
-    plain = {labels[key]: with_unit(name, files.summary, kind) for key, name, kind in names}
+def _overlay(title: str, panels: Sequence[Panel], kinds: Sequence[str]) -> str:
+    """What is written over the scene; `kinds` of marks are outlined."""
+    layers = [layer for panel in panels for layer in panel.layers]
     scales = []
-    for label, cmap, (low, high) in dict.fromkeys((p.label, p.cmap, p.limits) for p in panels):
-        colors = ", ".join(to_hex(c) for c in mpl.colormaps[cmap](np.linspace(0, 1, 17)))
+    for words, scale in dict.fromkeys((layer.words, layer.scale) for layer in layers):
+        colors = ", ".join(to_hex(c) for c in mpl.colormaps[scale.cmap](np.linspace(0, 1, 17)))
+        low, high = scale.limits
         scales.append(
             _SCALE.format(
-                label=escape(plain[label]),
-                colors=colors,
-                low=low,
-                middle=(low + high) / 2,
-                high=high,
+                label=escape(words), colors=colors, low=low, middle=(low + high) / 2, high=high
             )
         )
-    hint = "drag: turn · Shift and drag: move · wheel: zoom; pumps and readouts are outlined"
+    hint = "drag: turn · Shift and drag: move · wheel: zoom"
+    if kinds:
+        hint += f"; outlined: {escape(', '.join(dict.fromkeys(kinds)))}"
     return _OVER.format(title=title, hint=hint, scales="".join(scales))

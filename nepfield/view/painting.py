@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from nepfield.view.opengl import probe, render_window
-from nepfield.view.panels import Panel
-from nepfield.view.shapes import Array, Mark, Shape
+from nepfield.view.panels import Layer, Panel
+from nepfield.view.runs import Array
+from nepfield.view.shapes import Outline, Shape
+
+_PLAIN = "#e8e8e8"
+_DASHED, _SOLID = ("--", (0, (5, 1, 1, 1))), ("-", (0, (1, 0.8)), "-.")
 
 
 class Painter:
@@ -62,7 +67,16 @@ class Painter:
         plotter.clear_actors()
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
         style |= dict(nan_color="lightgrey", render=False)
-        plotter.add_mesh(shape.surface, scalars=panel.values, **style, **panel.colors())
+        if panel.faces is None:
+            plotter.add_mesh(shape.surface, scalars=None, color=_PLAIN, **style)
+        else:
+            values, colors = panel.faces.values, panel.faces.colors()
+            plotter.add_mesh(shape.surface, scalars=values, **style, **colors)
+        if panel.edges is not None and len(shape.edges):
+            lines, order = colored_edges(shape, panel.edges)
+            thick = float(np.clip(0.006 * width, 1.5, 6))
+            values, colors = panel.edges.values[order], panel.edges.colors()
+            plotter.add_mesh(lines, scalars=values, line_width=thick, **style, **colors)
         x, y = (self.low + self.high) / 2
         plotter.camera_position = [(x, y, 2 * shape.size), (x, y, 0), (0, 1, 0)]
         plotter.camera.parallel_scale = extent[1] / 2
@@ -74,21 +88,40 @@ class Painter:
         self.plotter.close()
 
 
-def legend(figure: Figure, marks: list[Mark], cmap: str) -> None:
+def colored_edges(shape: Shape, layer: Layer) -> tuple[Any, Array]:
+    """The edges of a graph below its faces, the strongest on top, and their order."""
+    import pyvista
+
+    values = layer.values if layer.values.ndim == 1 else np.zeros(len(layer.values))
+    strength = np.abs(np.nan_to_num(values - np.mean(layer.scale.limits)))
+    order = np.argsort(strength, kind="stable")
+    ends = shape.edges[order]
+    depth = -1e-2 * shape.size * np.linspace(1, 0.1, len(ends))
+    points = np.concatenate([ends, np.repeat(depth[:, None, None], 2, axis=1)], axis=2)
+    index = np.arange(2 * len(ends)).reshape(-1, 2)
+    lines = np.column_stack([np.full(len(ends), 2), index]).ravel()
+    return pyvista.PolyData(points.reshape(-1, 3), lines=lines), order
+
+
+def line_styles(marks: Sequence[Outline]) -> dict[str, Any]:
+    """How the outlines of each kind of mark are drawn."""
+    styles: dict[str, Any] = {}
+    dashed, solid = iter(_DASHED), iter(_SOLID)
+    for mark in marks:
+        if mark.kind not in styles:
+            styles[mark.kind] = next(dashed, "--") if mark.dashed else next(solid, "-")
+    return styles
+
+
+def legend(figure: Figure, marks: Sequence[Outline], cmap: str) -> None:
     """What dashed and solid outlines are, at the right of the title's line."""
-    pumps = [mark.driver is not None for mark in marks]
-    styles: list[dict[str, Any]] = [
-        {"label": "pump", "linestyle": "--", "linewidth": 1.4},
-        {"label": "readout", "linestyle": "-", "linewidth": 1.4},
-    ]
     handles = [
-        Line2D([], [], **style, **ink(cmap))
-        for style, there in zip(styles, (any(pumps), not all(pumps)), strict=True)
-        if there
+        Line2D([], [], label=kind, linestyle=style, linewidth=1.4, **ink(cmap))
+        for kind, style in line_styles(marks).items()
     ]
     if handles:
         place: dict[str, Any] = dict(loc="upper right", bbox_to_anchor=(0.995, 0.995))
-        figure.legend(handles=handles, ncols=2, frameon=False, fontsize=9, **place)
+        figure.legend(handles=handles, ncols=len(handles), frameon=False, fontsize=9, **place)
 
 
 def ink(cmap: str, weight: float = 1.0) -> dict[str, Any]:
@@ -99,26 +132,27 @@ def ink(cmap: str, weight: float = 1.0) -> dict[str, Any]:
 
 
 def outline(
-    axes: Axes, shape: Shape, marks: list[Mark], panel: Panel, named: bool, weight: float = 1.0
+    axes: Axes,
+    shape: Shape,
+    marks: Sequence[Outline],
+    panel: Panel,
+    named: bool,
+    weight: float = 1.0,
 ) -> None:
-    """The rim of the domain, pumps dashed (faint where they are off), readouts solid."""
+    """The rim of the domain and what is placed on it, faint where its input is 0."""
     thin: dict[str, Any] = dict(linewidths=0.8 * weight)
-    if len(shape.links):
+    if len(shape.links) and panel.edges is None:
         links = LineCollection(list(shape.links), colors="#999999", zorder=0.5, **thin)
         axes.add_collection(links)
     axes.add_collection(LineCollection(shape.rim(), colors="black", zorder=1, **thin))
-    pump = 0
+    styles = line_styles(marks)
     for mark in marks:
-        on = True
-        if mark.driver is not None:
-            on = panel.lit is None or panel.lit[pump]
-            pump += 1
+        on = mark.driver not in panel.off
         style = {**ink(panel.cmap, weight), "linewidth": 1.4 * weight, "zorder": 3}
         if not on:
             style |= {"alpha": 0.4, "path_effects": None}
-        dashes: Any = "--" if mark.driver is not None else "-"
         for line in mark.lines:
-            axes.plot(*line.T, linestyle=dashes, **style)
+            axes.plot(*line.T, linestyle=styles[mark.kind], **style)
         if mark.arrow is not None:
             start, tip = mark.arrow.tolist()
             axes.annotate("", tip, start, arrowprops=dict(arrowstyle="-|>", **style))
@@ -126,7 +160,7 @@ def outline(
             _write(axes, mark, {k: v for k, v in style.items() if k != "linewidth"})
 
 
-def _write(axes: Axes, mark: Mark, style: dict[str, Any]) -> None:
+def _write(axes: Axes, mark: Outline, style: dict[str, Any]) -> None:
     """Label of a mark above its upper rim, moved inwards where that leaves the picture."""
     place = (float(mark.place[0]), float(mark.place[1]))
     x, y = axes.transLimits.transform(place)

@@ -15,23 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
 from nepfield.errors import InputError
 from nepfield.view.curves import DPI, WIDTH, new_figure, save_figure, title
 from nepfield.view.lines import draw_line
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
-from nepfield.view.painting import Painter, legend, outline
-from nepfield.view.panels import Panel, find_panels
-from nepfield.view.shapes import (
-    Mark,
-    RunFiles,
-    Shape,
-    find_marks,
-    find_shape,
-    open_run,
-    read_run,
-    subdivided,
-)
+from nepfield.view.painting import Painter, colored_edges, legend, outline
+from nepfield.view.panels import Layer, Panel, find_panels
+from nepfield.view.runs import RunFiles, open_run, read_run
+from nepfield.view.shapes import Outline, Shape, find_marks, find_shape, subdivided
 
 if TYPE_CHECKING:
     import pyvista
@@ -42,27 +35,26 @@ __all__ = [
 ]  # fmt: skip
 
 
+LINE = "fields"
+"""Name of the one picture of fields on a line."""
+
+
 def picture_names(run: Path) -> list[str]:
     """Names of the pictures that `render_run` would write; nothing is drawn."""
     files = read_run(run)
-    if files.line:
-        return ["fields"]
-    shape = find_shape(files)
-    figures = find_panels(files, shape, find_marks(files, shape))
-    return [name.removesuffix(".png") for name, _ in figures]
+    return [LINE] if files.line else files.pictures
 
 
 def render_run(run: Path, folder: Path) -> list[Path]:
-    """Write the pictures of a run: density, phase, potential and gradient.
+    """Write the pictures of a run, as its fields name them.
 
     Parameters
     ----------
     run : Path
-        Run folder with ``fields.vtu`` (and ``study.toml``, ``summary.json``).
+        Run folder with ``fields.vtu`` and ``summary.json``, which says what is in it.
     folder : Path
-        Where the PNG files go; made if missing. For planar meshes and graphs ``density.png``,
-        ``phase.png``, ``potential.png`` and ``gradient.png`` (those there are data for); for fields
-        on a line one ``fields.png``, which needs no OpenGL.
+        Where the PNG files go; made if missing. For fields on a line it is one ``fields.png``,
+        which needs no OpenGL.
 
     Returns
     -------
@@ -79,17 +71,17 @@ def render_run(run: Path, folder: Path) -> list[Path]:
     folder = Path(folder)
     files = read_run(run)
     if files.line:
-        return [draw_line(files, folder / "fields.png")]
+        return [draw_line(files, folder / f"{LINE}.png")] if files.fields else []
     problem = opengl_problem()
     if problem is not None:
         raise PicturesUnavailable(problem)
     shape = find_shape(files)
     marks = find_marks(files, shape)
-    figures = find_panels(files, shape, marks)
     painter = Painter(shape)
     try:
         return [
-            _draw(files, shape, marks, painter, panels, folder / name) for name, panels in figures
+            _draw(files, shape, marks, painter, panels, folder / f"{name}.png")
+            for name, panels in find_panels(files, shape).items()
         ]
     finally:
         painter.close()
@@ -126,33 +118,33 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
         )
     shape = find_shape(files)
     marks = find_marks(files, shape)
-    pages = {
-        name.removesuffix(".png"): panels
-        for name, panels in find_panels(files, shape, marks, limit=files.count)
-    }
-    if len(pages.get("potential", [])) == 2:
-        pages["imaginary potential"] = [pages["potential"].pop()]
+    pages = _pages(find_panels(files, shape, limit=files.count))
+    if not pages:
+        raise InputError(f"{run}/fields.vtu: no field in it that summary.json says how to draw")
     with render_window(probe()[0] if off_screen else None):
         plotter: Any = pyvista.Plotter(off_screen=off_screen)  # Any: see Painter
-    kinds, samples = list(pages), [files.sample(i) for i in range(files.count)]
+    kinds, samples = list(pages), [files.sample(k) for k in files.samples]
     chosen = {"kind": 0, "sample": 0}
 
     def show() -> None:
         name = kinds[chosen["kind"]]
-        index = min(chosen["sample"], len(pages[name]) - 1)
-        panel = pages[name][index]
+        panel = pages[name][min(chosen["sample"], len(pages[name]) - 1)]
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
-        surface = shape.surface
-        plotter.add_mesh(surface, scalars=panel.values, name="field", **style, **panel.colors())
-        low, high = panel.limits
+        plotter.remove_actor("edges")
+        if panel.faces is not None:
+            values, colors = panel.faces.values, panel.faces.colors()
+            plotter.add_mesh(shape.surface, scalars=values, name="field", **style, **colors)
+        if panel.edges is not None and len(shape.edges):
+            lines, order = colored_edges(shape, panel.edges)
+            values, colors = panel.edges.values[order], panel.edges.colors()
+            plotter.add_mesh(lines, scalars=values, name="edges", line_width=4, **style, **colors)
+        low, high = panel.layers[0].scale.limits
         plotter.add_text(f"{files.title}: {name}, {low:.3g} to {high:.3g}", name="title")
 
     def choose(what: str, value: int) -> None:
         chosen[what] = value
         show()
 
-    if not kinds:
-        raise InputError(f"{run}/fields.vtu: no field in it (density_0, V_re, dC_dV, ...)")
     show()
     for line in [*shape.rim(), *(line for mark in marks for line in mark.lines)]:
         points = np.column_stack([line, np.full(len(line), 1e-3 * shape.size)])
@@ -178,7 +170,7 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
 def _draw(
     files: RunFiles,
     shape: Shape,
-    marks: list[Mark],
+    marks: list[Outline],
     painter: Painter,
     panels: list[Panel],
     output: Path,
@@ -187,11 +179,12 @@ def _draw(
     box, aspect = painter.box, painter.aspect
     columns = _columns(len(panels), aspect)
     rows = -(-len(panels) // columns)
-    shared = len({(p.cmap, p.limits, p.label) for p in panels}) == 1
-    below = aspect < 0.3  # colour bar below flat panels, else beside
-    bars = 1 if shared else columns
+    faces, edges = [p.faces for p in panels], [p.edges for p in panels]
+    titled = len(panels) > 1 or panels[0].sample is not None
+    below = aspect < 0.3  # colour bars below flat panels, else beside
+    bars = sum(1 if _shared(layers) else columns for layers in (faces, edges) if any(layers))
     beside = 0.7 + (0.0 if below else 1.15 * bars)  # inches around the panels
-    above = 1.05 + (0.8 if below else 0.0) + rows * (0.45 if panels[0].title else 0.2)
+    above = 1.05 + (0.8 * bars if below else 0.0) + rows * (0.45 if titled else 0.2)
     width = (WIDTH - beside) / columns - 0.15  # of a panel
     width = min(width, (7.5 - above) / rows / aspect)
     height = max(2.4, rows * width * aspect + above)
@@ -201,35 +194,58 @@ def _draw(
     used = list(grid.flat[: len(panels)])
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    labels = files.labels()
     projected = bool(np.ptp(np.asarray(files.grid.points)[:, 2]) > 0)
     for number, (axes, panel) in enumerate(zip(used, panels, strict=True)):
         image = painter.image(panel, 1.3 * DPI * width)
         axes.imshow(image, extent=box, aspect="equal", interpolation="antialiased", zorder=0)
         axes.set(xlim=box[:2], ylim=box[2:])
         outline(axes, shape, marks, panel, len(panels) <= 4)
-        axes.set_title(panel.title, fontsize=11)
+        axes.set_title(panel.title if titled else "", fontsize=11)
         lowest = number + columns >= len(panels)
         axes.tick_params(labelbottom=lowest, labelsize=9)
-        axes.set_xlabel(labels["x"] if lowest else "")
-        axes.set_ylabel(labels["y"] if number % columns == 0 else "")
+        axes.set_xlabel(f"x ({files.length_unit})" if lowest else "")
+        axes.set_ylabel(f"y ({files.length_unit})" if number % columns == 0 else "")
         if projected:
             axes.set(xticks=[], yticks=[], xlabel="", ylabel="")  # a projection has no scale
-        if not shared or number == 0:
-            bar = figure.colorbar(
-                ScalarMappable(Normalize(*panel.limits), panel.cmap),
-                ax=used if shared else axes,
-                label=panel.label,
-                pad=0.02,
-                fraction=0.05,
-                aspect=50 if below else 25,
-                location="bottom" if below else "right",
-            )
-            if panel.cmap == "twilight":
-                names = [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"]
-                bar.set_ticks(list(np.linspace(-np.pi, np.pi, 5)), labels=names)
+    for layers in (faces, edges):
+        shared = _shared(layers)
+        there = [(layer, axes) for layer, axes in zip(layers, used, strict=True) if layer]
+        for layer, axes in there[:1] if shared else there:
+            _bar(figure, layer, used if shared else axes, below)
     legend(figure, marks, panels[0].cmap)
-    return save_figure(figure, output, list(dict.fromkeys(panel.cmap for panel in panels)))
+    maps = [layer.scale.cmap for panel in panels for layer in panel.layers]
+    return save_figure(figure, output, list(dict.fromkeys(maps)))
+
+
+def _shared(layers: list[Layer | None]) -> bool:
+    """Whether one colour bar is enough."""
+    return len({layer.bar for layer in layers if layer is not None}) <= 1
+
+
+def _bar(figure: Figure, layer: Layer, axes: Any, below: bool) -> None:
+    """A colour bar beside (or below) some axes."""
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(*layer.scale.limits), layer.scale.cmap),
+        ax=axes,
+        label=layer.label,
+        pad=0.02,
+        fraction=0.05,
+        aspect=50 if below else 25,
+        location="bottom" if below else "right",
+    )
+    if layer.scale.cyclic:
+        names = [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"]
+        bar.set_ticks(list(np.linspace(-np.pi, np.pi, 5)), labels=names)
+
+
+def _pages(pictures: dict[str, list[Panel]]) -> dict[str, list[Panel]]:
+    """The panels of each picture by sample; what all samples share has a page for each panel."""
+    pages: dict[str, list[Panel]] = {}
+    for name, panels in pictures.items():
+        for panel in panels:
+            own = name if panel.sample is not None or panel is panels[0] else panel.title
+            pages.setdefault(own, []).append(panel)
+    return pages
 
 
 def _columns(count: int, aspect: float) -> int:

@@ -19,8 +19,10 @@ from nepfield.errors import InputError
 from nepfield.view.curves import DPI, GREY, WIDTH, new_figure, save_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
-from nepfield.view.panels import Panel, Scales, find_panels, find_scales
-from nepfield.view.shapes import Array, RunFiles, Shape, find_marks, find_shape, read_run
+from nepfield.view.panels import Layer, Scales, find_panels, find_scales
+from nepfield.view.records import read_summary
+from nepfield.view.runs import Array, Drawn, RunFiles, read_run
+from nepfield.view.shapes import Shape, find_marks, find_shape
 from nepfield.view.sweeps import families_of, independent_keys, left_out, places, read_results
 
 MAX_CASES = 48
@@ -42,13 +44,30 @@ class _Case:
     files: RunFiles | None
 
 
-def plot_sheet(sweep: str | Path, output: str | Path | None = None, field: str = "density") -> Path:
+def sheet_names(sweep: Path) -> list[str]:
+    """Names of the pictures that cases of a sweep have; nothing is drawn.
+
+    Raises
+    ------
+    InputError
+        If a summary is unreadable.
+    """
+    names: dict[str, None] = {}
+    for path in sorted(sweep.glob("cases/*/fields.vtu")):
+        for entry in read_summary(path.parent).get("fields", ()):
+            names.setdefault(Drawn.of(entry).picture)
+    return [name for name in names if name]
+
+
+def plot_sheet(
+    sweep: str | Path, output: str | Path | None = None, field: str | None = None
+) -> Path:
     """Draw a field of the cases of a sweep side by side.
 
     The cases are those of the first seed, sorted by what is varied; at most 48 of them, evenly
     spaced. Where geometry or mesh is varied, or two parameters are, each value of the first begins
     a row. Shapes are drawn to one scale, or each as large as its panel where the largest is more
-    than 2.5 times the smallest. Of density and phase each case shows the first four inputs.
+    than 2.5 times the smallest. Where each sample has a panel, the first four are shown.
 
     Parameters
     ----------
@@ -56,8 +75,8 @@ def plot_sheet(sweep: str | Path, output: str | Path | None = None, field: str =
         Folder of a sweep, with results.csv.
     output : path, optional
         PNG to write; by default ``figures/FIELD.png`` in the folder.
-    field : str
-        density, phase, potential or gradient.
+    field : str, optional
+        Name of a picture, as `sheet_names` has them; by default the first.
 
     Returns
     -------
@@ -84,14 +103,14 @@ def plot_sheet(sweep: str | Path, output: str | Path | None = None, field: str =
     problem = opengl_problem()
     if problem is not None:
         raise PicturesUnavailable(problem)
-    scales = find_scales(known)
-    names = {"potential": "V_re", "gradient": "dC_dV"}
-    if names.get(field, "density") not in scales:
+    if field is None:
+        field = next((name for files in known for name in files.pictures), "")
+    if not any(files.of(field) for files in known):
         raise InputError(f"{sweep}: --field {field}: the cases have no such field.")
-    figure = _sheet(cases, field, scales, f"{sweep.resolve().name}: {field} after training", notes)
+    name = f"{sweep.resolve().name}: {field} after training"
+    figure, maps = _sheet(cases, field, find_scales(known), name, notes)
     path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
-    cmap = "twilight" if field == "phase" else scales[names.get(field, "density")][0]
-    return save_figure(figure, path, [cmap])
+    return save_figure(figure, path, maps)
 
 
 # ---------------------------------------------------------------- cases
@@ -208,11 +227,12 @@ class _Layout:
 
 def _sheet(
     cases: Sequence[_Case], field: str, scales: Scales, name: str, notes: list[str]
-) -> Figure:
-    """Place the cases in rows, as large as they fit."""
+) -> tuple[Figure, list[str]]:
+    """Place the cases in rows, as large as they fit; with the colour maps in the picture."""
     shapes = {k: find_shape(c.files, finest=2) for k, c in enumerate(cases) if c.files is not None}
-    files = next(case.files for case in cases if case.files is not None)
-    count = min(files.count, MAX_INPUTS) if field in ("density", "phase") else 1
+    files = next(c.files for c in cases if c.files is not None and c.files.of(field))
+    samples = [f.sample for f in files.of(field) if f.on != "edge" and f.sample is not None]
+    count = min(len(set(samples)), MAX_INPUTS) or 1
     painter = Painter(next(iter(shapes.values())))
     try:
         boxes = {}
@@ -228,7 +248,7 @@ def _sheet(
         said = f"{name} ({', '.join(notes)})" if notes else name
         figure.text(0.5, 1 - 0.22 / size[1], said, ha="center", va="center", fontsize=13)
         of_labels = min(_fitting(case.label, layout.block[0] + GAP, 8) for case in cases)
-        panel: Panel | None = None
+        layers: list[Layer] = []
         for row, members in enumerate(layout.rows):
             for column, k in enumerate(members):
                 corner = layout.corner(row, column)
@@ -243,7 +263,7 @@ def _sheet(
                         figure, cases[k], shapes[k], painter, (field, count), scales,
                         (start, own, layout.tiles, size),
                     )  # fmt: skip
-                    panel = drawn or panel
+                    layers = drawn or layers
                     word = "" if drawn else f"no {field}"
                 else:
                     word = cases[k].status
@@ -255,11 +275,14 @@ def _sheet(
             figure.text(
                 0.16 / size[0], y, heading, rotation=90, ha="center", va="center", fontsize=points
             )
-        if panel is None:
+        if not layers:
             raise InputError(f"{name}: no case has such a field.")
-        place = (1 - 1.2 / size[0], FOOT / size[1], 0.14 / size[0], 1 - (HEAD + FOOT) / size[1])
-        colors = ScalarMappable(Normalize(*panel.limits), panel.cmap)
-        figure.colorbar(colors, cax=figure.add_axes(place), label=panel.label)
+        high = (1 - (HEAD + FOOT) / size[1]) / len(layers) - (len(layers) > 1) * 0.15 / size[1]
+        for number, layer in enumerate(layers):
+            low = FOOT / size[1] + number * (high + 0.3 / size[1])
+            place = (1 - 1.2 / size[0], low, 0.14 / size[0], high)
+            colors = ScalarMappable(Normalize(*layer.scale.limits), layer.scale.cmap)
+            figure.colorbar(colors, cax=figure.add_axes(place), label=layer.label)
         if count > 1:
             names = [files.sample(k, "") for k in range(count)]
             lines = [names[k : k + layout.tiles[0]] for k in range(0, count, layout.tiles[0])]
@@ -269,7 +292,7 @@ def _sheet(
             _ruler(figure, layout, files)
     finally:
         painter.close()
-    return figure
+    return figure, [layer.scale.cmap for layer in layers]
 
 
 def _draw_case(
@@ -280,15 +303,14 @@ def _draw_case(
     what: tuple[str, int],
     scales: Scales,
     place: tuple[Array, Array, Array, Array],
-) -> Panel | None:
-    """The parts of a case, one for each input; None where it lacks the field."""
+) -> list[Layer]:
+    """The parts of a case, one for each input; what they show, nothing where it lacks the field."""
     (field, count), (start, own, tiles, size) = what, place
     assert case.files is not None
     painter.turn_to(shape)
     marks = find_marks(case.files, shape)
-    pages = dict(find_panels(case.files, shape, marks, MAX_INPUTS, scales))
-    panel = None
-    for part, panel in enumerate(pages.get(f"{field}.png", [])[:count]):
+    panels = find_panels(case.files, shape, MAX_INPUTS, scales).get(field, [])[:count]
+    for part, panel in enumerate(panels):
         row, column = divmod(part, tiles[0])
         low = (start + [column, tiles[1] - 1 - row] * own) / size
         axes = figure.add_axes((low[0], low[1], own[0] / size[0], own[1] / size[1]))
@@ -297,7 +319,7 @@ def _draw_case(
         axes.set(xlim=painter.box[:2], ylim=painter.box[2:])
         outline(axes, shape, marks, panel, named=False, weight=0.5)
         axes.set_axis_off()
-    return panel
+    return panels[-1].layers if panels else []
 
 
 def _arranged(cases: Sequence[_Case], boxes: dict[int, Array], count: int) -> _Layout:

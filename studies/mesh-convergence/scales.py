@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.interpolate import CubicSpline
 
 import nepfield as nf
-from nepfield.systems.gpe import density
+from nepfield.space.arrays import squared_magnitude as density
 
 WANTED = 0.02
 """The error at which a length counts as resolved."""

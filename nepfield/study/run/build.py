@@ -27,8 +27,9 @@ from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import TrainingResult, train
-from nepfield.mesh.domain import Domain, lattice, read_domain
+from nepfield.mesh.domain import Domain, read_domain
 from nepfield.mesh.geometry import described, mesh_geometry
+from nepfield.mesh.lattice import lattice
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space

@@ -1,14 +1,15 @@
 """The files of a run folder.
 
     study.toml       the resolved study, which can be run again
-    summary.json     the figures of the run
+    summary.json     the figures of the run, and what is said of its fields, marks and columns
     history.csv      a row an epoch
     checkpoint.npz   parameters, optimiser and random state after the last epoch
-    start.npz        V and pump weights that came from another run, before the first epoch
-    fields.vtu       potential, gradient, and the wave for each input
+    start.npz        values that came from another run, before the first epoch
+    fields.vtu       what the system shows for each input, and of itself
                      (dimensionless, as all numbers here; summary.json has the factors of [units])
-    frames.pvd       potential and densities while it was trained, for ParaView
+    frames.pvd       what changes while it is trained, for ParaView
     frames/          its files, epoch-000000.vtu, ...
+    frames.json      what is said of them, until there is a summary
     figures/         pictures
     meshes/          what Gmsh made of a geometry
 
@@ -17,9 +18,8 @@ Every file is written under another name and then moved, so what is there is alw
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,17 +31,22 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.readouts import Readout
+from nepfield.fields.pictures import Field, Mark
 from nepfield.files import replacing
-from nepfield.learning.gradients import Params
 from nepfield.learning.state import TrainingState
+from nepfield.mesh.domain import Domain
 from nepfield.mesh.meshfile import write_mesh_file
 from nepfield.space.space import Space
 from nepfield.study.text.config import StudyConfig, load_study, study_to_toml
-from nepfield.systems.gpe import GPE
+from nepfield.systems.system import System
 
 FIELD_SAMPLES = 16
-"""At most so many inputs have their wave written to fields.vtu."""
+"""At most so many inputs have their states written to fields.vtu."""
+
+SUMMARY, FRAMES = "summary.json", "frames.json"
+
+_FEW_CELLS = 64  # so many are listed in summary.json at most
+_TAKEN = ("training", "outputs", "confusion", "fields")  # pictures of another kind
 
 
 def open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
@@ -161,7 +166,29 @@ def write_text(path: Path, text: str) -> None:
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json; numbers that are not finite become null."""
-    write_text(path, json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n")
+    lines = [f"  {_json(str(key))}: {_block(_plain(value))}" for key, value in summary.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _block(value: Any) -> str:
+    """JSON with a line for each list or table in a list or table."""
+    inner = list(value.values() if isinstance(value, dict) else value if _nested(value) else ())
+    if not inner or not all(_nested(part) for part in inner):
+        return _json(value)
+    if isinstance(value, dict):
+        lines = [f"{_json(name)}: {_json(part)}" for name, part in value.items()]
+    else:
+        lines = [_json(part) for part in value]
+    brackets = "{}" if isinstance(value, dict) else "[]"
+    return f"{brackets[0]}\n    " + ",\n    ".join(lines) + f"\n  {brackets[1]}"
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -180,106 +207,146 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write history.csv; values that are not given stay empty."""
-    text = io.StringIO()
-    names = list(dict.fromkeys(name for row in history for name in row))
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in history:
-        values = (row.get(name, np.nan) for name in names)
-        writer.writerow(["" if value != value else repr(value) for value in values])
-    write_text(path, text.getvalue())
+# ---------------------------------------------------------------- fields
+
+
+def place_of(system: System) -> Space | Domain:
+    """What the fields of a system are on: its space where it has one, else its domain."""
+    place: Space | Domain = getattr(system, "space", system.domain)
+    return place
+
+
+def describe(
+    domain: Domain, fields: Sequence[Field], marks: Sequence[Mark] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """What summary.json says of fields and marks, as ``fields`` and ``marks``.
+
+    Parameters
+    ----------
+    domain : Domain
+    fields : sequence of Field
+    marks : sequence of Mark
+        Of a mark that covers many cells the array in fields.vtu is named that is 1 there.
+    """
+    masks, said = _masks(domain, marks)
+    return {"fields": [field.description for field in [*fields, *masks]], "marks": said}
 
 
 def write_fields(
-    path: Path, system: GPE, readout: Readout, state: np.ndarray, gradient_fields: Params
-) -> None:
+    path: Path, place: Space | Domain, fields: Sequence[Field], marks: Sequence[Mark] = ()
+) -> dict[str, list[dict[str, Any]]]:
     """Write fields.vtu.
 
     Parameters
     ----------
     path : Path
-    system : GPE
-    readout : Readout
-    state : ndarray, shape (ndof, nsamples)
-        Steady states; the first `FIELD_SAMPLES` are written.
-    gradient_fields : dict of ndarray
-        `Gradient.fields`; its potential becomes dC_dV.
+    place : Space or Domain
+        What the fields are on: the nodes and elements of a space, or the points and cells of a
+        domain; of a graph its vertices and edges.
+    fields : sequence of Field
+    marks : sequence of Mark
+        The cells of readouts, and those of others where they are many, are kept as well, as all
+        named regions are: arrays that are 1 there.
+
+    Returns
+    -------
+    dict
+        As `describe`.
+
+    Raises
+    ------
+    InputError
+        If a field does not fit what it is on, or its picture has a name that cannot be used.
     """
-    space, domain = system.space, system.space.domain
+    domain = place.domain if isinstance(place, Space) else place
+    masks, _ = _masks(domain, marks)
+    write_arrays(path, place, [*fields, *masks])
+    return describe(domain, fields, marks)
+
+
+def _masks(domain: Domain, marks: Sequence[Mark]) -> tuple[list[Field], list[dict[str, Any]]]:
+    """Named regions and cells of marks as fields, and what is said of the marks."""
+    count = len(domain.points if domain.kind == "graph" else domain.cells)
+
+    def mask(name: str, label: str, cells: Any) -> Field:
+        inside = np.zeros(count, dtype=np.int64)
+        inside[np.asarray(cells, dtype=np.int64)] = 1
+        return Field(name, inside, "cell", label=label)
+
+    masks = {
+        f"region:{name}": mask(f"region:{name}", name, cells)
+        for name, cells in domain.regions.items()
+    }
+    said, numbers = [], dict[str, int]()
+    for mark in marks:
+        number = numbers[mark.kind] = numbers.get(mark.kind, -1) + 1
+        shape = dict(mark.shape)
+        key = next((key for key in ("cells", "vertices") if key in shape), None)
+        if key is not None:
+            cells, name = shape[key], f"{mark.kind}:{number}"
+            many = len(cells) > _FEW_CELLS
+            if mark.kind == "readout" or many:
+                masks[name] = mask(name, mark.label or mark.kind, cells)
+            if "circle" in shape:
+                del shape[key]
+            elif many:
+                shape[key] = name
+        said.append({**mark.description, "shape": shape})
+    return list(masks.values()), said
+
+
+def write_arrays(path: Path, place: Space | Domain, fields: Sequence[Field]) -> None:
+    """Write fields alone as a .vtu file."""
+    domain = place.domain if isinstance(place, Space) else place
+    graph = domain.kind == "graph"
+    if isinstance(place, Space):
+        points, blocks = place.nodes, [(place.picture_cell, place.elements)]
+    elif graph:
+        points, blocks = domain.points, [("vertex", np.arange(len(domain.points))[:, None])]
+    else:
+        points, blocks = domain.points, [(domain.kind, domain.cells)]
+    if graph and len(domain.cells):
+        blocks.append(("line", domain.cells))
+    sizes = [len(cells) for _, cells in blocks]
+    counts = {"node": len(points), "vertex": len(points), "cell": sizes[0]}
+    counts |= {"edge": sizes[-1]} if graph and len(sizes) > 1 else {}
     point_data: dict[str, np.ndarray] = {}
-    for k, psi in enumerate(space.at_nodes(state).T[:FIELD_SAMPLES]):
-        point_data |= {
-            f"psi_re_{k}": psi.real.copy(),
-            f"psi_im_{k}": psi.imag.copy(),
-            f"density_{k}": np.abs(psi) ** 2,
-            f"phase_{k}": np.angle(psi),
-        }
-    field = _potential(system)
-    element_data = {"V_re": field.real.copy(), "V_im": np.imag(field).astype(float)}
-    if "potential" in gradient_fields:
-        slope = _per_element(
-            space, np.append(gradient_fields["potential"], 0.0)[system.potential.support]
+    cell_data: dict[str, list[np.ndarray]] = {}
+    for field in fields:
+        _check(field, counts)
+        for name, values in field.arrays.items():
+            if field.on == "edge":
+                empty = np.zeros if values.dtype.kind in "iub" else _nothing
+                cell_data[name] = [empty(sizes[0], values.dtype), values]
+            elif field.on != "cell":
+                point_data[name] = values
+            elif not graph:
+                cell_data[name] = [values]
+            else:  # a graph's cells are its vertices, so their data are point data
+                point_data[name] = values
+                if values.dtype.kind == "i":
+                    rest = [np.zeros(size, values.dtype) for size in sizes[1:]]
+                    cell_data[name] = [values, *rest]
+    write_mesh_file(path, points, blocks, point_data, cell_data)
+
+
+def _nothing(count: int, dtype: np.dtype) -> np.ndarray:
+    return np.full(count, np.nan, dtype)
+
+
+def _check(field: Field, counts: Mapping[str, int]) -> None:
+    """InputError, for whoever adds a system, if a field does not fit."""
+    if field.on not in counts:
+        raise InputError(
+            f"field {field.name!r}: on = {field.on!r}, but there are {', '.join(counts)} here."
         )
-        element_data["dC_dV"] = slope.real.copy()
-        if np.iscomplexobj(slope):
-            element_data["dC_dV_im"] = slope.imag.copy()
-    for name, index in domain.regions.items():
-        inside = np.zeros(len(space.elements), dtype=np.int64)
-        inside[index] = 1
-        element_data[f"region:{name}"] = inside
-    for k, profile in enumerate(readout.profiles.toarray()):
-        element_data[f"readout:{k}"] = (_per_element(space, profile) > 0).astype(np.int64)
-    _write_space(path, space, point_data, element_data)
-
-
-def write_frame(path: Path, system: GPE, state: np.ndarray) -> None:
-    """Write what is looked at while a study is trained: potential and densities.
-
-    Parameters
-    ----------
-    path : Path
-        The .vtu file; its arrays are named as those of fields.vtu.
-    system : GPE
-    state : ndarray, shape (ndof, nsamples)
-        Steady states; the first `FIELD_SAMPLES` are written.
-    """
-    waves = system.space.at_nodes(state).T[:FIELD_SAMPLES]
-    point_data = {f"density_{k}": np.abs(psi) ** 2 for k, psi in enumerate(waves)}
-    field = _potential(system)
-    element_data = {"V_re": field.real.copy()}
-    if np.iscomplexobj(field):
-        element_data["V_im"] = field.imag.copy()
-    _write_space(path, system.space, point_data, element_data)
-
-
-def _per_element(space: Space, values: np.ndarray) -> np.ndarray:
-    """Mean over each element of values at the quadrature points."""
-    shape = (len(space.elements), -1)
-    return (space.w * values).reshape(shape).sum(axis=1) / space.w.reshape(shape).sum(axis=1)
-
-
-def _potential(system: GPE) -> np.ndarray:
-    """Trained potential and background of each element."""
-    background = 0.0 if system.background is None else system.background
-    return _per_element(system.space, system.potential.at_points() + background)
-
-
-def _write_space(
-    path: Path, space: Space, point_data: dict[str, np.ndarray], element_data: dict[str, np.ndarray]
-) -> None:
-    """Values at the nodes of a space and on its elements, as a file for ParaView."""
-    blocks = [(space.picture_cell, space.elements)]
-    cell_data = {name: [values] for name, values in element_data.items()}
-    if space.is_graph:
-        # The elements of a graph are its vertices, so their data are point data as well.
-        point_data |= element_data
-        blocks.append(("line", space.domain.cells))
-        edges = len(space.domain.cells)
-        cell_data = {
-            name: [values, np.zeros(edges, dtype=values.dtype)]
-            for name, values in element_data.items()
-            if values.dtype.kind == "i"
-        }
-    write_mesh_file(path, space.nodes, blocks, point_data, cell_data)
+    if len(field.values) != counts[field.on]:
+        raise InputError(
+            f"field {field.name!r}: {len(field.values)} values on {counts[field.on]} of what it is "
+            f"on ({field.on})."
+        )
+    if field.picture in _TAKEN or not re.fullmatch(r"[\w-]*", field.picture):
+        raise InputError(
+            f"field {field.name!r}: picture = {field.picture!r} must be a name of letters, digits, "
+            f"_ and -, and none of {', '.join(_TAKEN)}."
+        )

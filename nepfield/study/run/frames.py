@@ -1,7 +1,8 @@
-"""Frames of a training: potential and densities after chosen epochs, as a film for ParaView.
+"""Frames of a training: what changes in it, after chosen epochs, as a film for ParaView.
 
     frames/epoch-000008.vtu    after epoch 8; epoch 0 is before the first step
     frames.pvd                 the list of them with their epochs
+    frames.json                what they hold, until summary.json says it
 
 A frame depends on the checkpoint of its epoch alone, so a run that is killed and resumed ends with
 the same files. Frames are a power of two epochs apart (and one more after the last epoch), so
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nepfield.keys import Keys
 from nepfield.learning.state import TrainingState
-from nepfield.steady.newton import solve_steady
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
+from nepfield.study.run.summary import study_entries
+from nepfield.systems.system import solve_steady
 
 
 def frame_epochs(frames: int, epochs: int) -> list[int]:
@@ -68,7 +71,8 @@ class Frames:
             if epoch not in self.epochs or epoch > done:
                 path.unlink()
         if not self.epochs:
-            (out / "frames.pvd").unlink(missing_ok=True)
+            for name in ("frames.pvd", files.FRAMES):
+                (out / name).unlink(missing_ok=True)
             if self.folder.is_dir() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
             return
@@ -86,16 +90,23 @@ class Frames:
             self._list()
 
     def _write(self, epoch: int, state: TrainingState | None) -> None:
-        system, inputs = self.study.system, self.study.task.inputs[: files.FIELD_SAMPLES]
+        study = self.study
+        system, inputs = study.system, study.task.inputs[: files.FIELD_SAMPLES]
         warm = None
         if state is not None:
             system = system.with_parameters(state.parameters)
-            warm = None if state.warm is None else state.warm[:, : len(inputs)]
+            warm = None if state.warm is None else state.warm[..., : len(inputs)]
+        keys = Keys(study.config.seed, epoch, np.arange(len(inputs))).fold("frame")
         # The states at hand belong to the parameters before the epoch's last step.
-        steady = solve_steady(system, inputs, initial=warm, on_failure="flag", **self.study.solver)
-        files.write_frame(
-            self._path(epoch), system, np.where(steady.converged, steady.state, np.nan)
+        steady = solve_steady(
+            system, inputs, initial=warm, keys=keys, on_failure="flag", **study.solver
         )
+        shown = np.where(steady.converged, steady.state, np.nan)
+        fields = [field for field in system.fields(shown, inputs) if field.film]
+        files.write_arrays(self._path(epoch), files.place_of(system), fields)
+        marks = [*system.marks(), *study.cost.readout.marks()]
+        said = files.describe(system.domain, fields, marks) | study_entries(study)
+        files.write_summary(self.out / files.FRAMES, said)
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:06d}.vtu"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,26 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import nepfield
-from nepfield.learning.gradients import compare_gradients, gradient
-from nepfield.learning.state import TrainingState
-from nepfield.learning.training import evaluate
+from nepfield.learning.compare import compare_gradients
+from nepfield.learning.state import History, TrainingState, history_of
 from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
-from nepfield.study.run.build import Study, build
+from nepfield.study.run.build import build
 from nepfield.study.run.frames import Frames
+from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import meshes_of, runs_of, trained_system
-from nepfield.study.systems.laboratory import density_dimension, laboratory_time, shown_units
-from nepfield.study.systems.resolution import resolution, warnings_of
 from nepfield.study.text.config import START, StudyConfig
-from nepfield.systems.gpe import GPE
-from nepfield.systems.near_equilibrium import near_equilibrium
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_GRADIENT_SAMPLES = 256  # samples that enter the gradient field of fields.vtu
-_SUMMARY_SAMPLES = 64  # samples whose inputs, targets and outputs are listed in summary.json
 
 OnEpoch = Callable[[TrainingState], None]
 
@@ -86,7 +76,6 @@ def train_study(
     started = time.monotonic()
 
     def after_epoch(state: TrainingState) -> None:
-        files.write_history(out / "history.csv", state.history)
         frames.show(state)
         if on_epoch is not None:
             on_epoch(state)
@@ -101,20 +90,21 @@ def train_study(
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
         system = study.system if last is None else study.system.with_parameters(last.parameters)
         history = [] if last is None else last.history
-    if history:
-        files.write_history(out / "history.csv", history)
-    compared = [row for row in history if np.isfinite(row["gradient_cosine"])]
+        History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
+    compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
     summary = {
         "status": status,
         "epochs": len(history),
-        **_complete(study, system, out),
+        **complete(study, system, out, len(history), history),
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
-        "laboratory": laboratory_time(config, len(history), len(study.task.inputs)),
+        "laboratory": config.laboratory(len(history), len(study.task.inputs)),
         "seconds": time.monotonic() - started,
     }
-    files.write_summary(out / "summary.json", summary)
+    summary["advice"] = system.advice(history, summary)
+    files.write_summary(out / files.SUMMARY, summary)
+    (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
     return summary | {"notes": _draw(config, out)}
 
 
@@ -141,10 +131,10 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         study = build(config, kept, None if run is None else Path(run))
         system = trained_system(study, run)
         files.open_folder(out, config, resume=None)
-    summary = _complete(study, system, out)
+    summary = complete(study, system, out)
     found = summary["fraction_converged"] == 1
     summary = {"status": "solved" if found else "not converged"} | summary
-    files.write_summary(out / "summary.json", summary)
+    files.write_summary(out / files.SUMMARY, summary)
     return summary | {"notes": _draw(config, out)}
 
 
@@ -167,68 +157,12 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     return compare_gradients(
         trained_system(study, run),
         study.cost,
-        task.inputs[:_GRADIENT_SAMPLES],
-        task.targets[:_GRADIENT_SAMPLES],
+        task.inputs[:GRADIENT_SAMPLES],
+        task.targets[:GRADIENT_SAMPLES],
         beta=config.training.beta,
         on_failure="flag",
         **study.solver,
     )
-
-
-def _complete(study: Study, system: GPE, out: Path) -> dict[str, Any]:
-    """Evaluate a system, write fields.vtu, and return the figures for the summary."""
-    task, training = study.task, study.config.training
-    result = evaluate(system, study.cost, task.inputs, task.targets, **study.solver)
-    first = slice(_GRADIENT_SAMPLES)
-    estimate = gradient(
-        system,
-        study.cost,
-        task.inputs[first],
-        task.targets[first],
-        training.rule,
-        training.beta,
-        steady=result.steady.samples(np.arange(len(task.inputs))[first]),
-        on_failure="flag",
-        **study.solver,
-    )
-    files.write_fields(
-        out / "fields.vtu", system, study.cost.readout, result.steady.state, estimate.fields
-    )
-    good = result.steady.converged
-    lengths = resolution(study, system, result.steady.state[:, good] if good.any() else None)
-    near = near_equilibrium(system, result.steady.state[:, good])
-    figures: dict[str, Any] = {
-        "name": study.config.name,
-        "seed": study.config.seed,
-        "rule": training.rule,
-        "cost": result.cost,
-        **result.metrics,
-        "inputs": task.inputs[:_SUMMARY_SAMPLES],
-        "targets": task.targets[:_SUMMARY_SAMPLES],
-        "outputs": result.outputs[:_SUMMARY_SAMPLES],
-        "weights": system.pumps.weights,
-        "units": shown_units(study.config, density_dimension(system.space.domain)),
-        "unknowns": system.space.ndof,
-        "cells": len(system.space.elements),
-        "fraction_converged": float(good.mean()),
-        "largest_residual": float(result.steady.residual.max()),
-        "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
-        "loss_ratio": float(near.loss.mean()) if good.any() else np.nan,
-        "nonlinearity_ratio": float(near.nonlinearity_ratio.mean()) if good.any() else np.nan,
-        "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
-        "warnings": list(warnings_of(lengths)),
-        "versions": {
-            "nepfield": nepfield.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "platform": sys.platform,
-        },
-    }
-    if task.test_inputs is not None and task.test_targets is not None:
-        test = evaluate(system, study.cost, task.test_inputs, task.test_targets, **study.solver)
-        figures |= {"test_cost": test.cost}
-        figures |= {f"test_{name}": value for name, value in test.metrics.items()}
-    return figures
 
 
 def _left_out(row: dict[str, float], nsamples: int) -> int:
@@ -246,7 +180,8 @@ def draw_run(run: str | Path) -> list[Path]:
         If this machine has no OpenGL; curves are drawn all the same.
     """
     # slow to import, and the workers of a sweep draw nothing
-    from nepfield.view.curves import plot_outputs, plot_training
+    from nepfield.view.curves import plot_training
+    from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
 
     run = Path(run)
@@ -255,8 +190,9 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / "history.csv").exists():
         drawn.append(plot_training(run, figures / "training.png"))
-    outputs = plot_outputs(run, figures / "outputs.png")
-    drawn += [] if outputs is None else [outputs]
+    for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
+        path = plot(run, figures / f"{name}.png")
+        drawn += [] if path is None else [path]
     return drawn + render_run(run, figures)
 
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nepfield.mesh.cells import longest_edges
+from nepfield.space.arrays import squared_magnitude as density
 from nepfield.study.run.build import Study
-from nepfield.systems.gpe import GPE, density
+from nepfield.systems.gpe import GPE
 
 NEEDED = {
     "shortest wavelength": {1: 20.0, 2: 4.5},

@@ -1,0 +1,118 @@
+"""Learning rules: how the gradient of a cost is estimated, as plain functions in one dict.
+
+    nep, ep                         contrast of the observables between equilibria at 0 and beta
+    nep-symmetric, ep-symmetric     the same between -beta and +beta
+    nep-linear                      the limit of both for beta -> 0, by one linear response
+    reciprocal                      the response to a phase-conjugated nudge
+    adjoint                         the exact gradient
+
+nep (8), (11), (12); xy (7), (8); qep (16), (35), (38). What a linear response is, a system knows
+(`nepfield.systems.wave` for waves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nepfield.fields.parameters import Values
+from nepfield.keys import Keys
+from nepfield.learning.nudge import Nudge
+from nepfield.systems.system import System
+
+
+class Estimate(NamedTuple):
+    """What a rule finds.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray, shape (n, nsamples)
+        Derivatives of each sample's cost by each trained parameter.
+    solved : ndarray of bool, shape (nsamples,)
+        Samples whose nudged states or responses were found.
+    response : ndarray or None
+        Nudged minus free state, where the rule has one.
+    """
+
+    columns: Values
+    solved: np.ndarray
+    response: np.ndarray | None = None
+
+
+Rule = Callable[
+    [System, np.ndarray, Nudge, np.ndarray, float, Keys | None, Mapping[str, Any]], Estimate
+]
+"""(system, free state, nudge of strength 1, inputs, beta, keys, options of the solver)."""
+
+
+def contrast(*signs: int) -> Rule:
+    """The rule that subtracts the observables at two nudges, ``signs`` times beta."""
+
+    def rule(
+        system: System,
+        free: np.ndarray,
+        nudge: Nudge,
+        inputs: np.ndarray,
+        beta: float,
+        keys: Keys | None,
+        options: Mapping[str, Any],
+    ) -> Estimate:
+        observed, solved, state = [], np.full(free.shape[-1], True), free
+        betas = [np.full(free.shape[-1], sign * beta) for sign in signs]
+        for k, sign in enumerate(signs):
+            state = free
+            if sign:
+                push = replace(nudge, beta=sign * beta)
+                nudged = system.equilibrate(
+                    inputs, push, free, keys and keys.fold(f"nudged {sign}"), **options
+                )
+                state, found = nudged.state, nudged.converged
+                if sign < 0 and push.branch(free) is not None:
+                    # away from the target there may be no state at all: one side alone is measured
+                    state, betas[k] = np.where(found, state, free), np.where(found, betas[k], 0.0)
+                else:
+                    solved &= found
+            observed.append(
+                system.observables(state, inputs, free, keys and keys.fold(f"observed {sign}"))
+            )
+        span = betas[1] - betas[0]
+        first, second = observed
+        columns = {name: (second[name] - first[name]) / span for name in first}
+        return Estimate(columns, solved, state - free)
+
+    return rule
+
+
+def response(kind: str) -> Rule:
+    """The rule that asks a system for its linear response of a kind."""
+
+    def rule(
+        system: System,
+        free: np.ndarray,
+        nudge: Nudge,
+        inputs: np.ndarray,
+        beta: float,
+        keys: Keys | None,
+        options: Mapping[str, Any],
+    ) -> Estimate:
+        return Estimate(*system.respond(kind, free, nudge, inputs))
+
+    return rule
+
+
+RULES: dict[str, Rule] = {
+    "nep": contrast(0, 1),
+    "nep-symmetric": contrast(-1, 1),
+    "ep": contrast(0, 1),
+    "ep-symmetric": contrast(-1, 1),
+    "nep-linear": response("nep-linear"),
+    "reciprocal": response("reciprocal"),
+    "adjoint": response("adjoint"),
+}
+"""Every rule by its name; `System.rules` says which of them a system admits."""
+
+EXACT = "adjoint"
+"""The rule that others are held against."""

@@ -1,0 +1,87 @@
+"""The paper's lattice (nep 13) as a graph: chains and grids with walls or periodic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nepfield.errors import InputError
+from nepfield.mesh.cells import Ints
+from nepfield.mesh.domain import Domain
+
+
+def lattice(
+    *shape: int, periodic: bool = False, sites: Mapping[str, ArrayLike] | None = None
+) -> Domain:
+    """A chain ``lattice(n)`` or a grid ``lattice(ny, nx)`` with edges between nearest neighbours.
+
+    Parameters
+    ----------
+    *shape : int
+        Number of sites, n or ny, nx. Site (iy, ix) has index ``iy * nx + ix`` and stands at the
+        point (x, y) = (ix, iy).
+    periodic : bool
+        Join opposite ends (each direction then needs 3 sites or more). Otherwise every neighbour
+        that is missing is a ghost in the boundary "wall": with a field of 0 there, the lattice has
+        hard walls.
+    sites : dict of str to site or sites, optional
+        Named regions: an index, in a grid also a pair (iy, ix), or a list of indices (chain) or
+        of pairs (grid).
+
+    Raises
+    ------
+    InputError
+        For a size below 1 (periodic: 3) or a site outside.
+
+    Examples
+    --------
+    >>> domain = lattice(9, sites={"output": 4})
+    >>> domain.boundaries["wall"].ravel()
+    array([0, 8])
+    """
+    source = f"lattice({', '.join(map(str, shape))})"
+    least = 3 if periodic else 1
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in shape)
+    if len(shape) not in (1, 2) or not whole or any(n < least for n in shape):
+        raise InputError(
+            f"{source}: give one or two whole numbers of sites, n or ny, nx, each at least {least}"
+            + (" since it is periodic" if periodic else "")
+        )
+    index = np.arange(int(np.prod(shape))).reshape(shape)
+    edges, ghosts = [], []
+    for axis in reversed(range(len(shape))):  # along x first
+        near = np.moveaxis(index, axis, 0)
+        ahead = np.roll(near, -1, axis=0) if periodic else near[1:]
+        edges.append(np.column_stack([near[: len(ahead)].ravel(), ahead.ravel()]))
+        ghosts += [] if periodic else [near[0].ravel(), near[-1].ravel()]
+    points = np.indices(shape)[::-1].reshape(len(shape), -1).T.astype(float)
+    boundaries = {"wall": np.sort(np.concatenate(ghosts))[:, None]} if ghosts else {}
+    regions = {name: _sites(name, value, shape, source) for name, value in (sites or {}).items()}
+    points, cells = np.ascontiguousarray(points), np.concatenate(edges)
+    return Domain(points, cells, "graph", regions, boundaries, source=source)
+
+
+def _sites(name: str, value: ArrayLike, shape: tuple[int, ...], where: str) -> Ints:
+    """Sorted indices of the sites that a region names."""
+    try:
+        sites = np.asarray(value)
+    except ValueError:
+        sites = np.zeros(0)
+    limits = np.array(shape)
+    if sites.dtype.kind in "iu" and sites.size and sites.ndim <= 2:
+        if sites.ndim == 0 or (len(shape) == 1 and sites.ndim == 1):  # indices
+            index, inside = sites.ravel(), (sites >= 0) & (sites < limits.prod())
+        elif len(shape) == 2 and sites.shape[-1] == 2:  # one pair, or rows of pairs
+            pairs = sites.reshape(-1, 2)
+            index, inside = pairs @ [shape[1], 1], (pairs >= 0) & (pairs < limits)
+        else:
+            index, inside = sites, np.array(False)
+        if inside.all():
+            return np.unique(index).astype(np.int64)
+    right = "an index" if len(shape) == 1 else "an index or a pair [iy, ix]"
+    raise InputError(
+        f"{where}: site {value!r} of {name!r} is not on the lattice; give {right}, counted from 0 "
+        f"(at most {' and '.join(str(n - 1) for n in shape)})"
+    )

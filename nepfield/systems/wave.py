@@ -1,0 +1,93 @@
+"""What every wave equation shares: equilibrating, the linear responses, rules and advice.
+
+With ``kappa' d = A d + B conj(d)`` at the free state, A = -i (H + a), B = -i b, c = dC/dPsibar::
+
+    nep-linear   A d + B conj(d) = i c                 (H + a) d + b conj(d)   = -c
+    reciprocal   A l + B conj(l) = conj(c)             (H + a) l + b conj(l)   = i conj(c)
+    adjoint      A^T l + conj(B)^T conj(l) = conj(c)   (H + a) l - conj(b l)   = i conj(c)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nepfield.steady.equation import Equation
+from nepfield.steady.linear import solve_linearised
+from nepfield.steady.newton import find_steady
+from nepfield.steady.steady import Steady
+from nepfield.systems.system import Push
+
+RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint")
+"""Learning rules for waves: contrasts of steady states, linear responses, the exact gradient."""
+
+FIGURE_LABELS = {
+    "nonlinearity_ratio": r"mean $g\,n/\gamma$",
+    "loss_ratio": "loss ratio",
+    "nudge_loss": "loss of nudge",
+}
+
+
+def equilibrate(
+    equation: Equation,
+    drive: np.ndarray,
+    nudge: Push | None = None,
+    initial: np.ndarray | None = None,
+    **options: Any,
+) -> Steady:
+    """Steady states of a wave equation; a nudge adds the drive ``-i beta dC/dPsibar``, nep (3).
+
+    The force of a nudge is that at the free state: a laser of fixed amplitude, a quarter period out
+    of phase with the pumps. Samples whose `initial` is nan start from the vacuum.
+    """
+    push = None
+    if nudge is not None:
+        push = -1j * nudge.force(drive if nudge.free is None else nudge.free)
+    if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
+        initial = np.where(unknown, 0.0, initial)
+    return find_steady(equation, drive, push=push, initial=initial, **options)
+
+
+def multiplier(
+    equation: Equation, kind: str, free: np.ndarray, nudge: Push
+) -> tuple[np.ndarray, np.ndarray]:
+    """l of ``-2 Re int l dkappa/dtheta``, nep (8): three rules end in this one formula.
+
+    Parameters
+    ----------
+    equation : Equation
+    kind : {"nep-linear", "reciprocal", "adjoint"}
+    free : ndarray, shape (ndof, nsamples)
+    nudge : Push
+        Its force at the free state is c.
+
+    Returns
+    -------
+    multiplier : ndarray, shape (ndof, nsamples)
+    solved : ndarray of bool, shape (nsamples,)
+    """
+    error, linear = nudge.force(free), equation.linearise(free)
+    if kind == "nep-linear":
+        response, solved = solve_linearised(linear, -error)
+        return -1j * response.conj(), solved
+    return solve_linearised(linear.transposed() if kind == "adjoint" else linear, 1j * error.conj())
+
+
+def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
+    """What to change where a training went wrong, judged by its history."""
+    said = []
+    compared = [row["gradient_cosine"] for row in history if row["gradient_cosine"] is not None]
+    compared = [cosine for cosine in compared if np.isfinite(cosine)]
+    if compared and compared[-1] < 0.5 and summary.get("rule") != "adjoint":
+        said.append(
+            f"the gradient of {summary.get('rule')} is not to be trusted (cosine "
+            f"{compared[-1]:.2f} to the exact one): loss is too strong for it. Set training.rule = "
+            '"reciprocal" or "adjoint", lower physics.loss, or bound V from below so that the '
+            "drive stays below the lowest mode"
+        )
+    costs = [row["cost"] for row in history if np.isfinite(row["cost"])]
+    if len(costs) > 1 and costs[-1] > costs[0]:
+        said.append("the cost has risen: lower training.rate (and training.weight_rate)")
+    return said
