@@ -280,10 +280,12 @@ def print_statistics(path: Path) -> None:
     lasts = [name.rpartition(".")[2] for name in names]
     printed = Table(title=f"{path.parent.name}: statistics over seeds", box=box.SIMPLE_HEAD)
     for name, last in zip(names, lasts, strict=True):
-        printed.add_column((name if lasts.count(last) > 1 else last).replace("_", " "))
+        head, _, last = (name if lasts.count(last) > 1 else last).rpartition("_")
+        printed.add_column(f"{head}\n{last}".strip().replace("_", " "), no_wrap=True)
     for row in shown:
         printed.add_row(*(_cell(name, row[name]) for name in names))
-    Console(width=max(Console().width, 100)).print(printed)
+    whole = Console(width=1000).measure(printed).maximum  # a file gets all of it too
+    Console(width=max(Console().width, whole)).print(printed)
     if len(rows) > len(shown):
         typer.echo(f"  ... and {len(rows) - len(shown)} more rows in {path}")
 
