@@ -16,7 +16,7 @@ from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
 if TYPE_CHECKING:
-    from nepfield.study.text.config import StudyConfig
+    from nepfield.study.text.study import StudyConfig
 
 # What takes long to import (PyVista, Matplotlib, pandas) is imported inside the commands.
 
@@ -82,7 +82,7 @@ def train(
     """Train a study; writes a run folder with pictures and fields for ParaView."""
     with _errors(quiet):
         from nepfield.study.run.jobs import train_study
-        from nepfield.study.text.config import load_study
+        from nepfield.study.systems.systems import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
@@ -244,7 +244,7 @@ def _study_or_run(
     path: Path, overrides: list[str] | None, seed: int | None
 ) -> tuple[StudyConfig, Path | None]:
     """The study of a file or of a run folder, and the folder."""
-    from nepfield.study.text.config import load_study
+    from nepfield.study.systems.systems import load_study
 
     run = path if path.is_dir() else None
     if run is not None and not (run / "study.toml").is_file():

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; and the names of those that many modules look for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+STUDY_FILE = "study.toml"
+"""File of a run folder: the study that was run, which can be run again."""
+START_FILE = "start.npz"
+"""File of a run folder: what the run began with, where that came from another run."""
 
 
 @contextmanager

@@ -23,8 +23,7 @@ from typer.testing import CliRunner
 
 from nepfield.cli import app
 from nepfield.mesh.domain import read_domain
-from nepfield.study.run.build import build_domain
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 ROOT = Path(__file__).parents[1]
 MESHES = ROOT / "meshes"
@@ -603,7 +602,7 @@ def test_check_of_the_studies(path: Path) -> None:
     result = invoke("check", str(path))
     assert result.exit_code == 0, result.output
     assert "ready: nepfield train runs it" in result.stdout
-    for name in build_domain(load_study(path).domain).regions:
+    for name in load_study(path).build_domain().regions:
         assert f"region {name!r}: " in result.stdout
     assert "warning" not in result.output
 

@@ -15,16 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nepfield.errors import InputError
-from nepfield.study.text.config import (
-    DomainConfig,
-    Normal,
-    Pixels,
-    PumpConfig,
-    StudyConfig,
-    Uniform,
-    load_study,
-    study_to_toml,
-)
+from nepfield.study.systems.gpe_pumps import SitePumpConfig
+from nepfield.study.systems.systems import SYSTEMS, load_study
+from nepfield.study.text.config import study_to_toml
+from nepfield.study.text.domains import DomainConfig
+from nepfield.study.text.study import sections_in
+from nepfield.study.text.values import Normal, Pixels, Uniform
 
 FULL = """\
 name = "everything"
@@ -180,15 +176,16 @@ def test_studies_are_frozen_and_described(folder: Path) -> None:
     study = load_study(folder / "small.toml")
     with pytest.raises(ValueError, match="frozen"):
         study.physics.loss = 2.0
-    for field in StudyConfig.model_fields.values():
-        section = field.annotation
-        assert field.description
-        for inner in getattr(section, "model_fields", {}).values():
-            assert inner.description
+    for kind in SYSTEMS.values():
+        for field in kind.model_fields.values():
+            assert field.description
+            for section in sections_in(field.annotation):
+                for inner in section.model_fields.values():
+                    assert inner.description
 
 
 def test_sections_can_be_made_in_python() -> None:
-    pump = PumpConfig(site=(1, 2), weight=1 + 2j)
+    pump = SitePumpConfig(site=(1, 2), weight=1 + 2j)
     assert pump.weight == 1 + 2j
     assert DomainConfig(lattice=(3, 4)).lattice == (3, 4)
 

@@ -24,7 +24,7 @@ from nepfield.study.run.build import build
 from nepfield.study.run.frames import Frames, frame_epochs
 from nepfield.study.run.jobs import train_study
 from nepfield.study.sweeps.design import load_sweep
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from nepfield.view.animation import animate, read_frames
 from nepfield.view.opengl import opengl_problem
 

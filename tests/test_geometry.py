@@ -18,9 +18,11 @@ from nepfield.mesh import geometry
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
 from nepfield.mesh.report import cell_measures, describe
 from nepfield.study.check import check
-from nepfield.study.run.build import build, build_domain
+from nepfield.study.run.build import build
 from nepfield.study.run.jobs import compare_study, solve_study, train_study
-from nepfield.study.text.config import DomainConfig, load_study, study_to_toml
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.config import study_to_toml
+from nepfield.study.text.domains import DomainConfig, build_domain
 
 pytest.importorskip("gmsh", exc_type=ImportError)
 

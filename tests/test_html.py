@@ -21,7 +21,7 @@ from test_cli import CHAIN, invoke, write_study
 
 from nepfield.errors import InputError
 from nepfield.study.run.jobs import train_study
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from nepfield.view.opengl import opengl_problem
 from nepfield.view.page import write_page
 

@@ -13,7 +13,7 @@ from helpers import values_of
 import nepfield as nf
 from nepfield.study.run.build import build
 from nepfield.study.sweeps.design import load_sweep
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from studies import __main__ as command
 from studies.common import STUDIES, Job, fill_readme, part_of, run_here
 from studies.xor_lattices import lattice_table, statistics

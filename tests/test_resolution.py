@@ -23,7 +23,7 @@ from nepfield.study.systems.resolution import (
     resolution,
     wavelengths,
 )
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 EDGE = 0.128  # of most cells of interval.msh
 
@@ -57,7 +57,8 @@ def test_training_may_sink_the_potential_to_its_bound_and_dim_the_wave() -> None
     system = nf.GPE(space, placed, (), nf.Density(0.2))
     assert np.all(np.isinf(wavelengths(system, n)))
     assert wavelengths(system, n, training=True) == pytest.approx(2 * np.pi / k)
-    held = replace(system, potential=replace(placed, trainable=False))
+    fixed = nf.potential(space, 0.3, bounds=(-(k**2) / 2, 1.0), trainable=False)
+    held = replace(system, potential=fixed)
     assert np.all(np.isinf(wavelengths(held, n, training=True)))
 
 

@@ -24,7 +24,7 @@ from nepfield.learning.state import TrainingState
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import solve_study, train_study, trained_system
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 DISC = {"disc": [{"center": [1.4, 0.5], "radius": 0.3}]}
 ELL = CHAIN | {  # an L of three unit squares, straight triangles

@@ -16,7 +16,7 @@ from nepfield.errors import InputError
 from nepfield.learning.state import TrainingState
 from nepfield.study.run.build import build
 from nepfield.study.run.jobs import compare_study, solve_study, train_study
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 FROM_FIRST = {"potential__initial": "first", "pump__0__weight": "first", "figures__frames": 9}
 
@@ -182,7 +182,7 @@ def test_both_parts_of_a_potential_come_from_one_run(tmp_path: Path) -> None:
         build(load_study(write_study(tmp_path, LINE, **both)))
     both["potential__imaginary"] = {"initial": "first"}
     config = load_study(write_study(tmp_path, LINE, **both))
-    from nepfield.study.run import trained as transfer
+    from nepfield.study.systems import gpe_build as transfer
 
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nepfield.study.run.jobs import train_study
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 from studies import __main__ as command
 from studies.common import STUDIES, Job
 

@@ -26,7 +26,8 @@ from nepfield.study.run.build import build
 from nepfield.study.run.jobs import solve_study, train_study
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.sweeps.sweep import case_folder, check_cases, open_sweep, run_case
-from nepfield.study.text.config import load_study, study_to_toml
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.config import study_to_toml
 
 WRAPPED = [
     lambda: nf.read_domain(MESHES / "billiard.msh"),

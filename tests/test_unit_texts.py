@@ -19,12 +19,13 @@ from nepfield.study.check import check
 from nepfield.study.run.jobs import train_study
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.sweeps.sweep import open_sweep
-from nepfield.study.text.config import StudyConfig, load_study
+from nepfield.study.systems.gpe import GPEStudy
+from nepfield.study.systems.systems import load_study
 from nepfield.study.text.units import UnitError, parse, scales
 from nepfield.view import animation, curves, page, sweeps
-from nepfield.view.curves import plot_outputs
+from nepfield.view.outputs import plot_outputs
 from nepfield.view.panels import Panel
-from nepfield.view.shapes import read_run
+from nepfield.view.runs import read_run
 from nepfield.view.shown import shown
 from nepfield.view.sweeps import plot_sweep
 
@@ -197,7 +198,7 @@ def test_classes_have_no_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_said_of_beta() -> None:
-    said = StudyConfig.model_fields["training"].annotation.model_fields["beta"].description  # type: ignore[union-attr]
+    said = GPEStudy.model_fields["training"].annotation.model_fields["beta"].description  # type: ignore[union-attr]
     assert "always a plain number" in said
     assert "energy length^(2d) (mse) or energy (cce)" in said
 

@@ -26,9 +26,10 @@ from nepfield.study.run.folder import check_same_study
 from nepfield.study.run.jobs import train_study
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.systems.laboratory import duration, laboratory_time, shown_units
-from nepfield.study.text.config import load_study, study_to_toml
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.config import study_to_toml
 from nepfield.study.text.units import UnitError, in_unit_of, parse, scales
-from nepfield.view.shapes import read_run
+from nepfield.view.runs import read_run
 from nepfield.view.sweeps import read_results
 
 SCALES = scales("1 um", "1e-4 m_e", "meV", "ps")
@@ -201,7 +202,7 @@ def test_pint_is_imported_only_for_a_study_with_units(tmp_path: Path) -> None:
         for name, data in (("with", lattice()), ("without", by_hand(lattice())))
     )
     code = (
-        "import sys; from nepfield.study.text.config import load_study; "
+        "import sys; from nepfield.study.systems.systems import load_study; "
         "load_study({!r}); print('pint' in sys.modules)"
     )
     for path, says in ((with_units, "True"), (without, "False")):

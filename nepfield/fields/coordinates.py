@@ -31,12 +31,16 @@ class Coordinates:
         Its share there.
     shapes : tuple of dict
         Where each output is read, as `Mark` has it.
+    label, unit : str
+        What an output is, for axes, and its kind of unit.
     """
 
     rows: np.ndarray
     output: np.ndarray
     weight: np.ndarray
     shapes: tuple[dict[str, Any], ...] = ()
+    label: str = "output"
+    unit: str = ""
     noun = "output"
 
     @cached_property
@@ -121,7 +125,9 @@ def phases(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = (
     """
     chosen = read_vertices(domain, sets, vertices)
     shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
-    return Coordinates(chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes)
+    return Coordinates(
+        chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes, label=r"phase $\phi$"
+    )
 
 
 def read_vertices(

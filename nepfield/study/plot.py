@@ -8,7 +8,7 @@ from pathlib import Path
 from nepfield.errors import InputError
 from nepfield.files import replacing
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
-from nepfield.study.text.config import load_study
+from nepfield.study.systems.systems import load_study
 
 
 def draw(

@@ -105,6 +105,11 @@ class Oscillators:
         return len(self.clamped)
 
     @property
+    def driven(self) -> str:
+        """What takes the inputs."""
+        return f"the {len(self.clamped)} clamped oscillators"
+
+    @property
     def parameters(self) -> dict[str, Parameter]:
         """``coupling`` (nedges,), ``bias`` and ``bias_phase`` (nvertices,)."""
         return {"coupling": self.coupling, "bias": self.bias, "bias_phase": self.bias_phase}

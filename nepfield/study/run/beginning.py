@@ -5,38 +5,25 @@ So the run can be resumed, solved and compared when the other one has changed or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
-from nepfield.study.text.config import START, StudyConfig, load_study
-from nepfield.systems.gpe import GPE
+from nepfield.files import START_FILE, STUDY_FILE, replacing
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.study import Begun, StudyConfig
+from nepfield.systems.system import System
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Starting values of a study.
-
-    Attributes
-    ----------
-    potential : ndarray, shape (nvalues,)
-    weights : ndarray, shape (npumps,)
-    """
-
-    potential: np.ndarray
-    weights: np.ndarray
+def write_start(run: Path, system: System) -> None:
+    """Keep the starting values of all parameters in a run folder, by their names."""
+    values = {name: parameter.values for name, parameter in system.parameters.items()}
+    with replacing(run / START_FILE) as part, part.open("wb") as file:
+        np.savez(file, **values)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
 
 
-def write_start(run: Path, system: GPE) -> None:
-    """Keep the starting values in a run folder."""
-    with replacing(run / START) as part, part.open("wb") as file:
-        np.savez(file, potential=system.potential.values, weights=system.pumps.weights)
-
-
-def read_start(run: Path | None, config: StudyConfig) -> Start | None:
+def read_start(run: Path | None, config: StudyConfig) -> Begun:
     """What a run began with, if its folder keeps it and this study begins with the same.
 
     Raises
@@ -44,16 +31,15 @@ def read_start(run: Path | None, config: StudyConfig) -> Start | None:
     InputError
         If the file cannot be read.
     """
-    if run is None or not (run / START).is_file():
+    if run is None or not (run / START_FILE).is_file():
         return None
-    kept = load_study(run / "study.toml")
-    if any(getattr(kept, name) != getattr(config, name) for name in _BEGINS_WITH):
+    kept = load_study(run / STUDY_FILE)
+    if type(kept) is not type(config) or any(
+        getattr(kept, name) != getattr(config, name) for name in config.begins_with()
+    ):
         return None
     try:
-        with np.load(run / START, allow_pickle=False) as data:
-            return Start(data["potential"], data["weights"])
+        with np.load(run / START_FILE, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
     except Exception as error:
-        raise InputError(f"{run / START}: this is no start of a run ({error}).") from None
-
-
-_BEGINS_WITH = ("seed", "units", "domain", "potential", "pump")
+        raise InputError(f"{run / START_FILE}: this is no start of a run ({error}).") from None

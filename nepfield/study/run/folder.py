@@ -37,7 +37,9 @@ from nepfield.learning.state import TrainingState
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.meshfile import write_mesh_file
 from nepfield.space.space import Space
-from nepfield.study.text.config import StudyConfig, load_study, study_to_toml
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.config import study_to_toml
+from nepfield.study.text.study import StudyConfig
 from nepfield.systems.system import System
 
 FIELD_SAMPLES = 16

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nepfield.files import START_FILE
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.state import History, TrainingState, history_of
 from nepfield.study.run import folder as files
@@ -16,8 +17,8 @@ from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import build
 from nepfield.study.run.frames import Frames
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
-from nepfield.study.run.trained import meshes_of, runs_of, trained_system
-from nepfield.study.text.config import START, StudyConfig
+from nepfield.study.run.trained import meshes_of, trained_system
+from nepfield.study.text.study import StudyConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def train_study(
     with files.mesh_folder(config, out, meshes) as kept:
         study = build(config, kept, out if resume else None)
         files.open_folder(out, config, resume)
-        if runs_of(config) and not (out / START).exists():
+        if config.runs() and not (out / START_FILE).exists():
             write_start(out, study.system)
     started = time.monotonic()
 
@@ -99,7 +100,6 @@ def train_study(
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
-        "laboratory": config.laboratory(len(history), len(study.task.inputs)),
         "seconds": time.monotonic() - started,
     }
     summary["advice"] = system.advice(history, summary)

@@ -105,7 +105,7 @@ def complete(
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         **_figures(system, result, task.inputs, estimate),
-        **study.config.summary(study, system, result.steady),
+        **study.config.summary(study, system, result.steady, epochs),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),

@@ -1,74 +1,52 @@
-"""What a trained run hands on: its parameters, to the same study or to another one.
-
-A study whose `potential.initial` is a run folder begins with the potential trained there, projected
-onto its own mesh and basis; a pump whose weight is one, with the weight trained there.
-"""
+"""What a trained run hands on: its study, its mesh and its parameters, by their names."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import Any
 
 from nepfield.errors import InputError
-from nepfield.fields.transfer import transfer
-from nepfield.learning.state import TrainingState
+from nepfield.files import STUDY_FILE
+from nepfield.learning.state import CHECKPOINT, TrainingState
 from nepfield.mesh.geometry import has_mesh
-from nepfield.space.space import Space
-from nepfield.study.systems.laboratory import density_dimension
-from nepfield.study.text.config import Pixels, StudyConfig, load_study
-from nepfield.systems.gpe import GPE
-
-if TYPE_CHECKING:
-    from nepfield.study.run.build import Study
-
-_ROUNDING = 1e-9  # of the width of the bounds: a mean of values on a bound may leave it by so much
+from nepfield.study.systems.systems import load_study
+from nepfield.study.text.study import Built, StudyConfig
+from nepfield.systems.system import trained
 
 
-def load_run(run: str | Path) -> StudyConfig:
-    """The study of a run folder.
+def load_run(run: str | Path) -> Any:
+    """The study of a run folder, of the class of its system.
 
     Raises
     ------
     InputError
         If the folder holds no study.
     """
-    path = Path(run) / "study.toml"
+    path = Path(run) / STUDY_FILE
     if not path.is_file():
-        raise InputError(f"{run}: this is no run folder (it has no study.toml).")
+        raise InputError(f"{run}: this is no run folder (it has no {STUDY_FILE}).")
     return load_study(path)
 
 
-def trained_system(study: Study, run: str | Path | None) -> GPE:
+def trained_system(study: Built, run: str | Path | None) -> Any:
     """The system of a study with the parameters of a run, if there is one."""
     if run is None:
         return study.system
-    checkpoint = Path(run) / "checkpoint.npz"
+    checkpoint = Path(run) / CHECKPOINT
     if not checkpoint.exists():
         raise InputError(f"{run}: this run has no checkpoint yet; train it first.")
-    saved, here = TrainingState.load(checkpoint).parameters, study.system.parameters
+    saved = TrainingState.load(checkpoint).parameters
+    here = {name: p.values for name, p in trained(study.system).items()}
     if {name: (v.shape, v.dtype) for name, v in saved.items()} != {
         name: (v.shape, v.dtype) for name, v in here.items()
     }:
         raise InputError(
             f"{checkpoint}: its parameters (sizes "
             f"{', '.join(f'{name} {v.size}' for name, v in sorted(saved.items()))}) are not those "
-            "of the study; its mesh, potential.basis, pumps and what is trainable must be as "
-            "they were trained."
+            f"of the study; {', '.join(study.config.begins_with()[2:])} and what is trainable must "
+            "be as they were trained."
         )
     return study.system.with_parameters(saved)
-
-
-def runs_of(config: StudyConfig) -> set[Path]:
-    """The run folders that a study takes values from."""
-    placed = config.potential
-    values = [placed.initial, *(pump.weight for pump in config.pump)]
-    values += [] if placed.imaginary is None else [placed.imaginary.initial]
-    return {value for value in values if isinstance(value, Path)}
 
 
 def meshes_of(
@@ -109,72 +87,3 @@ def meshes_of(
         f"it is missing, or {domain.geometry} (or Gmsh) has changed since. Put it back as it was, "
         "or train again into another folder."
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A trained run whose values a study begins with.
-
-    Attributes
-    ----------
-    run : Path
-    study : Study
-        Rebuilt from the run folder.
-    system : GPE
-        With the trained parameters.
-    """
-
-    run: Path
-    study: Study
-    system: GPE
-
-    def potential(self, space: Space, wanted: str | Sequence[float]) -> np.ndarray:
-        """The trained V in another basis, shape (nvalues,); complex where it was."""
-        basis = self.study.config.potential.basis
-        try:
-            values, outside = transfer(
-                self.system.space,
-                self.system.potential,
-                basis.pixels if isinstance(basis, Pixels) else basis,
-                space,
-                wanted,
-            )
-        except InputError as error:
-            raise InputError(f"{self.run}: {error}") from None
-        if outside > 0.01:
-            warnings.warn(
-                f"{self.run}: {outside:.0%} of {space.domain.source} lies farther than a cell "
-                "size outside of this run's mesh; V there is that of the nearest cell.",
-                stacklevel=2,
-            )
-        return values
-
-    def inside(self, values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
-        """The values, with rounding taken off those that leave the bounds by no more than that."""
-        if bounds is None:
-            return values
-        low, high = bounds
-        slack = _ROUNDING * (high - low)
-        if values.min() < low - slack or values.max() > high + slack:
-            raise InputError(
-                f"{self.run}: values of this run from {values.min():.6g} to {values.max():.6g} "
-                f"leave the bounds [{low:g}, {high:g}]; widen them."
-            )
-        return np.clip(values, low, high)
-
-    def weight(self, index: int, count: int, space: Space) -> complex:
-        """The trained weight of the pump with this place in a list of `count`."""
-        has, wanted = (density_dimension(on.domain) for on in (self.system.space, space))
-        if self.study.config.units is not None and has != wanted:
-            here, there = (f"{d}-D" if d else "lattice" for d in (has, wanted))
-            raise InputError(
-                f"{self.run}: this run is of a {here} domain and the study of a {there} one; the "
-                "weight of a pump has another unit there, so its number cannot be taken over."
-            )
-        weights = self.system.pumps.weights
-        if len(weights) != count:
-            raise InputError(
-                f"{self.run}: this run has {len(weights)} pumps and the study {count}; weights "
-                "are taken by the place in the list, so both must have as many."
-            )
-        return weights[index].item()

@@ -12,6 +12,7 @@ from typing import Any
 from nepfield.errors import InputError
 from nepfield.study.sweeps.points import design_points
 from nepfield.study.text.keys import flat, holds_whole
+from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, in_unit_of, is_quantity, unit_text
 
 Values = dict[str, Any]
@@ -23,7 +24,9 @@ PRODUCTS = ("grid", "zip")
 _DESIGNS = ("sobol", "latin-hypercube", "random")
 
 
-def axes_of(content: Mapping[str, Any], path: Path) -> tuple[list[Callable[[], list[Values]]], int]:
+def axes_of(
+    content: Mapping[str, Any], path: Path, study: type[StudyConfig]
+) -> tuple[list[Callable[[], list[Values]]], int]:
     """For each factor of the product a function that lists its points; and the size of all.
 
     Raises
@@ -31,26 +34,30 @@ def axes_of(content: Mapping[str, Any], path: Path) -> tuple[list[Callable[[], l
     InputError
         If [grid], [zip], [[list]] or [design] cannot be used.
     """
-    axes, count = _product(content, f"{path}: ")
+    axes, count = _product(content, f"{path}: ", study)
     entries = content.get("list", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path}: list must be tables, one a case: write [[list]] above each")
     if entries:
         _check_labels(entries, path)
-        blocks = [_block(entry, f"{path}: [[list]] {k}: ") for k, entry in enumerate(entries)]
+        blocks = [
+            _block(entry, f"{path}: [[list]] {k}: ", study) for k, entry in enumerate(entries)
+        ]
         axes.append(lambda: [point for _, points in blocks for point in points()])
         count *= sum(size for size, _ in blocks)
     if "design" in content:
-        size, points_of = _design(as_table(content["design"], f"{path}: [design]"), path)
+        size, points_of = _design(as_table(content["design"], f"{path}: [design]"), path, study)
         axes.append(points_of)
         count *= size
     return axes, count
 
 
-def _block(entry: Mapping[str, Any], where: str) -> tuple[int, Callable[[], list[Values]]]:
+def _block(
+    entry: Mapping[str, Any], where: str, study: type[StudyConfig]
+) -> tuple[int, Callable[[], list[Values]]]:
     """How many cases an entry of [[list]] has, and a function that lists them."""
-    axes, count = _product(entry, where)
-    same = flat({key: value for key, value in entry.items() if key not in PRODUCTS})
+    axes, count = _product(entry, where, study)
+    same = flat({key: value for key, value in entry.items() if key not in PRODUCTS}, study)
     if not same and not axes:
         raise InputError(f'{where}there is nothing in it: write lines "section.key" = ...')
     return count, lambda: [
@@ -58,14 +65,16 @@ def _block(entry: Mapping[str, Any], where: str) -> tuple[int, Callable[[], list
     ]
 
 
-def _product(table: Mapping[str, Any], where: str) -> tuple[list[Callable[[], list[Values]]], int]:
+def _product(
+    table: Mapping[str, Any], where: str, study: type[StudyConfig]
+) -> tuple[list[Callable[[], list[Values]]], int]:
     """The factors that [grid] and [zip] give, and the size of their product."""
     axes: list[Callable[[], list[Values]]] = []
     count = 1
     for name in PRODUCTS:
         if LABEL in as_table(table.get(name, {}), f"{where}[{name}]"):
             raise InputError(f"{where}{name}.label: a label names an entry of [[list]]")
-    for key, values in flat(as_table(table.get("grid", {}), f"{where}[grid]")).items():
+    for key, values in flat(as_table(table.get("grid", {}), f"{where}[grid]"), study).items():
         _check_list(values, f"{where}grid.{key}")
         seen = set()
         for value in values:
@@ -74,7 +83,7 @@ def _product(table: Mapping[str, Any], where: str) -> tuple[list[Callable[[], li
             seen.add(kept)
         axes.append(partial(_line, key, values))
         count *= len(values)
-    pairs = flat(as_table(table.get("zip", {}), f"{where}[zip]"))
+    pairs = flat(as_table(table.get("zip", {}), f"{where}[zip]"), study)
     if pairs:
         for key, values in pairs.items():
             _check_list(values, f"{where}zip.{key}")
@@ -112,7 +121,9 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
-def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], list[Values]]]:
+def _design(
+    table: Mapping[str, Any], path: Path, study: type[StudyConfig]
+) -> tuple[int, Callable[[], list[Values]]]:
     where = f"{path}: design"
     for key in table:
         if key not in ("kind", "cases", "seed", "ranges"):
@@ -127,7 +138,7 @@ def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], lis
         raise InputError(f"{where}.cases = {cases!r}: must be a whole number from 1")
     if not is_whole(seed, 0):
         raise InputError(f"{where}.seed = {seed!r}: must be a whole number from 0")
-    ranges = flat(as_table(table.get("ranges", {}), f"{path}: [design.ranges]"))
+    ranges = flat(as_table(table.get("ranges", {}), f"{path}: [design.ranges]"), study)
     if not ranges:
         raise InputError(f'{path}: [design.ranges] is missing: "section.key" = [low, high]')
     given = {key: list(limits) for key, limits in ranges.items() if _are_quantities(limits)}
@@ -142,13 +153,15 @@ def _design(table: Mapping[str, Any], path: Path) -> tuple[int, Callable[[], lis
             raise InputError(
                 f"{where}.ranges.{key} = {limits!r}: must be [low, high] with low < high"
             )
-        if holds_whole(key) and math.ceil(limits[0]) > math.floor(limits[1]):
+        if holds_whole(key, study) and math.ceil(limits[0]) > math.floor(limits[1]):
             raise InputError(
                 f"{where}.ranges.{key} = {limits!r}: {key} takes whole numbers, and none lies there"
             )
 
+    whole = [key for key in ranges if holds_whole(key, study)]
+
     def points() -> list[Values]:
-        drawn = design_points(kind, cases, seed, ranges)
+        drawn = design_points(kind, cases, seed, ranges, whole)
         units = {key: unit_text(limits[0]) for key, limits in given.items()}
         return [
             {key: f"{v!r} {units[key]}" if key in units else v for key, v in point.items()}

@@ -29,14 +29,10 @@ from typing import Any
 from nepfield.errors import InputError
 from nepfield.study.sweeps.axes import LABEL, Values, as_table, axes_of, is_whole, merged
 from nepfield.study.sweeps.success import Limit, read_success
-from nepfield.study.text.config import (
-    StudyConfig,
-    put_key,
-    read_toml,
-    toml_value,
-    validate_study,
-)
+from nepfield.study.systems.systems import study_class, validate_study
+from nepfield.study.text.config import parse_override, put_key, read_toml
 from nepfield.study.text.keys import absolute, flat, has_dimension
+from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, has_known_unit, in_unit_of
 
 MANY = 100_000
@@ -81,6 +77,8 @@ class Sweep:
     ----------
     path, study : Path
         The sweep file and the study that it varies.
+    kind : class
+        The study class of its system.
     name : str
     content : dict
         The sweep file's content, with what ``--set`` adds.
@@ -99,6 +97,7 @@ class Sweep:
 
     path: Path
     study: Path
+    kind: type[StudyConfig]
     name: str
     content: dict[str, Any]
     base: dict[str, Any]
@@ -119,7 +118,7 @@ class Sweep:
         data = copy.deepcopy(self.base)
         values = {**self.fixed, **case.values}
         for key, value in values.items():
-            put_key(data, key, absolute(key, value, self.path.parent), PLACE)
+            put_key(data, key, absolute(key, value, self.path.parent, self.kind), PLACE)
         data["seed"] = case.seed
         return data, tuple(values)
 
@@ -175,16 +174,11 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     base = read_toml(study_path)
     if isinstance(base.get("study"), str):
         raise InputError(f"{path}: study = {study!r}: this is a sweep file itself; name a study")
-    fixed = flat(as_table(content.get("set", {}), f"{path}: [set]"))
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not all(key.strip().split(".")):
-            raise InputError(
-                f"--set {override}: must be section.key=value, such as training.epochs=50"
-            )
-        fixed[key.strip()] = toml_value(text.strip())
+    kind = study_class(base, study_path)
+    fixed = flat(as_table(content.get("set", {}), f"{path}: [set]"), kind)
+    fixed |= dict(map(parse_override, overrides))
     seeds = _seeds(content.get("seeds", [base.get("seed", 0)]), path)
-    axes, count = axes_of(content, path)
+    axes, count = axes_of(content, path, kind)
     if count * len(seeds) > MANY and not many:
         raise InputError(
             f"{path}: this sweep has {count * len(seeds)} cases, more than {MANY}: if you mean it, "
@@ -194,7 +188,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     labels = [point.pop(LABEL, "") for point in points]
     keys = tuple(dict.fromkeys(key for point in points for key in point))
     _check_keys(keys, fixed, path)
-    units = _units(keys, points, path)
+    units = _units(keys, points, path, kind)
     fixed.setdefault("figures.enabled", False)  # pictures of every case take longer than a case
     fixed.setdefault("figures.frames", 0)
     width = len(str(len(points) * len(seeds) - 1))
@@ -212,7 +206,9 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     if "success" in content:
         success = read_success(content["success"], f"{path}: [success]")
     content = {"seeds": seeds, **content, "study": str(study_path), "set": fixed}
-    return Sweep(path, study_path, name, content, base, fixed, keys, tuple(cases), units, success)
+    return Sweep(
+        path, study_path, kind, name, content, base, fixed, keys, tuple(cases), units, success
+    )
 
 
 def _check_keys(keys: Sequence[str], fixed: Values, path: Path) -> None:
@@ -224,14 +220,18 @@ def _check_keys(keys: Sequence[str], fixed: Values, path: Path) -> None:
     for key in (*keys, *fixed):
         if key == "seed":
             raise InputError(f"{path}: seed is no key to sweep: give seeds = [0, 1, 2]")
+        if key == "physics.system":
+            raise InputError(f"{path}: {key} is no key to sweep: each system has keys of its own")
 
 
-def _units(keys: Sequence[str], points: Sequence[Values], path: Path) -> dict[str, str]:
+def _units(
+    keys: Sequence[str], points: Sequence[Values], path: Path, study: type[StudyConfig]
+) -> dict[str, str]:
     """For each key with quantities such as "0.1 meV" the first one."""
     units: dict[str, str] = {}
     for key in keys:
         values = [point[key] for point in points if key in point]
-        if has_dimension(key) and any(map(has_known_unit, values)):
+        if has_dimension(key, study) and any(map(has_known_unit, values)):
             try:
                 for value in values:
                     in_unit_of(str(value), str(values[0]))

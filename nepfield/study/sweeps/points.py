@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nepfield.study.text.keys import holds_whole
-
 
 def design_points(
-    kind: str, cases: int, seed: int, ranges: Mapping[str, Sequence[float]]
+    kind: str,
+    cases: int,
+    seed: int,
+    ranges: Mapping[str, Sequence[float]],
+    whole: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Points in a box.
 
@@ -25,7 +27,8 @@ def design_points(
         points; `scipy.stats.qmc`.
     cases, seed : int
     ranges : dict of str to (low, high)
-        Keys that hold whole numbers get whole numbers, both limits included.
+    whole : collection of str
+        Keys that get whole numbers, both limits included.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def design_points(
             unit = qmc.Sobol(len(ranges), rng=random).random(cases)
     columns: list[list[float]] = []
     for column, (key, (low, high)) in zip(unit.T, ranges.items(), strict=True):
-        if holds_whole(key):
+        if key in whole:
             first, last = math.ceil(low), math.floor(high)
             columns.append([first + int(u * (last - first + 1)) for u in column])
         else:

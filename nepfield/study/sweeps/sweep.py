@@ -33,8 +33,10 @@ from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
 from nepfield.study.sweeps.results import listing_of, read_json
 from nepfield.study.sweeps.success import check_names
-from nepfield.study.text.config import StudyConfig, on_one_line, study_to_toml, validate_study
+from nepfield.study.systems.systems import validate_study
+from nepfield.study.text.config import on_one_line, study_to_toml
 from nepfield.study.text.keys import moved_paths
+from nepfield.study.text.study import StudyConfig
 
 _BUILT = 10  # so many domains are built for a trial before a sweep starts
 
@@ -252,7 +254,7 @@ def _sweep_to_toml(sweep: Sweep, out: Path) -> str:
         return {
             key: moved(value, f"{prefix}{key}.")
             if isinstance(value, dict)
-            else moved_paths(value, f"{prefix}{key}", sweep.path.parent, move)
+            else moved_paths(value, f"{prefix}{key}", sweep.path.parent, move, sweep.kind)
             for key, value in table.items()
         }
 

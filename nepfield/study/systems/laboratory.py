@@ -1,4 +1,4 @@
-"""A run in the units of a laboratory: its scales and factors, and the time that training takes.
+"""A wave in the units of a laboratory: its scales and factors, and the time that training takes.
 
 Steady states are found here by Newton's method; in a laboratory each one is waited for. The main
 paper counts two states a sample, of 5000 steps of 0.1 each at gamma = 0.1, which is 50 / gamma for
@@ -8,10 +8,12 @@ within 1e-9 of its steady state after 21 / gamma. 50 / gamma is what is counted 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nepfield.mesh.domain import Domain
-from nepfield.study.text.config import StudyConfig
+from nepfield.study.systems.gpe_sections import WaveStudy
+from nepfield.study.text.study import Shown
 
 RELAXATION = 50.0
 """Time that a steady state is waited for, in 1 / gamma."""
@@ -26,15 +28,12 @@ def density_dimension(domain: Domain) -> int:
     return 0 if domain.kind == "graph" else domain.dim
 
 
-Shown = dict[str, dict[str, Any]]
-
-
-def shown_units(config: StudyConfig, dimension: int) -> Shown:
+def shown_units(config: WaveStudy, dimension: int) -> Shown:
     """For each kind of figure the unit that it is shown in, and what a figure is multiplied by.
 
     Parameters
     ----------
-    config : StudyConfig
+    config : GPEStudy
     dimension : int
         Of the domain; 0 for a graph, where density is counted by site.
 
@@ -66,7 +65,7 @@ def shown_units(config: StudyConfig, dimension: int) -> Shown:
     return units
 
 
-def laboratory_time(config: StudyConfig, epochs: int, samples: int) -> dict[str, Any] | None:
+def laboratory_time(config: WaveStudy, epochs: int, samples: int) -> dict[str, Any] | None:
     """What a training would take in a laboratory, or None where none could do it (the adjoint).
 
     Returns
@@ -89,7 +88,14 @@ def laboratory_time(config: StudyConfig, epochs: int, samples: int) -> dict[str,
     return found
 
 
-def scale_lines(config: StudyConfig, dimension: int) -> list[str]:
+def laboratory_line(time: Mapping[str, Any]) -> dict[str, str]:
+    """What is told of that time at the end of a run."""
+    took = f", {duration(time['seconds'])}" if "seconds" in time else ""
+    text = f"{time['states']} steady states of {time['decay_times_a_state']:g}/gamma each{took}"
+    return {"label": "in a laboratory", "text": text}
+
+
+def scale_lines(config: WaveStudy, dimension: int) -> list[str]:
     """What `nepfield check` says of a study's units."""
     units = shown_units(config, dimension)
     if not units:

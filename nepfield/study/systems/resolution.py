@@ -17,7 +17,7 @@ import numpy as np
 
 from nepfield.mesh.cells import longest_edges
 from nepfield.space.arrays import squared_magnitude as density
-from nepfield.study.run.build import Study
+from nepfield.study.text.study import Built
 from nepfield.systems.gpe import GPE
 
 NEEDED = {
@@ -89,7 +89,7 @@ class Length:
 
 
 def resolution(
-    study: Study, system: GPE, state: np.ndarray | None = None, training: bool = False
+    study: Built, system: GPE, state: np.ndarray | None = None, training: bool = False
 ) -> list[Length]:
     """The lengths of a wave that its mesh has to resolve; none on a graph.
 
@@ -120,14 +120,8 @@ def resolution(
         ("healing length", healing_lengths(system, n), weight),
     ]
     for pump in study.config.pump:
-        if pump.center is None or pump.width is None:
-            continue
-        offset = np.sum((space.points - np.asarray(pump.center)) ** 2, axis=1)
-        spot = space.w * np.exp(-offset / (2 * pump.width**2))
-        found.append(("pump width", np.full(len(edges), pump.width), spot))
-        k = 0.0 if pump.wavevector is None else float(np.linalg.norm(pump.wavevector))
-        if k > 0:
-            found.append(("pump wavelength", np.full(len(edges), 2 * np.pi / k), spot))
+        for name, size, spot in pump.lengths(space):
+            found.append((name, np.full(len(edges), size), spot))
     worst: dict[str, Length] = {}
     for name, lengths, where in found:
         place = _coarsest(lengths / edges, where)

@@ -1,61 +1,49 @@
-"""The sections of a study file, one frozen class each; every key is a field with a description."""
+"""The sections that the studies of all systems have, one frozen class each.
+
+Every key is a field with a description. A system replaces a section by a class of its own where it
+needs more keys or other defaults.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+import numpy as np
+from pydantic import Field, PlainValidator, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
-from nepfield.study.text.quantities import (
-    DENSITY,
-    ENERGY,
-    GEOMETRY_LENGTH,
-    INTERACTION,
-    LENGTH,
-    START,
-    STEP,
-    WAVENUMBER,
-    WEIGHT,
-    WEIGHT_STEP,
-    UnitsConfig,
-)
+from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.tasks import TASKS, Task, load_task
+from nepfield.study.text.kinds import check_one
 from nepfield.study.text.values import (
     AtLeastOne,
-    Basis,
     Bounds,
     Count,
     File,
     Flag,
-    FolderName,
-    GeometryFile,
-    Impedance,
-    Initial,
-    Lattice,
+    Levels,
     Name,
     Nonzero,
-    Number,
-    Order,
-    Parameter,
-    Point,
+    ParameterOrRun,
     Positive,
     Rows,
     Section,
-    Site,
-    Start,
+    Share,
+    SystemName,
     Uniform,
-    Weight,
-    wrong,
 )
 
+OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
+    "adam": Adam,
+    "sgd": SGD,
+    "momentum": Momentum,
+}
 
-def _exactly_one(section: BaseModel, *keys: str) -> None:
-    given = [key for key in keys if getattr(section, key) is not None]
-    if len(given) != 1:
-        found = " and ".join(given) or "none of them"
-        raise ValueError(f"needs exactly one of {', '.join(keys)}, has {found}")
 
-
-def _inside(initial: Any, bounds: tuple[float, float] | None) -> None:
+def check_inside(initial: Any, bounds: tuple[float, float] | None) -> None:
+    """ValueError if starting values that are given leave the bounds."""
     values = initial.uniform if isinstance(initial, Uniform) else initial
     values = values if isinstance(values, tuple) else (values,)
     if bounds and not all(bounds[0] <= v <= bounds[1] for v in values if isinstance(v, float)):
@@ -64,204 +52,110 @@ def _inside(initial: Any, bounds: tuple[float, float] | None) -> None:
         )
 
 
-def _at_least_one(pumps: tuple[PumpConfig, ...]) -> tuple[PumpConfig, ...]:
-    if not pumps:
-        raise wrong("nothing drives the wave: add a [[pump]]")
-    return pumps
+def one_of(names: tuple[str, ...] | dict[str, Any]) -> PydanticCustomError:
+    """The error of a value that is none of some names."""
+    quoted = [f"'{name}'" for name in names]
+    expected = " or ".join(part for part in (", ".join(quoted[:-1]), quoted[-1]) if part)
+    return PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
 
 
-class DomainConfig(Section):
-    """Where the wave lives: a mesh file, a geometry that Gmsh meshes, or a lattice."""
+def _admitted(names: str) -> PlainValidator:
+    """One of the names that a study's system admits; the first of them where there is none."""
 
-    mesh: File | None = Field(default=None, description="mesh file (.msh 4.1, .vtu, .xdmf)")
-    geometry: GeometryFile | None = Field(
-        default=None, description='geometry that Gmsh meshes, "x.geo" or "file.py:function"'
-    )
-    parameters: dict[Name, Annotated[Parameter, GEOMETRY_LENGTH]] = Field(
-        default_factory=dict, description="parameters of the geometry, by name"
-    )
-    lattice: Lattice | None = Field(default=None, description="numbers of points, [n] or [ny, nx]")
-    order: Order = Field(default=2, description="order of the finite elements, 1 or 2")
-    dirichlet: tuple[Name, ...] | None = Field(
-        default=None,
-        description="boundaries held at 0; absent: all that are not in robin; []: none",
-    )
-    robin: dict[Name, Annotated[Impedance, WAVENUMBER]] = Field(
-        default_factory=dict,
-        description="impedance of a boundary by its name, number or [real, imaginary]",
-    )
-    allow_disconnected: Flag = Field(default=False, description="accept a mesh of several pieces")
-    periodic: Flag = Field(default=False, description="close the lattice to a ring or torus")
-    sites: dict[Name, Site] = Field(default_factory=dict, description="named points of the lattice")
+    def validate(value: Any, info: ValidationInfo) -> str:
+        study = (info.context or {}).get("study")
+        if study is None:
+            return str(value)
+        admitted = getattr(study, names)()
+        if value == "":
+            return admitted[0]
+        if value not in admitted:
+            raise one_of(admitted)
+        return value
 
-    @model_validator(mode="after")
-    def _check(self) -> DomainConfig:
-        _exactly_one(self, "mesh", "geometry", "lattice")
-        if self.geometry is None and self.parameters:
-            raise ValueError("parameters goes with geometry, not with mesh or lattice")
-        for key in ("periodic", "sites"):
-            if self.lattice is None and getattr(self, key):
-                raise ValueError(f"{key} goes with lattice, not with mesh")
-        if both := sorted(set(self.dirichlet or ()) & set(self.robin)):
-            raise ValueError(
-                f"boundary {', '.join(both)} stands in both dirichlet and robin: choose one"
-            )
-        return self
+    return PlainValidator(validate)
+
+
+def _known(names: dict[str, Any]) -> PlainValidator:
+    def validate(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise one_of(names)
+        return value
+
+    return PlainValidator(validate)
+
+
+OptimizerName = Annotated[str, _known(OPTIMIZERS)]
 
 
 class PhysicsConfig(Section):
-    """The equation of motion.
+    """Which system it is, and what holds for all of it."""
 
-    The loss is that of the amplitude, -i gamma in the equation: the intensity decays at 2 gamma,
-    and a line that is 0.1 meV wide (FWHM of the intensity) has hbar gamma = 0.05 meV.
-    """
-
-    system: Literal["gpe"] = Field(
-        default="gpe", description="driven-dissipative Gross-Pitaevskii equation"
-    )
-    nonlinearity: Literal["density", "saturation", "none"] = Field(
-        default="density", description='"density": g n, "saturation": g / (1 + n), "none": linear'
-    )
-    g: Annotated[Number, INTERACTION] = Field(
-        default=0.0, description="strength of the nonlinearity"
-    )
-    loss: Annotated[Positive, ENERGY] = Field(description="loss rate gamma")
-
-
-class AbsorberConfig(Section):
-    """Extra loss in a region, or in a layer along a boundary where it grows quadratically."""
-
-    region: Name | None = Field(default=None, description="region that absorbs")
-    boundary: Name | None = Field(default=None, description="boundary along which the layer lies")
-    width: Annotated[Positive | None, LENGTH] = Field(
-        default=None, description="thickness of the layer, mesh units"
-    )
-    strength: Annotated[Positive, ENERGY] = Field(description="largest extra loss, -Im V")
-
-    @model_validator(mode="after")
-    def _check(self) -> AbsorberConfig:
-        _exactly_one(self, "region", "boundary")
-        if (self.boundary is None) != (self.width is None):
-            raise ValueError("boundary and width go together; a region takes neither")
-        return self
-
-
-class ImaginaryConfig(Section):
-    """Imaginary part of the potential; negative values are extra loss."""
-
-    initial: Annotated[Start, START] = Field(
-        default=0.0, description="starting values of Im V, or the run folder to take them from"
-    )
-    bounds: Annotated[Bounds | None, ENERGY] = Field(
-        default=None, description="limits of Im V in training"
+    system: SystemName = Field(
+        description='name of the system, or of a class of your own, "file.py:Name"'
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> ImaginaryConfig:
-        _inside(self.initial, self.bounds)
-        return self
 
+class ParameterConfig(Section):
+    """A parameter: its starting values, and how it is trained."""
 
-class PotentialConfig(Section):
-    """The potential landscape."""
-
-    basis: Annotated[Basis, LENGTH] = Field(
-        default="cells", description="one value a mesh cell, a named region, or a pixel"
+    initial: ParameterOrRun = Field(
+        default=0.0, description="starting values, or the run folder to take them from"
     )
-    initial: Annotated[Start, START] = Field(
-        default=0.0, description="starting values of Re V, or the run folder to take them from"
-    )
-    bounds: Annotated[Bounds | None, ENERGY] = Field(
-        default=None, description="limits of Re V in training"
-    )
-    imaginary: ImaginaryConfig | None = Field(default=None, description="makes V complex")
-    disorder: Annotated[Initial | None, ENERGY] = Field(
-        default=None, description="fixed landscape added to the trained one, one value a cell"
-    )
+    bounds: Bounds | None = Field(default=None, description="limits in training")
     trainable: Flag = Field(default=True, description="whether training changes it")
-    rate: Annotated[Positive | None, STEP] = Field(
-        default=None, description="step size for V; absent: training.rate"
-    )
+    rate: Positive | None = Field(default=None, description="step size; absent: training.rate")
 
     @model_validator(mode="after")
-    def _check(self) -> PotentialConfig:
-        _inside(self.initial, self.bounds)
+    def _check(self) -> ParameterConfig:
+        check_inside(self.initial, self.bounds)
         return self
-
-
-class PumpConfig(Section):
-    """A drive: a Gaussian spot, a lattice point, or a region."""
-
-    center: Annotated[Point | None, LENGTH] = Field(
-        default=None, description="middle of a Gaussian spot, [x] or [x, y]"
-    )
-    width: Annotated[Positive | None, LENGTH] = Field(
-        default=None, description="W in exp(-|r - center|^2 / (2 W^2)), mesh units"
-    )
-    site: Site | None = Field(default=None, description="lattice point, index or [iy, ix]")
-    region: Name | None = Field(default=None, description="region that is driven evenly")
-    weight: Annotated[Weight, WEIGHT] = Field(
-        default=1.0, description="starting weight w, or the run folder to take it from"
-    )
-    wavevector: Annotated[Point | None, WAVENUMBER] = Field(
-        default=None, description="plane-wave factor exp(i k.r), [kx] or [kx, ky]"
-    )
-    input: Count | None = Field(
-        default=None, description="input that drives it; absent: its place in the list"
-    )
-    trainable: Flag = Field(default=True, description="whether training changes the weight")
-
-    @model_validator(mode="after")
-    def _check(self) -> PumpConfig:
-        _exactly_one(self, "center", "site", "region")
-        if (self.center is None) != (self.width is None):
-            raise ValueError("center and width go together; a site or region takes neither")
-        if self.center and self.wavevector and len(self.center) != len(self.wavevector):
-            raise ValueError("center and wavevector need the same number of components")
-        return self
-
-
-class DiscConfig(Section):
-    """A disc (in one dimension an interval) over which the intensity is averaged."""
-
-    center: Annotated[Point, LENGTH] = Field(description="middle, [x] or [x, y]")
-    radius: Annotated[Positive, LENGTH] = Field(description="radius, mesh units")
 
 
 class ReadoutConfig(Section):
-    """Where the intensity is read. Outputs are counted in the order regions, sites, discs."""
+    """Where outputs are read."""
 
-    regions: tuple[Name, ...] = Field(default=(), description="named regions")
-    sites: tuple[Site, ...] = Field(default=(), description="lattice points, index or [iy, ix]")
-    disc: tuple[DiscConfig, ...] = Field(default=(), description="discs, written [[readout.disc]]")
 
-    @model_validator(mode="after")
-    def _check(self) -> ReadoutConfig:
-        if not (self.regions or self.sites or self.disc):
-            raise ValueError("needs at least one of regions, sites, disc")
-        return self
+class SetReadoutConfig(ReadoutConfig):
+    """Outputs that are read at the vertices of a graph, set after set."""
 
-    @property
-    def count(self) -> int:
-        """Number of outputs."""
-        return len(self.regions) + len(self.sites) + len(self.disc)
+    sets: tuple[Name, ...] = Field(
+        default=("output",), min_length=1, description="named sets of vertices, read one by one"
+    )
 
 
 class TaskConfig(Section):
     """What is to be learnt: a named task, a data file, or the numbers themselves."""
 
-    name: Literal["xor"] | None = Field(default=None, description="built-in task")
+    name: Annotated[str | None, _known(TASKS)] = Field(default=None, description="built-in task")
     file: File | None = Field(
         default=None, description="NumPy .npz file with arrays inputs and targets"
     )
     inputs: Rows | None = Field(default=None, description="a row of inputs a sample, [[..], ..]")
-    targets: Annotated[Rows | None, DENSITY] = Field(
-        default=None, description="a row of targets a sample, [[..], ..]"
+    targets: Rows | None = Field(default=None, description="a row of targets a sample, [[..], ..]")
+    input_levels: Levels | None = Field(
+        default=None, description="what 0 and 1 become among the inputs, and others in proportion"
+    )
+    target_levels: Levels | None = Field(
+        default=None, description="what 0 and 1 become among the targets, and others in proportion"
+    )
+    validation: Share | None = Field(
+        default=None, description="share of the samples that is kept for validation"
+    )
+    test: Share | None = Field(
+        default=None, description="share of the samples that is kept for the test"
+    )
+    train_per_class: AtLeastOne | None = Field(
+        default=None, description="so many samples a class, the first ones, to train on (digits8)"
+    )
+    test_per_class: AtLeastOne | None = Field(
+        default=None, description="so many samples a class, the next ones, to test on (digits8)"
     )
 
     @model_validator(mode="after")
     def _check(self) -> TaskConfig:
-        _exactly_one(self, "name", "file", "inputs")
+        keys = ["name", "file", "inputs"]
+        check_one(keys, [key for key in keys if getattr(self, key) is not None])
         if (self.inputs is None) != (self.targets is None):
             raise ValueError("inputs and targets go together; name and file take neither")
         for key, rows in (("inputs", self.inputs), ("targets", self.targets)):
@@ -272,48 +166,97 @@ class TaskConfig(Section):
             raise ValueError(
                 f"{len(self.inputs)} rows of inputs but {len(self.targets)} of targets"
             )
+        for key in ("train_per_class", "test_per_class"):
+            if getattr(self, key) is not None and self.name != "digits8":
+                raise ValueError(f'{key} goes with name = "digits8"')
         return self
+
+    def build(self, seed: int) -> Task:
+        """The task; `seed` decides which samples are kept for validation and test."""
+        if self.file is not None:
+            task = load_task(self.file)
+        elif self.inputs is not None and self.targets is not None:
+            task = Task(np.array(self.inputs), np.array(self.targets))
+        else:
+            counts = {key: getattr(self, key) for key in ("train_per_class", "test_per_class")}
+            given = {key: count for key, count in counts.items() if count is not None}
+            task = TASKS[str(self.name)](**given)
+        if self.validation or self.test:
+            task = task.split(self.validation or 0.0, self.test or 0.0, seed)
+        if self.input_levels is not None or self.target_levels is not None:
+            task = task.with_levels(self.input_levels, self.target_levels)
+        return task
 
 
 class TrainingConfig(Section):
     """How it is learnt."""
 
-    cost: Literal["mse", "cce"] = Field(default="mse", description="squared error or cross-entropy")
-    rule: Literal["nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint"] = Field(
-        default="nep", description="rule that estimates the gradient"
+    cost: Annotated[str, _admitted("costs")] = Field(
+        default="", validate_default=True, description="what is made small"
     )
-    beta: Nonzero = Field(
-        default=0.01,
-        description="strength of the nudge; always a plain number, in units of"
-        " energy length^(2d) (mse) or energy (cce)",
+    gain: Positive | None = Field(
+        default=None, description="of cce, softmax(gain x output); absent: 1"
     )
-    optimizer: Literal["adam", "sgd", "momentum"] = Field(
-        default="adam", description="update of the parameters"
+    rule: Annotated[str, _admitted("rules")] = Field(
+        default="", validate_default=True, description="rule that estimates the gradient"
     )
-    rate: Annotated[Positive, STEP] = Field(default=0.02, description="step size")
-    weight_rate: Annotated[Positive | None, WEIGHT_STEP] = Field(
-        default=None, description="step size for the pump weights; absent: rate"
+    beta: Nonzero = Field(default=0.01, description="strength of the nudge")
+    starts: AtLeastOne = Field(
+        default=1, description="random starts of each sample, for systems with many steady states"
+    )
+    optimizer: OptimizerName = Field(default="adam", description="update of the parameters")
+    rate: Positive = Field(default=0.02, description="step size")
+    epsilon: Positive | None = Field(
+        default=None, description="of adam, added to the root of its mean square; absent: 1e-8"
     )
     epochs: Count = Field(default=100, description="passes over the samples")
     batch: AtLeastOne | None = Field(
         default=None, description="samples an update; absent: all of them"
+    )
+    per_class: AtLeastOne | None = Field(
+        default=None,
+        description="an epoch takes so many samples of each class, drawn with replacement",
     )
     shuffle: Flag = Field(default=True, description="draw the samples in a new order every epoch")
     compare_every: Count = Field(
         default=0,
         description="epochs between comparisons with the adjoint; 0: after the last epoch only",
     )
+    evaluate_every: Count = Field(
+        default=0,
+        description="epochs between evaluations on validation and test samples; 0: none",
+    )
+    average: Count = Field(
+        default=0, description="last epochs over which the summary averages figures; 0: none"
+    )
     warm_start: Flag = Field(
         default=True, description="start the solver from the states of the epoch before"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingConfig:
+        if self.gain is not None and self.cost != "cce":
+            raise ValueError('gain goes with cost = "cce"')
+        if self.epsilon is not None and self.optimizer != "adam":
+            raise ValueError('epsilon goes with optimizer = "adam"')
+        return self
+
+    def build_optimizer(self, rates: dict[str, float]) -> Optimizer:
+        """The optimiser, with rates of single parameters by name."""
+        make: Callable[..., Optimizer] = OPTIMIZERS[self.optimizer]
+        if self.epsilon is not None:
+            make = partial(make, epsilon=self.epsilon)
+        return make(self.rate, rates)
 
 
 class SolverConfig(Section):
     """How steady states are found."""
 
-    tolerance: Positive = Field(default=1e-10, lt=1, description="residual, relative to the drive")
+    tolerance: Positive = Field(
+        default=1e-10, lt=1, description="residual, of a wave relative to the drive"
+    )
     max_iterations: AtLeastOne = Field(
-        default=50, description="Newton steps before a sample is given up"
+        default=50, description="steps of Newton's method before a sample is given up"
     )
 
 
@@ -324,48 +267,3 @@ class FiguresConfig(Section):
     frames: Count = Field(
         default=0, description="about so many frames of the training are kept; 0 keeps none"
     )
-
-
-class StudyConfig(Section):
-    """A whole study, as `load_study` returns it: every default filled in, file paths absolute."""
-
-    name: FolderName = Field(description="name of the study and of its run folder")
-    seed: Count = Field(default=0, description="seed of everything that is drawn")
-    units: UnitsConfig | None = Field(
-        default=None, description="physical units; without them all numbers are dimensionless"
-    )
-    domain: DomainConfig = Field(description="where the wave lives")
-    physics: PhysicsConfig = Field(description="the equation of motion")
-    absorber: tuple[AbsorberConfig, ...] = Field(default=(), description="extra loss")
-    potential: PotentialConfig = Field(default=PotentialConfig(), description="the landscape")
-    pump: Annotated[tuple[PumpConfig, ...], AfterValidator(_at_least_one)] = Field(
-        description="the drives, one or more, written [[pump]]"
-    )
-    readout: ReadoutConfig = Field(description="where the intensity is read")
-    task: TaskConfig = Field(description="what is to be learnt")
-    training: TrainingConfig = Field(default=TrainingConfig(), description="how it is learnt")
-    solver: SolverConfig = Field(default=SolverConfig(), description="how states are found")
-    figures: FiguresConfig = Field(default=FiguresConfig(), description="pictures of the run")
-
-    @model_validator(mode="after")
-    def _check(self) -> StudyConfig:
-        if self.training.cost == "cce" and self.readout.count < 2:
-            raise ValueError(
-                'training.cost = "cce" tells classes apart: readout needs two outputs or more'
-            )
-        if self.task.inputs and self.task.targets:
-            if max(self.pump_inputs) >= (given := len(self.task.inputs[0])):
-                raise ValueError(
-                    f"a pump takes input {max(self.pump_inputs)} (counted from 0), but the rows of"
-                    f" task.inputs have {given}: set pump.input or add columns"
-                )
-            if (width := len(self.task.targets[0])) != self.readout.count:
-                raise ValueError(
-                    f"task.targets has rows of {width}, but readout has {self.readout.count}"
-                )
-        return self
-
-    @property
-    def pump_inputs(self) -> tuple[int, ...]:
-        """For each pump the input that drives it."""
-        return tuple(i if p.input is None else p.input for i, p in enumerate(self.pump))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Lt, MinLen
 from pydantic import (
     AfterValidator,
     AllowInfNan,
@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from nepfield.errors import InputError
+from nepfield.files import STUDY_FILE
 from nepfield.mesh.geometry import split_name
 
 
@@ -112,6 +113,20 @@ def _values(value: Any) -> float | tuple[float, ...] | Uniform | Normal | None:
     return next((result for result in read if result is not None), None)
 
 
+def _parameter_values(value: Any) -> float | tuple[float, ...] | Random | None:
+    if isinstance(value, ScaledNormal):
+        return value
+    if isinstance(value, dict) and set(value) == {"scaled_normal"}:
+        scale = _number(value["scaled_normal"])
+        return ScaledNormal(scaled_normal=scale) if scale is not None and scale > 0 else None
+    return _values(value)
+
+
+def _levels(value: Any) -> tuple[float, float] | None:
+    pair = _pair(value)
+    return pair if pair and pair[0] != pair[1] else None
+
+
 def _basis(value: Any) -> str | Pixels | None:
     if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
         return value
@@ -153,10 +168,10 @@ def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
         path = Path(os.path.abspath(info.context["folder"] / path))
         if info.context.get("began"):  # what came from there is kept with the run
             return path
-        if not (path / "study.toml").is_file():
+        if not (path / STUDY_FILE).is_file():
             raise wrong(
                 f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
-                "has no study.toml; paths count from the study file's folder)"
+                f"has no {STUDY_FILE}; paths count from the study file's folder)"
             )
         if not (path / "checkpoint.npz").is_file():
             raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
@@ -173,6 +188,21 @@ def _geometry(value: Any, info: ValidationInfo) -> Path:
         raise wrong('must be "x.geo" or "file.py:function"') from None
     path = _file(path, info)
     return path if function is None else path.with_name(f"{path.name}:{function}")
+
+
+def _system(value: Any, info: ValidationInfo) -> str | Path:
+    """The name of a system; absolute path and name of a study class in a file of the user."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise wrong('must be the name of a system in quotes, such as "gpe"')
+    if not names_class_in_file(value):
+        return str(value)
+    path, name = split_name(value)
+    return (path := _file(path, info)).with_name(f"{path.name}:{name}")
+
+
+def names_class_in_file(name: str | Path) -> bool:
+    """Whether the name of a system has the form "file.py:Name"."""
+    return ".py:" in str(name)
 
 
 def _parameter(value: Any) -> int | float | str | None:
@@ -198,22 +228,25 @@ def _folder_name(value: str) -> str:
     return value
 
 
-_DRAWS = (
-    "{ uniform = [low, high] } with low < high,"
-    " or { normal = [mean, deviation] } with deviation > 0"
-)
+_UNIFORM = "{ uniform = [low, high] } with low < high,"
+_NORMAL = "{ normal = [mean, deviation] } with deviation > 0"
+_DRAWS = f"{_UNIFORM} or {_NORMAL}"
 Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), MinLen(1)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
 Count = Annotated[int, Strict(), Ge(0)]
 AtLeastOne = Annotated[int, Strict(), Ge(1)]
+Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
 FolderName = Annotated[str, Strict(), AfterValidator(_folder_name)]
 File = Annotated[Path, PlainValidator(_file)]
 GeometryFile = Annotated[Path, PlainValidator(_geometry)]
-Parameter = Annotated[int | float | str, _form(_parameter, "a finite number or text in quotes")]
+SystemName = Annotated[str | Path, PlainValidator(_system)]
+GeometryParameter = Annotated[
+    int | float | str, _form(_parameter, "a finite number or text in quotes")
+]
 Order = Annotated[
     Literal[1, 2], _form(lambda v: v if type(v) is int and v in (1, 2) else None, "1 or 2")
 ]
@@ -225,28 +258,47 @@ Point = Annotated[tuple[float, ...], _form(_point, "[x] or [x, y], finite number
 Bounds = Annotated[
     tuple[float, float], _form(_range, "[low, high] with low < high, finite numbers")
 ]
+Levels = Annotated[
+    tuple[float, float], _form(_levels, "[for 0, for 1], two different finite numbers")
+]
 Site = Annotated[
     int | tuple[int, int], _form(_site, "a point's index or [iy, ix], whole numbers counted from 0")
 ]
 
 
 class Section(BaseModel):
+    """A section of a study file: every key is a field with a description."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Uniform(Section):
+class Form(Section):
+    """A table that is one value, not a section."""
+
+
+class Uniform(Form):
     """Values drawn evenly between two limits, written ``{ uniform = [low, high] }``."""
 
     uniform: Bounds = Field(description="low and high limit")
 
 
-class Normal(Section):
+class Normal(Form):
     """Values drawn from a normal distribution, written ``{ normal = [mean, deviation] }``."""
 
     normal: tuple[Number, Positive] = Field(description="mean and standard deviation")
 
 
-class Pixels(Section):
+class ScaledNormal(Form):
+    """Weights of edges drawn from a normal distribution, written ``{ scaled_normal = s }``.
+
+    Their mean is 0 and their deviation s / sqrt(N_i + N_j), of the sizes of the two layers that an
+    edge joins.
+    """
+
+    scaled_normal: Positive = Field(description="deviation times sqrt(N_i + N_j)")
+
+
+class Pixels(Form):
     """A rectangular grid laid over the domain, written ``{ pixels = [dx, dy] }``."""
 
     pixels: tuple[Positive, ...] = Field(
@@ -254,16 +306,25 @@ class Pixels(Section):
     )
 
 
+Random = Uniform | Normal | ScaledNormal
 Impedance = Annotated[float | complex, _form(_complex, "a finite number or [real, imaginary]")]
 Initial = Annotated[
     float | tuple[float, ...] | Uniform | Normal,
     _form(_values, f"a finite number, a list of them, {_DRAWS}"),
 ]
-Start = Annotated[
+InitialOrRun = Annotated[
     float | tuple[float, ...] | Uniform | Normal | Path,
     _or_run(_values, f"a finite number, a list of them, {_DRAWS}"),
 ]
-Weight = Annotated[
+ParameterOrRun = Annotated[
+    float | tuple[float, ...] | Uniform | Normal | ScaledNormal | Path,
+    _or_run(
+        _parameter_values,
+        f"a finite number, a list of them, {_UNIFORM} {_NORMAL}, or {{ scaled_normal = s }} with"
+        " s > 0",
+    ),
+]
+WeightOrRun = Annotated[
     float | complex | Uniform | Normal | Path,
     _or_run(
         lambda v: next((r for r in (_complex(v), _random(v)) if r is not None), None),

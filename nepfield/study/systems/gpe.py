@@ -1,0 +1,226 @@
+"""The study of a driven-dissipative Gross-Pitaevskii wave (`nepfield.systems.gpe`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, Field, model_validator
+
+from nepfield.errors import InputError, located
+from nepfield.fields.readouts import Readout, readout
+from nepfield.mesh.domain import Domain
+from nepfield.mesh.report import describe as describe_domain
+from nepfield.steady.steady import Steady
+from nepfield.study.systems.gpe_absorbers import AbsorberConfig
+from nepfield.study.systems.gpe_build import (
+    build_background,
+    build_nonlinearity,
+    build_potential,
+    build_pumps,
+    build_space,
+)
+from nepfield.study.systems.gpe_old import describe
+from nepfield.study.systems.gpe_pumps import PumpConfig
+from nepfield.study.systems.gpe_sections import (
+    GPEPhysicsConfig,
+    IntensityReadoutConfig,
+    PotentialConfig,
+    WaveDomainConfig,
+    WaveTaskConfig,
+    WaveTrainingConfig,
+)
+from nepfield.study.systems.laboratory import (
+    density_dimension,
+    laboratory_line,
+    laboratory_time,
+    scale_lines,
+    shown_units,
+)
+from nepfield.study.systems.resolution import resolution, warnings_of
+from nepfield.study.text.quantities import mismatch
+from nepfield.study.text.study import Begun, Built, Shown, Sources, StudyConfig
+from nepfield.study.text.units import UnitError
+from nepfield.study.text.values import wrong
+from nepfield.systems.gpe import GPE
+from nepfield.systems.system import solve_steady
+
+_SAMPLES = 64  # so many inputs are solved for at most, to know the density
+
+
+def _at_least_one(pumps: tuple[PumpConfig, ...]) -> tuple[PumpConfig, ...]:
+    if not pumps:
+        raise wrong("nothing drives the wave: add a [[pump]]")
+    return pumps
+
+
+class GPEStudy(StudyConfig):
+    """A study of a wave on a mesh or a graph, driven by pumps, read by its intensity."""
+
+    domain: WaveDomainConfig = Field(description="where the wave lives")
+    physics: GPEPhysicsConfig = Field(description="the equation of motion")
+    absorber: tuple[AbsorberConfig, ...] = Field(default=(), description="extra loss")
+    potential: PotentialConfig = Field(default=PotentialConfig(), description="the landscape")
+    pump: Annotated[tuple[PumpConfig, ...], AfterValidator(_at_least_one)] = Field(
+        description="the drives, one or more, written [[pump]]"
+    )
+    readout: IntensityReadoutConfig = Field(description="where the intensity is read")
+    task: WaveTaskConfig = Field(description="what is to be learnt")
+    training: WaveTrainingConfig = Field(
+        default_factory=dict, validate_default=True, description="how it is learnt"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> GPEStudy:
+        if self.training.cost == "cce" and self.readout.count < 2:
+            raise ValueError(
+                'training.cost = "cce" tells classes apart: readout needs two outputs or more'
+            )
+        if self.task.inputs and self.task.targets:
+            if max(self.pump_inputs) >= (given := len(self.task.inputs[0])):
+                raise ValueError(
+                    f"a pump takes input {max(self.pump_inputs)} (counted from 0), but the rows of"
+                    f" task.inputs have {given}: set pump.input or add columns"
+                )
+            if (width := len(self.task.targets[0])) != self.readout.count:
+                raise ValueError(
+                    f"task.targets has rows of {width}, but readout has {self.readout.count}"
+                )
+        return self
+
+    @property
+    def pump_inputs(self) -> tuple[int, ...]:
+        """For each pump the input that drives it."""
+        return tuple(i if p.input is None else p.input for i, p in enumerate(self.pump))
+
+    @classmethod
+    def rules(cls) -> tuple[str, ...]:
+        """Learning rules that a wave admits."""
+        return GPE.rules
+
+    @classmethod
+    def costs(cls) -> tuple[str, ...]:
+        """Costs of intensities."""
+        return ("mse", "cce")
+
+    def check_quantities(self, data: Mapping[str, Any]) -> None:
+        """UnitError if one step is given for what has two units."""
+        rate = data.get("training", {}).get("rate")
+        weights = any(pump.trainable for pump in self.pump)
+        if isinstance(rate, str) and weights and self.training.weight_rate is None:
+            raise UnitError(
+                f'training.rate = "{rate}" is a step of V, and training.weight_rate is missing, the'
+                ' step of the pump weights, such as "0.1 meV/um"'
+            )
+
+    # ---------------------------------------------------------------- how it is built
+
+    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> GPE:
+        """The wave with its starting parameters."""
+        if problem := mismatch(self.units, density_dimension(domain)):
+            raise InputError(f"units: {problem}.")
+        space = build_space(self.domain, domain)
+        background = build_background(space, self.absorber, self.potential, self.seed)
+        return GPE(
+            space,
+            potential=build_potential(space, self.potential, self.seed, begun, sources),
+            pumps=build_pumps(space, self.pump, self.seed, begun, sources),
+            nonlinearity=build_nonlinearity(self.physics),
+            loss=self.physics.loss,
+            background=background,
+        )
+
+    def build_readout(self, system: Any) -> Readout:
+        """Mean intensities over regions, sites and discs."""
+        with located("readout"):
+            return readout(
+                system.space,
+                regions=self.readout.regions,
+                sites=self.readout.sites,
+                discs=[(disc.center, disc.radius) for disc in self.readout.disc],
+            )
+
+    def rates(self) -> dict[str, float]:
+        """Step sizes of V and of the weights of pumps."""
+        given = {"potential": self.potential.rate, "weights": self.training.weight_rate}
+        return {name: rate for name, rate in given.items() if rate is not None}
+
+    def runs(self) -> set[Path]:
+        """The run folders that V and weights are taken from."""
+        values: list[Any] = [self.potential.initial, *(pump.weight for pump in self.pump)]
+        if self.potential.imaginary is not None:
+            values.append(self.potential.imaginary.initial)
+        return {value for value in values if isinstance(value, Path)}
+
+    # ---------------------------------------------------------------- what is told of it
+
+    def shown_units(self, domain: Domain) -> Shown:
+        """Units in which figures are shown; empty without [units]."""
+        return shown_units(self, density_dimension(domain))
+
+    def lines(self, study: Built) -> list[str]:
+        """Its size, what it places where, its scales, and cells a wavelength."""
+        system: GPE = study.system
+        space = system.space
+        kind = "graph" if space.is_graph else f"finite elements of order {self.domain.order}"
+        lines = [
+            f"study {self.name!r}: {kind}, {space.ndof} complex unknowns",
+            f"  {len(system.potential.values)} values of V "
+            f"({'trained' if system.potential.trainable else 'fixed'}), "
+            f"{len(system.pumps.weights)} pumps ({system.pumps.trainable.sum()} trained), "
+            f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
+            f"{len(study.task.inputs)} samples",
+        ]
+        unnamed = describe_domain(space.domain).unnamed_facets
+        if unnamed and self.domain.dirichlet is not None:
+            lines.append(
+                f"  warning: {unnamed} outer facets belong to no named boundary; with "
+                "domain.dirichlet given they are open (Neumann)"
+            )
+        lines += scale_lines(self, density_dimension(space.domain))
+        return lines if space.is_graph else lines + _resolution_lines(study)
+
+    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+        """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
+        good = steady.converged
+        lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
+        weights = system.pumps.weights
+        found = super().summary(study, system, steady, epochs) | {
+            "weights": weights,
+            "cells": len(system.space.elements),
+            "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
+            "warnings": list(warnings_of(lengths)),
+        }
+        if self.units is not None:
+            found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
+        if epochs:
+            time = laboratory_time(self, epochs, len(study.task.inputs))
+            found["laboratory"] = time
+            found["report"] += [] if time is None else [laboratory_line(time)]
+        return found
+
+    def describe_old(
+        self, arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Fields, marks and columns of a run of version 0.1."""
+        return describe(self, arrays, summary)
+
+
+def _resolution_lines(study: Built) -> list[str]:
+    """Cells a length of the wave, for the study's inputs and with V as low as training may go."""
+    lines, state = [], None
+    if study.system.nonlinearity is not None:
+        inputs = study.task.inputs[:_SAMPLES]
+        steady = solve_steady(study.system, inputs, on_failure="flag", **study.solver)
+        found = int(steady.converged.sum())
+        if found < len(inputs):
+            lines.append(
+                f"  warning: the steady states of {len(inputs) - found} of {len(inputs)} inputs "
+                "were not found at the starting parameters; what follows does without them"
+            )
+        state = steady.state[:, steady.converged] if found else None
+    lengths = resolution(study, study.system, state, training=True)
+    lines += [f"  {length}" for length in lengths]
+    return lines + [f"  warning: {text}" for text in warnings_of(lengths)]

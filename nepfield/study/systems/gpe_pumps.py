@@ -1,0 +1,109 @@
+"""The sections [[pump]] of a wave: a Gaussian spot, a lattice point, or a region.
+
+A further kind is one more class here, or in a module of its own, with a key that no other has; its
+name goes into `PumpConfig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from nepfield.errors import InputError
+from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
+from nepfield.space.space import Space
+from nepfield.study.text.kinds import Kind, OneOf
+from nepfield.study.text.quantities import LENGTH, WAVENUMBER, WEIGHT_OR_RUN
+from nepfield.study.text.values import Count, Flag, Name, Point, Positive, Site, WeightOrRun
+
+
+class AnyPumpConfig(Kind):
+    """What all kinds of pumps have."""
+
+    weight: Annotated[WeightOrRun, WEIGHT_OR_RUN] = Field(
+        default=1.0, description="starting weight w, or the run folder to take it from"
+    )
+    wavevector: Annotated[Point | None, WAVENUMBER] = Field(
+        default=None, description="plane-wave factor exp(i k.r), [kx] or [kx, ky]"
+    )
+    input: Count | None = Field(
+        default=None, description="input that drives it; absent: its place in the list"
+    )
+    trainable: Flag = Field(default=True, description="whether training changes the weight")
+
+    def build(self, weight: complex) -> Pump:
+        """The pump with a starting weight."""
+        raise NotImplementedError
+
+    def options(self, oblique: bool = False) -> dict[str, Any]:
+        """What all pumps take; InputError for a wave vector that this kind has no use for."""
+        if self.wavevector is not None and not oblique:
+            raise InputError("wavevector goes with center and width.")
+        return {"input": self.input, "trainable": self.trainable}
+
+    def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
+        """Lengths that a mesh has to resolve: name, length, and how much of the pump is where."""
+        return iter(())
+
+
+class GaussianPumpConfig(AnyPumpConfig):
+    """A Gaussian spot."""
+
+    key: ClassVar[str] = "center"
+    along: ClassVar[tuple[str, ...]] = ("width",)
+
+    center: Annotated[Point, LENGTH] = Field(description="middle of a Gaussian spot, [x] or [x, y]")
+    width: Annotated[Positive, LENGTH] = Field(
+        description="W in exp(-|r - center|^2 / (2 W^2)), mesh units"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> GaussianPumpConfig:
+        if self.wavevector and len(self.center) != len(self.wavevector):
+            raise ValueError("center and wavevector need the same number of components")
+        return self
+
+    def build(self, weight: complex) -> Pump:
+        """The pump with a starting weight."""
+        options = self.options(oblique=True)
+        return gaussian_pump(self.center, self.width, weight, self.wavevector, **options)
+
+    def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
+        """Its width and, of an oblique one, its wavelength."""
+        offset = np.sum((space.points - np.asarray(self.center)) ** 2, axis=1)
+        spot = space.w * np.exp(-offset / (2 * self.width**2))
+        yield "pump width", self.width, spot
+        k = 0.0 if self.wavevector is None else float(np.linalg.norm(self.wavevector))
+        if k > 0:
+            yield "pump wavelength", 2 * np.pi / k, spot
+
+
+class SitePumpConfig(AnyPumpConfig):
+    """A pump on one point of a lattice."""
+
+    key: ClassVar[str] = "site"
+
+    site: Site = Field(description="lattice point, index or [iy, ix]")
+
+    def build(self, weight: complex) -> Pump:
+        """The pump with a starting weight."""
+        return site_pump(self.site, weight, **self.options())
+
+
+class RegionPumpConfig(AnyPumpConfig):
+    """An even pump."""
+
+    key: ClassVar[str] = "region"
+
+    region: Name = Field(description="region that is driven evenly")
+
+    def build(self, weight: complex) -> Pump:
+        """The pump with a starting weight."""
+        return region_pump(self.region, weight, **self.options())
+
+
+PumpConfig = Annotated[GaussianPumpConfig | SitePumpConfig | RegionPumpConfig, OneOf()]
+"""A drive: a Gaussian spot, a lattice point, or a region."""

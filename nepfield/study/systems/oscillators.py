@@ -1,0 +1,113 @@
+"""The study of coupled phase oscillators (`nepfield.systems.oscillators`), xy (1) to (9)."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from nepfield.mesh.domain import Domain
+from nepfield.study.text.sections import (
+    OptimizerName,
+    ParameterConfig,
+    PhysicsConfig,
+    SetReadoutConfig,
+    TrainingConfig,
+)
+from nepfield.study.text.study import Begun, Sources, StudyConfig
+from nepfield.study.text.values import (
+    Flag,
+    Name,
+    Nonzero,
+    Normal,
+    ParameterOrRun,
+    Positive,
+    Uniform,
+)
+from nepfield.systems.oscillators import Oscillators
+
+
+class OscillatorPhysicsConfig(PhysicsConfig):
+    """Which phases are the inputs."""
+
+    clamp: Name = Field(
+        default="input", description="named set of vertices whose phases are the inputs"
+    )
+
+
+class CouplingConfig(ParameterConfig):
+    """Couplings W of the edges."""
+
+    initial: ParameterOrRun = Field(
+        default=Normal(normal=(0.0, 1.0)), description="starting values, or the run folder"
+    )
+
+
+class BiasConfig(ParameterConfig):
+    """Strengths h of the biases of the vertices."""
+
+    initial: ParameterOrRun = Field(
+        default=Uniform(uniform=(-0.5, 0.5)), description="starting values, or the run folder"
+    )
+
+
+class BiasPhaseConfig(ParameterConfig):
+    """Phases psi to which the biases pull."""
+
+    initial: ParameterOrRun = Field(
+        default=Uniform(uniform=(-math.pi, math.pi)),
+        description="starting values, or the run folder",
+    )
+
+
+class OscillatorTrainingConfig(TrainingConfig):
+    """How it is learnt."""
+
+    beta: Nonzero = Field(default=0.1, description="strength of the nudge")
+    optimizer: OptimizerName = Field(default="sgd", description="update of the parameters")
+    rate: Positive = Field(default=0.1, description="step size")
+    warm_start: Flag = Field(
+        default=False, description="start from the states of the epoch before, not at random"
+    )
+
+
+class OscillatorStudy(StudyConfig):
+    """A study of oscillators on the vertices of a graph, coupled along its edges."""
+
+    physics: OscillatorPhysicsConfig = Field(description="which phases are the inputs")
+    coupling: CouplingConfig = Field(default=CouplingConfig(), description="couplings of the edges")
+    bias: BiasConfig = Field(default=BiasConfig(), description="strengths of the biases")
+    bias_phase: BiasPhaseConfig = Field(
+        default=BiasPhaseConfig(), description="phases to which the biases pull"
+    )
+    readout: SetReadoutConfig = Field(
+        default=SetReadoutConfig(), description="which phases are the outputs"
+    )
+    training: OscillatorTrainingConfig = Field(
+        default_factory=dict, validate_default=True, description="how it is learnt"
+    )
+
+    @classmethod
+    def rules(cls) -> tuple[str, ...]:
+        """Learning rules that oscillators admit."""
+        return Oscillators.rules
+
+    @classmethod
+    def costs(cls) -> tuple[str, ...]:
+        """Costs of phases."""
+        return ("log-cosine", "mse")
+
+    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
+        """The oscillators with their starting parameters."""
+        given = (domain, begun, sources)
+        return Oscillators(
+            domain,
+            coupling=self.parameter(
+                "coupling", "edge", *given, symbol="W", label="coupling W", unit=""
+            ),
+            bias=self.parameter("bias", "vertex", *given, symbol="h", label="bias h"),
+            bias_phase=self.parameter(
+                "bias_phase", "vertex", *given, symbol=r"\psi", label=r"bias phase $\psi$"
+            ),
+            clamped=domain.region(self.physics.clamp),
+        )
