@@ -14,7 +14,7 @@ from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
 from nepfield.steady.steady import NotConverged
-from nepfield.terminal import SweepBar, TrainingBar, print_comparison, tell
+from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
 if TYPE_CHECKING:
     from nepfield.study.text.study import StudyConfig
@@ -200,6 +200,7 @@ def sweep(
             )
         finished = int((table["status"] == "finished").sum())
         if not quiet:
+            print_statistics(folder / "statistics.csv")
             typer.echo(f"{plan.name}: {finished} of {len(table)} cases finished")
             typer.echo(f"  wrote {folder}/results.csv")
     if not finished:

@@ -314,13 +314,19 @@ class StudyConfig(Section):
             "report": [],
         }
 
+    @classmethod
     def describe_old(
-        self, arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]
+        cls,
+        study: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        summary: Mapping[str, Any],
     ) -> dict[str, Any]:
         """What the summary of a run of version 0.1 does not say of its fields, marks and columns.
 
         Parameters
         ----------
+        study : dict
+            The content of its study.toml, unchecked: its mesh need not be there any more.
         arrays : dict of ndarray
             In fields.vtu, or in a frame.
         summary : dict
