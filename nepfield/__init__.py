@@ -2,6 +2,7 @@
 
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.expectations import expectations
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
@@ -39,6 +40,7 @@ from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.quantum_spins import QuantumSpins, transverse_field_ising
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -71,6 +73,7 @@ __all__ = [
     "Parameter",
     "Potential",
     "Pump",
+    "QuantumSpins",
     "Readout",
     "Saturation",
     "Space",
@@ -87,6 +90,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evolve",
+    "expectations",
     "field_pump",
     "finite_elements",
     "gaussian_pump",
@@ -107,6 +111,7 @@ __all__ = [
     "solve_steady",
     "train",
     "trained",
+    "transverse_field_ising",
     "write_domain",
     "xor",
 ]
