@@ -25,15 +25,25 @@ class Group:
         Which strings.
     letters : dict of int to str
         For each spin that is read its axis.
+    nspins : int
     """
 
     members: np.ndarray
     letters: dict[int, str]
+    nspins: int
 
     @cached_property
     def spins(self) -> np.ndarray:
         """The spins that are read, in order."""
         return np.array(sorted(self.letters), dtype=np.int64)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Configurations, those of one outcome of the spins that are read after those of another;
+        bit i of an outcome is that of the i-th spin."""
+        vertex = np.arange(2**self.nspins)
+        bits = (vertex >> self.spins[:, None] & 1) << np.arange(len(self.spins))[:, None]
+        return np.argsort(bits.sum(axis=0), kind="stable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +74,7 @@ class Measurement:
                     break
             else:
                 found.append(([int(k)], dict(letters)))
-        return [Group(np.sort(members), axes) for members, axes in found]
+        return [Group(np.sort(members), axes, self.strings.nspins) for members, axes in found]
 
     def read(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """Means over the shots of each string, (nstrings, nsamples); exact without keys or shots.
@@ -101,15 +111,8 @@ def _probabilities(state: np.ndarray, group: Group) -> np.ndarray:
             state = np.stack([up + down, up - down], axis=1).reshape(size, nsamples)
             state *= np.sqrt(0.5)
     weight = np.square(state.real) + np.square(state.imag)
-    vertex = np.arange(size)
-    outcome = np.zeros(size, dtype=np.int64)
-    for place, spin in enumerate(group.spins):
-        outcome |= (vertex >> int(spin) & 1) << place
-    if len(group.spins) < size.bit_length() - 1:
-        order = np.argsort(outcome, kind="stable")
-        every = size >> len(group.spins)
-        weight = np.add.reduceat(weight[order], np.arange(0, size, every), axis=0)
-    return weight
+    outcomes = 1 << len(group.letters)
+    return weight[group.order].reshape(outcomes, -1, nsamples).sum(axis=1)
 
 
 def _frequencies(probability: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -171,13 +171,16 @@ class HypercubeOperator:
     potential: np.ndarray
 
     @classmethod
-    def of(cls, strings: Strings, coefficients: np.ndarray) -> HypercubeOperator:
-        """The sum of strings with coefficients of shape (nstrings, nsamples)."""
+    def of(cls, strings: Strings, common: np.ndarray, own: np.ndarray) -> HypercubeOperator:
+        """The sum of strings with coefficients, (nstrings,) of all samples, and (nstrings,
+        nsamples) that are added for each."""
         groups = strings.by_flips
-        shape = (coefficients.shape[1], 2**strings.nspins, len(groups))
+        shape = (own.shape[1], 2**strings.nspins, len(groups))
         potential = np.empty(shape, strings.values.dtype)
         for k, (_, members) in enumerate(groups):
-            potential[:, :, k] = coefficients[members].T @ strings.values[members]
+            potential[:, :, k] = common[members] @ strings.values[members]
+            if len(differing := members[own[members].any(axis=1)]):
+                potential[:, :, k] += own[differing].T @ strings.values[differing]
         return cls(np.array([mask for mask, _ in groups], dtype=np.int64), potential)
 
     @cached_property
@@ -203,12 +206,14 @@ class HypercubeOperator:
         matrix[:, np.arange(n)[:, None], self._columns] = self.potential
         return matrix
 
-    def sparse(self, sample: int) -> sp.csr_array:
-        """The matrix of one sample."""
+    def sparse(self, samples: np.ndarray) -> sp.csr_array:
+        """The matrices of some samples as the blocks of one, sample by sample."""
         n, ngroups = self._columns.shape
-        columns = self._columns.astype(np.int32).ravel()
-        pointers = np.arange(0, n * ngroups + 1, ngroups, dtype=np.int32)
-        return sp.csr_array((self.potential[sample].ravel(), columns, pointers), shape=(n, n))
+        rows = n * len(samples)
+        first = n * np.arange(len(samples), dtype=np.int32)
+        columns = (self._columns.astype(np.int32) + first[:, None, None]).ravel()
+        pointers = np.arange(0, rows * ngroups + 1, ngroups, dtype=np.int32)
+        return sp.csr_array((self.potential[samples].ravel(), columns, pointers), (rows, rows))
 
 
 def joined(parts: Sequence[Strings]) -> Strings:

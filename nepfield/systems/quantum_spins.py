@@ -191,22 +191,24 @@ class QuantumSpins:
     def hamiltonian(self, inputs: np.ndarray, nudge: Push | None = None) -> HypercubeOperator:
         """H for each sample, with what a nudge adds."""
         inputs = np.asarray(inputs, dtype=float)
-        theta = np.concatenate([term.parameter.values for term in self.terms.values()])
-        ones = np.ones((len(inputs), 1))
-        driven = self.wiring.drive @ np.concatenate([inputs, ones], axis=1).T
-        coefficients = -np.concatenate([np.repeat(theta[:, None], len(inputs), axis=1), driven])
-        strings = self.wiring.strings
+        strings, drive = self.wiring.strings, self.wiring.drive
+        theta = [term.parameter.values for term in self.terms.values()]
+        common = -np.concatenate([*theta, drive[:, -1]])
+        own = np.zeros((len(strings), len(inputs)))
+        own[len(strings) - len(drive) :] = -drive[:, :-1] @ inputs.T
         if nudge is None:
-            return HypercubeOperator.of(strings, coefficients)
+            return HypercubeOperator.of(strings, common, own)
         potential = self._potential(nudge)
         if potential is not None:
-            return HypercubeOperator.of(strings, coefficients).with_potential(potential)
+            return HypercubeOperator.of(strings, common, own).with_potential(potential)
         slopes, readout = nudge.slopes, nudge.readout
         assert slopes is not None  # _potential sees to it
         assert isinstance(readout, Expectations)
         more = readout.coefficients(slopes)
         return HypercubeOperator.of(
-            joined([strings, readout.strings]), np.concatenate([coefficients, more])
+            joined([strings, readout.strings]),
+            np.concatenate([common, np.zeros(len(more))]),
+            np.concatenate([own, more]),
         )
 
     def _potential(self, nudge: Push) -> np.ndarray | None:
@@ -239,6 +241,7 @@ class QuantumSpins:
         *,
         tolerance: float = 1e-10,
         max_iterations: int = 300,
+        gap: bool = True,
     ) -> Steady:
         """Ground states for a batch of inputs, qep (4), (5).
 
@@ -253,6 +256,8 @@ class QuantumSpins:
             Not used: nothing is drawn.
         tolerance, max_iterations
             As `nepfield.steady.ground.ground_states` has them.
+        gap : bool
+            Whether the gap of free states is found, which costs more than the state does.
 
         Returns
         -------
@@ -267,7 +272,7 @@ class QuantumSpins:
             initial,
             tolerance=tolerance,
             max_iterations=max_iterations,
-            gap=nudge is None,
+            gap=gap and nudge is None,
         )
 
     def respond(
@@ -313,7 +318,7 @@ class QuantumSpins:
     def figures(
         self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
     ) -> Figures:
-        """``energy`` and ``gap`` of the free state."""
+        """``energy`` and, where it was found, ``gap`` of the free state."""
         return dict(steady.extra)
 
     def fields(

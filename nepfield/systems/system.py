@@ -45,7 +45,7 @@ class Push(Protocol):
 
     @property
     def slopes(self) -> np.ndarray | None:
-        """Slope by each signal of a nudge that is linear in them, (nsignals, nsamples); else None."""
+        """Slope by each signal of a nudge linear in them, (nsignals, nsamples); else None."""
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""

@@ -32,6 +32,7 @@ from nepfield.study.text.values import (
     AtLeastOne,
     Bounds,
     Count,
+    Flag,
     Name,
     Nonzero,
     Number,
@@ -146,6 +147,7 @@ class SpinSolverConfig(SolverConfig):
     max_iterations: AtLeastOne = Field(
         default=300, description="restarts of Lanczos' method before a sample is given up"
     )
+    gap: Flag = Field(default=True, description="find the gap of every free state too")
 
 
 class SpinStudy(StudyConfig):
@@ -299,12 +301,16 @@ class SpinStudy(StudyConfig):
                 shots=self.physics.shots if shots is None else shots,
             )
 
+    def solver_options(self) -> dict[str, Any]:
+        """Keywords of `solve_steady`."""
+        return super().solver_options() | {"gap": self.solver.gap}
+
     # ---------------------------------------------------------------- what is told of it
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Coefficients of the strings, and how near the gap came to closing."""
         found = super().summary(study, system, steady, epochs)
-        gaps = steady.extra["gap"]
+        gaps = steady.extra.get("gap", np.array([np.inf]))
         smallest = float(gaps.min())
         if smallest < NARROW * max(1.0, float(np.abs(steady.extra["energy"]).max())):
             where = int(gaps.argmin())
@@ -313,4 +319,6 @@ class SpinStudy(StudyConfig):
             name: dict(zip(term.strings.texts, term.parameter.values.tolist(), strict=True))
             for name, term in system.terms.items()
         }
-        return found | {"smallest_gap": smallest, "coefficients": coefficients}
+        if "gap" in steady.extra:
+            found["smallest_gap"] = smallest
+        return found | {"coefficients": coefficients}
