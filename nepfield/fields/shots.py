@@ -25,12 +25,13 @@ class Group:
         Which strings.
     letters : dict of int to str
         For each spin that is read its axis.
-    nspins : int
+    strings : Strings
+        They themselves.
     """
 
     members: np.ndarray
     letters: dict[int, str]
-    nspins: int
+    strings: Strings
 
     @cached_property
     def spins(self) -> np.ndarray:
@@ -41,9 +42,19 @@ class Group:
     def order(self) -> np.ndarray:
         """Configurations, those of one outcome of the spins that are read after those of another;
         bit i of an outcome is that of the i-th spin."""
-        vertex = np.arange(2**self.nspins)
+        vertex = np.arange(2**self.strings.nspins)
         bits = (vertex >> self.spins[:, None] & 1) << np.arange(len(self.spins))[:, None]
         return np.argsort(bits.sum(axis=0), kind="stable")
+
+
+    @cached_property
+    def signs(self) -> np.ndarray:
+        """What each string has in each outcome, (nmembers, noutcomes)."""
+        support = (self.strings.flips | self.strings.signs)[:, None]
+        places = np.arange(len(self.spins))
+        looked = np.sum((support >> self.spins & 1) << places, axis=1)
+        outcome = np.arange(1 << len(self.spins))
+        return 1.0 - 2.0 * (np.bitwise_count(outcome & looked[:, None]) % 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +85,9 @@ class Measurement:
                     break
             else:
                 found.append(([int(k)], dict(letters)))
-        return [Group(np.sort(members), axes, self.strings.nspins) for members, axes in found]
+        return [
+            Group(np.sort(members), axes, self.strings[np.sort(members)]) for members, axes in found
+        ]
 
     def read(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """Means over the shots of each string, (nstrings, nsamples); exact without keys or shots.
@@ -84,14 +97,11 @@ class Measurement:
         if keys is None or not self.shots:
             return self.strings.expectations(state)
         means = np.empty((len(self.strings), state.shape[1]))
+        every = keys.fold("shots").uniform(self.shots * len(self.groups))
         for number, group in enumerate(self.groups):
-            drawn = keys.fold(f"shots {number}").uniform(self.shots)
+            drawn = every[number * self.shots : (number + 1) * self.shots]
             frequency = _frequencies(_probabilities(state, group), drawn)
-            outcome = np.arange(len(frequency))
-            for k in group.members:
-                string = int(self.strings.flips[k] | self.strings.signs[k])
-                looked = sum(1 << i for i, s in enumerate(group.spins) if string >> int(s) & 1)
-                means[k] = (1.0 - 2.0 * (np.bitwise_count(outcome & looked) % 2)) @ frequency
+            means[group.members] = group.signs @ frequency
         return means
 
 

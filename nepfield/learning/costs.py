@@ -61,7 +61,6 @@ class Cost(Protocol):
         """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
 
 
-_NONE: Mapping[str, str] = {}
 _ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
 _DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
 
@@ -76,6 +75,11 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     if not all_finite(array):
         raise InputError("targets: all values must be finite.")
     return array
+
+
+def _one_hot(targets: np.ndarray) -> np.ndarray:
+    """The row (1, 0, 0, ...)."""
+    return (np.arange(targets.shape[1]) == 0).astype(float)
 
 
 def _over(weight: np.ndarray, signals: np.ndarray) -> np.ndarray:
@@ -99,7 +103,7 @@ class MSE:
     """
 
     readout: Readout
-    metric_labels = _NONE
+    metric_labels = _ACCURACY
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -124,8 +128,11 @@ class MSE:
         return _checked(targets, self.readout)
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``largest_error``: the largest distance of an output from its target."""
-        return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
+        """``largest_error``: the largest distance of an output from its target; where the targets
+        are one-hot rows also ``accuracy``, by the largest output."""
+        found = {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
+        one_hot = targets.shape[1] > 1 and np.all(np.sort(targets)[:, ::-1] == _one_hot(targets))
+        return found | ({"accuracy": accuracy(outputs, targets)} if one_hot else {})
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """The outputs themselves."""

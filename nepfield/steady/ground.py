@@ -30,6 +30,7 @@ _STIR = 0.03  # of a start: a little of everything, lest it be orthogonal to the
 _STEPS = 64  # of Lanczos' method before it restarts
 _LOOKED = 6  # steps between two looks at what has been found
 _MEMORY = 2**21  # numbers in the vectors of all steps
+_SINGLE = 1e-5  # from this tolerance on single precision is enough, and twice as fast
 
 
 class Matrices(Protocol):
@@ -93,7 +94,7 @@ def ground_states(
             residual[some], norm[some], steps[some] = search.residual, search.norm, search.steps
             if gap:
                 search = _Search(matrices, some, max(tolerance, 1e-7), max_iterations, found)
-                search.lowest(_starts(n, len(some), None))
+                search.lowest(_starts(n, len(some), None, seed=1))  # not in the span of the first
                 difference[some] = search.energy - energy[some]
                 steps[some] += search.steps
     state = _turned(state, initial)
@@ -157,9 +158,9 @@ def _diagonalised(matrices: Matrices) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return state.T.copy(), energy[:, :2], np.linalg.norm(left, axis=1) / norm, norm
 
 
-def _starts(n: int, nsamples: int, initial: np.ndarray | None) -> np.ndarray:
+def _starts(n: int, nsamples: int, initial: np.ndarray | None, seed: int = 0) -> np.ndarray:
     """Where searches start, (nsamples, n): at one vector always, or near the states given."""
-    stir = np.random.default_rng(0).normal(size=n)
+    stir = np.random.default_rng(seed).normal(size=n)
     stir /= np.linalg.norm(stir)
     if initial is None:
         return np.repeat(stir[None], nsamples, axis=0)
@@ -210,6 +211,8 @@ class _Search:
     def _restart(self, chosen: np.ndarray, start: np.ndarray) -> np.ndarray:
         """The best states of one run from a start; energies and residuals are those of them."""
         matrix = self._matrices.sparse(self._samples[chosen])
+        if single := self._tolerance >= _SINGLE:
+            matrix = matrix.astype(np.complex64 if matrix.dtype.kind == "c" else np.float32)
         below = None if self._below is None else self._below[chosen]
 
         def across(vectors: np.ndarray) -> np.ndarray:
@@ -222,7 +225,9 @@ class _Search:
 
         count, n = start.shape
         steps = min(_STEPS, n - 1)
-        basis = np.empty((steps, count, n), np.result_type(start, matrix))
+        precise = np.result_type(start, matrix)
+        basis = np.empty((steps, count, n), matrix.dtype if single else precise)
+        real = basis.real.dtype
         diagonal, beside = np.zeros((2, steps, count))
         mix = np.zeros((count, steps))
         searching = np.full(count, True)
@@ -232,15 +237,15 @@ class _Search:
             basis[step] = vector
             following = times(vector)
             diagonal[step] = np.vecdot(vector, following).real
-            following -= diagonal[step][:, None] * vector
+            following -= diagonal[step][:, None].astype(real) * vector
             if step:
-                following -= beside[step - 1][:, None] * basis[step - 1]
+                following -= beside[step - 1][:, None].astype(real) * basis[step - 1]
             beside[step] = np.linalg.norm(following, axis=1)
-            vector = following / np.maximum(beside[step], 1e-300)[:, None]
+            vector = following / np.maximum(beside[step], 1e-30)[:, None].astype(real)
             sizes = np.abs(diagonal[step]) + beside[step]
             self.norm[chosen] = np.maximum(self.norm[chosen], sizes)
             last = step == steps - 1
-            if not (last or step % _LOOKED == _LOOKED - 1 or np.any(beside[step] < 1e-14)):
+            if not (last or step % _LOOKED == _LOOKED - 1 or np.any(beside[step] < 1e-14 * self.norm[chosen])):
                 continue
             for k in np.flatnonzero(searching):
                 weights = _lowest_of(diagonal[: step + 1, k], beside[:step, k])
@@ -251,6 +256,7 @@ class _Search:
                     self.steps[chosen[k]] += step + 1
             if not searching.any():
                 break
+        mix = mix.astype(real)
         state = np.stack([mix[k, : step + 1] @ basis[: step + 1, k] for k in range(count)])
         state = across(state)
         state /= np.linalg.norm(state, axis=1)[:, None]
@@ -258,7 +264,7 @@ class _Search:
         energy = np.vecdot(state, applied).real
         left = np.linalg.norm(applied - energy[:, None] * state, axis=1)
         self.energy[chosen], self.residual[chosen] = energy, left / self.norm[chosen]
-        return state
+        return state.astype(precise)
 
 
 def _lowest_of(diagonal: np.ndarray, beside: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +33,6 @@ from nepfield.fields.shots import Measurement
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.space.pauli import (
-    MOST_SPINS,
     HypercubeOperator,
     PauliSum,
     Strings,
@@ -44,29 +43,8 @@ from nepfield.space.pauli import (
 )
 from nepfield.steady.ground import NARROW, ground_response, ground_states
 from nepfield.steady.steady import Steady
+from nepfield.systems.spin_terms import Term, Wiring, bias_of, checked_spins, term_of, wired
 from nepfield.systems.system import Figures, Push
-
-
-class Term(NamedTuple):
-    """Strings with a coefficient each."""
-
-    strings: Strings
-    parameter: Parameter
-
-
-@dataclass(frozen=True, eq=False)
-class Wiring:
-    """Strings of a Hamiltonian in one list: of all terms, then of the inputs, then fixed ones.
-
-    Attributes
-    ----------
-    strings : Strings
-    drive : ndarray, shape (nstrings of inputs and fixed ones, ninputs + 1)
-        Their weights in each O_i, and in B.
-    """
-
-    strings: Strings
-    drive: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +105,7 @@ class QuantumSpins:
         nudge: str = "linearised",
         wiring: Wiring | None = None,
     ) -> None:
-        n = _checked_spins(domain, shots, nudge)
+        n = checked_spins(domain, shots, nudge)
         clamped = np.asarray(clamped, dtype=np.int64)
         if np.any((clamped < 0) | (clamped >= n)) or len(np.unique(clamped)) < len(clamped):
             raise InputError(
@@ -135,9 +113,9 @@ class QuantumSpins:
             )
         if not terms:
             raise InputError("quantum spins: give at least one term.")
-        made = {name: _term(name, one[0], one[1], n) for name, one in terms.items()}
+        made = {name: term_of(name, one[0], one[1], n) for name, one in terms.items()}
         sums = tuple(o if isinstance(o, PauliSum) else PauliSum.parse(o, n) for o in inputs)
-        bias = _bias(bias, n)
+        bias = bias_of(bias, n)
         for name, value in (
             ("domain", domain),
             ("terms", made),
@@ -147,7 +125,7 @@ class QuantumSpins:
             ("strength", float(strength)),
             ("shots", shots),
             ("nudge", nudge),
-            ("wiring", wiring or _wired(made, clamped, float(strength), sums, bias)),
+            ("wiring", wiring or wired(made, clamped, float(strength), sums, bias)),
         ):
             object.__setattr__(self, name, value)
 
@@ -416,80 +394,3 @@ def transverse_field_ising(
 def _named(value: Parameter | ArrayLike, on: str, symbol: str, label: str) -> Parameter:
     parameter = value if isinstance(value, Parameter) else Parameter(np.asarray(value, float), on)
     return replace(parameter, on=on, symbol=symbol, label=label)
-
-
-def _checked_spins(domain: Domain, shots: int, nudge: str) -> int:
-    if domain.kind != "graph":
-        raise InputError(f"quantum spins: {domain.source} is a mesh; they live on a graph.")
-    n = len(domain.points)
-    if n > MOST_SPINS:
-        raise InputError(
-            f"quantum spins: {n} of them have 2^{n} amplitudes; {MOST_SPINS} are the most."
-        )
-    if not isinstance(shots, int | np.integer) or shots < 0:
-        raise InputError(f"shots = {shots}: give a whole number, 0 for exact readings.")
-    if nudge not in ("linearised", "full"):
-        raise InputError(f"nudge = {nudge!r}: choose 'linearised' or 'full'.")
-    return n
-
-
-def _term(name: str, strings: Any, value: Parameter | ArrayLike, nspins: int) -> Term:
-    """Strings with one finite coefficient each."""
-    if not isinstance(strings, Strings):
-        strings = Strings.parse(strings, nspins)
-    if strings.nspins != nspins:
-        raise InputError(f"{name}: strings on {strings.nspins} spins, but there are {nspins}.")
-    if not np.all(strings.flips | strings.signs):
-        raise InputError(f"{name}: the identity has no effect; leave it out.")
-    parameter = (
-        value
-        if isinstance(value, Parameter)
-        else Parameter(np.asarray(value, float), "string", label=name)
-    )
-    values = np.asarray(parameter.values, dtype=float)
-    if values.ndim == 0:
-        values = np.full(len(strings), float(values))
-    if values.shape != (len(strings),) or not np.isfinite(values).all():
-        raise InputError(
-            f"{name}: give a finite number, or one for each of the {len(strings)} strings; the "
-            f"shape is {np.shape(values)}."
-        )
-    return Term(strings, replace(parameter, values=values))
-
-
-def _bias(bias: str | PauliSum | ArrayLike | None, nspins: int) -> PauliSum:
-    if isinstance(bias, PauliSum):
-        return bias
-    if bias is None or isinstance(bias, str):
-        return PauliSum.parse(bias or "", nspins)
-    fields = np.asarray(bias, dtype=float)
-    if fields.ndim == 0:
-        fields = np.full(nspins, float(fields))
-    if fields.shape != (nspins,) or not np.isfinite(fields).all():
-        raise InputError(
-            f"bias: give a sum of strings, or a finite longitudinal field for each of the {nspins} "
-            f"spins; the shape is {fields.shape}."
-        )
-    (there,) = np.nonzero(fields)
-    return PauliSum(longitudinal(there, nspins), fields[there])
-
-
-def _wired(
-    terms: Mapping[str, Term],
-    clamped: np.ndarray,
-    strength: float,
-    inputs: Sequence[PauliSum],
-    bias: PauliSum,
-) -> Wiring:
-    sums = [
-        *(PauliSum(longitudinal([k], bias.strings.nspins), np.array([strength])) for k in clamped),
-        *inputs,
-        bias,
-    ]
-    drive = np.zeros((sum(len(one.strings) for one in sums), len(sums)))
-    first = 0
-    for column, one in enumerate(sums):
-        drive[first : first + len(one.strings), column] = one.weights
-        first += len(one.strings)
-    every = [term.strings for term in terms.values()] + [one.strings for one in sums]
-    return Wiring(joined(every), drive)
