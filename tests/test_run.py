@@ -20,8 +20,7 @@ import pyvista
 from test_cli import CHAIN, LINE, MESHES, ROOT, contents, invoke, write_study
 
 import nepfield as nf
-from nepfield.learning.state import TrainingState
-from nepfield.study.run import folder as files
+from nepfield.learning.state import History, TrainingState
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import solve_study, train_study, trained_system
 from nepfield.study.systems.systems import load_study
@@ -446,16 +445,16 @@ def test_interrupted_between_checkpoint_and_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checkpoint counts: summary and history tell the same number of epochs."""
-    write = files.write_history
+    write = History.complete
 
-    def interrupt(path: Path, history: list[dict[str, float]]) -> None:
-        if len(history) == 3 and not interrupted:
+    def interrupt(self: History, history: list[dict[str, float]]) -> None:
+        write(self, history)  # a row comes before its checkpoint
+        if len(history) == 4 and not interrupted:
             interrupted.append(True)
             raise KeyboardInterrupt
-        write(path, history)
 
     interrupted: list[bool] = []
-    monkeypatch.setattr(files, "write_history", interrupt)
+    monkeypatch.setattr(History, "complete", interrupt)
     path, run = write_study(tmp_path, CHAIN, training__epochs=5), tmp_path / "run"
     assert invoke("train", str(path), "--out", str(run)).exit_code == 130
     assert TrainingState.load(run / "checkpoint.npz").epoch == 3

@@ -22,10 +22,10 @@ from nepfield.study.sweeps.sweep import open_sweep
 from nepfield.study.systems.gpe import GPEStudy
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.units import UnitError, parse, scales
-from nepfield.view import animation, curves, page, sweeps
-from nepfield.view.outputs import plot_outputs
-from nepfield.view.panels import Panel
+from nepfield.view import animation, curves, outputs, page, sweeps
+from nepfield.view.panels import find_panels
 from nepfield.view.runs import read_run
+from nepfield.view.shapes import find_shape
 from nepfield.view.shown import shown
 from nepfield.view.sweeps import plot_sweep
 
@@ -185,8 +185,8 @@ def test_classes_have_no_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "(target 0, 1)" in result.output
     assert "1/µm² (target" in result.output  # outputs are densities
     figures: list[Figure] = []
-    monkeypatch.setattr(curves, "save_figure", lambda figure, path: figures.append(figure))
-    plot_outputs(tmp_path / "run", tmp_path / "a.png")
+    monkeypatch.setattr(outputs, "save_figure", lambda figure, path: figures.append(figure))
+    outputs.plot_outputs(tmp_path / "run", tmp_path / "a.png")
     axes = figures[0].axes[0]
     lines = np.concatenate([line.get_segments() for line in axes.collections])
     assert sorted(set(lines[:, :, 1].ravel())) == [0, 1]
@@ -233,12 +233,9 @@ def test_the_cost_of_a_film_has_a_unit(run: Path) -> None:
 
 def test_a_page_names_units(run: Path) -> None:
     files = read_run(run)
-    labels = files.labels()
-    panels = [
-        Panel("", np.zeros(1), labels[name], "inferno", (0.0, 1.0))
-        for name in ("density", "V_re", "V_im")
-    ]
-    text = page._overlay(files, "run", panels)
+    shape = find_shape(files)
+    panels = [panel for panels in find_panels(files, shape).values() for panel in panels]
+    text = page._overlay("run", panels, [])
     for words in ("density |Ψ|² (1/µm²)", "potential V (meV)", "imaginary part of V (meV)"):
         assert words in text
 

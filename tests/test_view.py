@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import meshio
@@ -13,9 +14,12 @@ pyvista = pytest.importorskip("pyvista")
 from PIL import Image  # noqa: E402
 
 from nepfield.errors import InputError  # noqa: E402
+from nepfield.study.systems.gpe_old import describe  # noqa: E402
 from nepfield.view import opengl, shapes  # noqa: E402
 from nepfield.view import render as fields  # noqa: E402
-from nepfield.view.curves import plot_outputs, plot_training, read_history  # noqa: E402
+from nepfield.view.curves import plot_training  # noqa: E402
+from nepfield.view.outputs import plot_outputs  # noqa: E402
+from nepfield.view.records import read_history  # noqa: E402
 from nepfield.view.render import (  # noqa: E402
     PicturesUnavailable,
     interactive,
@@ -24,6 +28,7 @@ from nepfield.view.render import (  # noqa: E402
     render_run,
     subdivided,
 )
+from nepfield.view.runs import read_run  # noqa: E402
 
 INPUTS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
 PROBLEM = opengl_problem()
@@ -79,6 +84,8 @@ def write_run(run: Path, mesh: meshio.Mesh, study: str) -> Path:
         "targets": [[0.0], [1.0], [1.0], [0.0]],
         "outputs": [[0.0], [0.93], [0.95], [0.07]],
     }
+    arrays = {**mesh.point_data, **{name: values[0] for name, values in mesh.cell_data.items()}}
+    summary |= describe(tomllib.loads(study), arrays, summary)
     (run / "summary.json").write_text(json.dumps(summary))
     rows = ["epoch,cost,gradient_norm_potential,gradient_norm_weights,gradient_cosine,"
             "fraction_converged,nonlinearity_ratio"]  # fmt: skip
@@ -291,7 +298,7 @@ def test_interactive_view_is_built(disc_run: Path) -> None:
 
 
 def test_sites_of_a_lattice_are_outlined(tmp_path: Path) -> None:
-    run = shapes.read_run(write_run(tmp_path / "run", lattice_mesh(4, 6), LATTICE))
+    run = read_run(write_run(tmp_path / "run", lattice_mesh(4, 6), LATTICE))
     assert run.graph
     assert not run.line
     assert run.count == 4
@@ -303,7 +310,7 @@ def test_sites_of_a_lattice_are_outlined(tmp_path: Path) -> None:
 
 
 def test_marks_of_a_mesh(disc_run: Path) -> None:
-    run = shapes.read_run(disc_run)
+    run = read_run(disc_run)
     marks = shapes.find_marks(run, shapes.mesh_shape(run.grid))
     assert [mark.label for mark in marks] == ["w = 0.5 - 0.25i", "w = 1", "readout"]
     radius = np.linalg.norm(marks[0].lines[0] - [-0.5, 0.0], axis=1)

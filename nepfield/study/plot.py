@@ -8,7 +8,7 @@ from pathlib import Path
 from nepfield.errors import InputError
 from nepfield.files import replacing
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
-from nepfield.study.systems.systems import load_study
+from nepfield.study.systems.systems import study_class
 
 
 def draw(
@@ -165,11 +165,11 @@ def complete_old(run: Path) -> None:
 
     Its system's study knows them. A run that was broken off and has no summary gets frames.json.
     """
-    from nepfield.view.records import read_summary
+    from nepfield.view.records import read_study, read_summary
     from nepfield.view.runs import open_run
 
-    summary = read_summary(run)
-    if "fields" in summary or not (run / "study.toml").is_file():
+    summary, study = read_summary(run), read_study(run)
+    if "fields" in summary or not study:
         return
     files = [run / "fields.vtu", *sorted((run / "frames").glob("epoch-*.vtu"))]
     file = next((path for path in files if path.is_file()), None)
@@ -177,6 +177,6 @@ def complete_old(run: Path) -> None:
         return
     grid = open_run(run, str(file.relative_to(run)))
     arrays = {name: grid[name] for name in grid.array_names}
-    said = load_study(run / "study.toml").describe_old(arrays, summary)
+    said = study_class(study, run).describe_old(study, arrays, summary)
     path = run / (SUMMARY if summary else FRAMES)
     write_summary(path, summary | said)

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
@@ -174,10 +174,11 @@ def _draw_panel(
     if limits is not None:
         room = 0.04 * (limits[1] - limits[0])
         axes.set_ylim(limits[0] - room, limits[1] + room)
+        axes.yaxis.set_major_locator(MultipleLocator((limits[1] - limits[0]) / 4))
     elif flat:
         axes.set_ylim(*_roomy(np.concatenate(flat)))
     if any(said.get("label") for said in columns.values()):
-        where: dict[str, Any] = dict(loc="best")
+        where: dict[str, Any] = dict(loc="lower right" if number else "upper right")
         if number and len(columns) > 1:  # little room inside
             where = dict(loc="lower center", bbox_to_anchor=(0.5, 0.97), ncols=3)
         axes.legend(frameon=False, fontsize=9, **where)

@@ -74,7 +74,8 @@ class Painter:
             plotter.add_mesh(shape.surface, scalars=values, **style, **colors)
         if panel.edges is not None and len(shape.edges):
             lines, order = colored_edges(shape, panel.edges)
-            thick = float(np.clip(0.006 * width, 1.5, 6))
+            crowd = min(1.0, (300 / len(order)) ** 0.5)  # many edges are thin
+            thick = float(np.clip(0.006 * width * crowd, 1, 6))
             values, colors = panel.edges.values[order], panel.edges.colors()
             plotter.add_mesh(lines, scalars=values, line_width=thick, **style, **colors)
         x, y = (self.low + self.high) / 2

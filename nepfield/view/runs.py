@@ -5,6 +5,7 @@ PyVista is imported inside functions, because VTK is slow to load and only some 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -249,7 +250,8 @@ def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
     if not (graph or line) and not types & set(CORNERS):
         raise InputError(f"{run}/{name}: line cells that do not lie on one straight line")
     try:
-        described = [Drawn.of(entry) for entry in summary.get("fields", ())]
+        entries = summary.get("fields")
+        described = _plain(grid) if entries is None else [Drawn.of(entry) for entry in entries]
         fields = _there(described, grid)
         marks = tuple(_mark(entry, length, summary) for entry in summary.get("marks", ()))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -273,6 +275,21 @@ def _there(fields: Sequence[Drawn], grid: pyvista.UnstructuredGrid) -> tuple[Dra
         if one.picture and all(name in grid.array_names for name in one.arrays):
             found.setdefault((one.group, one.sample), one)
     return tuple(found.values())
+
+
+def _plain(grid: pyvista.UnstructuredGrid) -> list[Drawn]:
+    """Where nothing is said of the arrays: each under its own name, a number at its end a sample.
+
+    Whole numbers, masks mostly, are left out.
+    """
+    found = []
+    for data, on in ((grid.point_data, "node"), (grid.cell_data, "cell")):
+        for name in data:
+            stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", name).groups()  # type: ignore[union-attr]
+            if np.asarray(data[name]).dtype.kind == "f" and re.fullmatch(r"[\w-]+", stem):
+                sample = None if number is None else int(number)
+                found.append(Drawn((name,), on, stem, stem, stem, scale="auto", sample=sample))
+    return found
 
 
 def _mark(entry: dict[str, Any], length: float, summary: dict[str, Any]) -> Mark:

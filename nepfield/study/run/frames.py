@@ -24,7 +24,6 @@ from nepfield.learning.state import TrainingState
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
 from nepfield.study.run.summary import study_entries
-from nepfield.systems.system import solve_steady
 
 
 def frame_epochs(frames: int, epochs: int) -> list[int]:
@@ -98,9 +97,7 @@ class Frames:
             warm = None if state.warm is None else state.warm[..., : len(inputs)]
         keys = Keys(study.config.seed, epoch, np.arange(len(inputs))).fold("frame")
         # The states at hand belong to the parameters before the epoch's last step.
-        steady = solve_steady(
-            system, inputs, initial=warm, keys=keys, on_failure="flag", **study.solver
-        )
+        steady = system.equilibrate(inputs, None, warm, keys, **study.solver)
         shown = np.where(steady.converged, steady.state, np.nan)
         fields = [field for field in system.fields(shown, inputs) if field.film]
         files.write_arrays(self._path(epoch), files.place_of(system), fields)

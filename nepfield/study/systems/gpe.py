@@ -201,11 +201,15 @@ class GPEStudy(StudyConfig):
             found["report"] += [] if time is None else [laboratory_line(time)]
         return found
 
+    @classmethod
     def describe_old(
-        self, arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]
+        cls,
+        study: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        summary: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Fields, marks and columns of a run of version 0.1."""
-        return describe(self, arrays, summary)
+        return describe(study, arrays, summary)
 
 
 def _resolution_lines(study: Built) -> list[str]:
