@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 
 import nepfield as nf
+from nepfield.learning.nudge import Nudge
 from nepfield.space.linalg import DENSE_LIMIT
 from nepfield.steady.linear import solve_linearised
 from studies.common import STUDIES
@@ -135,7 +136,9 @@ def figures(system: nf.GPE, steady: nf.Steady, cost: nf.MSE) -> dict[str, float]
     samples = (system, cost, TASK.inputs, TASK.targets)
     compared = nf.compare_gradients(*samples, RULES, steady=steady, on_failure="flag")
     near = nf.near_equilibrium(system, steady.state)
-    error = cost.derivative(steady.state, TASK.targets)
+    state = steady.state
+    nudge = Nudge(cost, TASK.targets.T, state, cost.readout.signals(state))
+    error = nudge.force(state)
     linear = system.linearise(steady.state)
     response, _ = solve_linearised(linear, -error)
     exact, _ = solve_linearised(linear.with_reversed_loss(), -error)
