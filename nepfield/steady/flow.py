@@ -89,8 +89,7 @@ def flow(
             unit[where] = _scale(curved)
             speed = np.abs(force[:, where]).max(axis=0, initial=0.0)
             size[where] = speed / (unit[where] * largest_step)
-            definite = curved.solve(-force[:, where])[1]
-            slow[where] = definite & (size[where] <= tolerance)
+            slow[where] = curved.definite() & (size[where] <= tolerance)
         columns = land.columns
         state[:, columns], residual[columns], reached[columns] = here, size, clock
         iterations[columns], rests[columns] = steps, slow
