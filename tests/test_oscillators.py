@@ -63,12 +63,14 @@ def cost_of(system: nf.Oscillators) -> nf.LogCosine:
 def away_from_the_pole(
     system: nf.Oscillators, count: int = 60
 ) -> tuple[nf.LogCosine, np.ndarray, np.ndarray, nf.Steady]:
-    """Samples whose nudge is a small one, |tan((phi - target)/2)| < 7, with their free states."""
+    """Samples that a small nudge moves little, with their free states: those that do not stand
+    opposite to their target, |tan((phi - target)/2)| < 7, in minima that are not very flat."""
     cost = cost_of(system)
     inputs, targets = samples(system, count)
     steady = nf.solve_steady(system, inputs, keys=nf.Keys(0, 1, np.arange(count)))
     half = (cost.readout.outputs(steady.state) - targets) / 2
-    (near,) = np.nonzero(np.abs(np.tan(half)).max(axis=1) < 7)
+    steep = steady.extra["lowest_curvature"] > 0.15
+    (near,) = np.nonzero((np.abs(np.tan(half)).max(axis=1) < 7) & steep)
     assert len(near) > 10
     return cost, inputs[near], targets[near], steady.samples(near)
 
@@ -193,8 +195,8 @@ class TestEquilibrium:
         mixed = cold.state + 1e-3
         mixed[2, ::2] = np.nan
         some = system.equilibrate(inputs, None, mixed, keys)
-        np.testing.assert_array_equal(some.state[:, ::2], cold.state[:, ::2])
-        np.testing.assert_array_equal(some.state[:, 1::2], warm.state[:, 1::2])
+        np.testing.assert_allclose(some.state[:, ::2], cold.state[:, ::2], atol=1e-12)
+        np.testing.assert_allclose(some.state[:, 1::2], warm.state[:, 1::2], atol=1e-12)
         assert (warm.iterations < 5).all()
 
     def test_the_flow_reaches_the_same_minimum_from_near_it(self, system: nf.Oscillators) -> None:
@@ -220,7 +222,7 @@ class TestEquilibrium:
 
     def test_without_drive_all_may_turn_together(self) -> None:
         """Nothing holds the common phase: the states are minima all the same, and say so."""
-        domain = nf.complete_graph(4, sets={"input": [], "output": [3]})
+        domain = nf.complete_graph(4, sets={"output": [3]})
         system = nf.Oscillators(domain, coupling=1.0)
         steady = nf.solve_steady(system, np.zeros((5, 0)), keys=nf.Keys(0, 0, np.arange(5)))
         assert steady.converged.all()

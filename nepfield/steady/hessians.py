@@ -10,6 +10,7 @@ import numpy as np
 
 _LANCZOS_STEPS = 8
 _FEW_ROWS = 32
+_ROUNDING = 1e-14
 
 
 class Hessian(Protocol):
@@ -268,7 +269,11 @@ def _solved(matrices: np.ndarray, definite: np.ndarray, right: np.ndarray) -> np
     """Solutions for the definite ones of the matrices, (nsamples, n); anything for the others."""
     if np.count_nonzero(definite) < len(definite):
         matrices = np.where(definite[:, None, None], matrices, np.eye(matrices.shape[1]))
-    return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    try:
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:  # one with a free direction, singular to the last digit
+        matrices = _shifted(matrices, _ROUNDING * _largest_diagonal(matrices))
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
 
 
 def _columns(rows: np.ndarray) -> np.ndarray:

@@ -235,8 +235,8 @@ def energy_response(
     land = Landscape(energy, None, samples)
     hessian = land.hessian(state)
     pull = -nudge.force(state)[land.rows]
+    _, solved = hessian.solve(pull, -_FREE * hessian.scale())  # definite by more than rounding
     moved, _ = hessian.solve(pull)
-    _, solved = hessian.solve(pull, -_FREE * hessian.scale())  # by more than rounding
     direction = np.zeros(state.shape)
     direction[land.rows] = np.where(solved, moved, 0.0)
     return direction, solved

@@ -230,7 +230,7 @@ def find_phases(
     tolerance: float = 1e-10,
     max_iterations: int = 200,
     time: float = 1e4,
-    accuracy: float = 1e-6,
+    accuracy: float = 1e-7,
     curvature: bool = True,
 ) -> Steady:
     """Minima of the energy of a batch.
