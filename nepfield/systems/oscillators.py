@@ -304,6 +304,8 @@ class Oscillators:
                     film=True,
                 )
             )
+        # couplings also between the phases
+        shown += [replace(field, picture="phase") for field in shown if field.on == "edge"]
         return shown
 
     def marks(self) -> list[Mark]:
