@@ -42,11 +42,7 @@ studies: .venv/stamp
 		echo "== $$name"; \
 		$(BIN)/nepfield train $$study --out runs/$$name --resume; \
 	done
-	$(BIN)/python -m studies.lattices
-	$(BIN)/python -m studies.mesh_convergence
-	$(BIN)/nepfield sweep studies/polariton-microcavity/linewidth.toml --resume
-	$(BIN)/nepfield sweep studies/polariton-microcavity/mass.toml --resume
-	$(BIN)/python -m studies.shape_billiard
+	$(BIN)/python -m studies
 	$(BIN)/python -m studies.speed
 
 clean:

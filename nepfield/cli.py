@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nepfield.errors import InputError
+from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
 from nepfield.steady.steady import NotConverged
-from nepfield.terminal import SweepBar, TrainingBar, print_comparison, tell
+from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
 if TYPE_CHECKING:
     from nepfield.study.text.study import StudyConfig
@@ -199,6 +200,7 @@ def sweep(
             )
         finished = int((table["status"] == "finished").sum())
         if not quiet:
+            print_statistics(folder / "statistics.csv")
             typer.echo(f"{plan.name}: {finished} of {len(table)} cases finished")
             typer.echo(f"  wrote {folder}/results.csv")
     if not finished:
@@ -246,9 +248,9 @@ def _study_or_run(
     from nepfield.study.systems.systems import load_study
 
     run = path if path.is_dir() else None
-    if run is not None and not (run / "study.toml").is_file():
-        raise InputError(f"{run}: this is no run folder (it has no study.toml).")
-    file = path if run is None else run / "study.toml"
+    if run is not None and not (run / STUDY_FILE).is_file():
+        raise InputError(f"{run}: this is no run folder (it has no {STUDY_FILE}).")
+    file = path if run is None else run / STUDY_FILE
     return load_study(file, tuple(overrides or ()), seed), run
 
 

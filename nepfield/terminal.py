@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from nepfield.view.shown import shown
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _FEW = 8  # samples that are told one by one
 _SHORT = 10  # numbers in a row that is told
+_ROWS = 40  # of a table of statistics that are told
 _SETS = {"train": "", "validation": "validation_", "test": "test_"}
 
 
@@ -256,6 +259,50 @@ def print_comparison(table: pd.DataFrame, name: str) -> None:
     for row in table.reset_index().itertuples(index=False):
         printed.add_row(*(f"{v:.5f}" if isinstance(v, float) else str(v) for v in row))
     Console(width=max(Console().width, 100)).print(printed)
+
+
+def print_statistics(path: Path) -> None:
+    """Print statistics.csv of a sweep, its first rows where it is long; nothing if there is none.
+
+    Columns that are empty in what is printed, and keys that follow from the label of a case, are
+    left out; keys are told by their last word where that is enough.
+    """
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    shown = rows[:_ROWS]
+    names = [
+        name
+        for name in (rows[0] if rows else ())
+        if any(row[name] for row in shown) and not _follows(name, rows)
+    ]
+    lasts = [name.rpartition(".")[2] for name in names]
+    printed = Table(title=f"{path.parent.name}: statistics over seeds", box=box.SIMPLE_HEAD)
+    for name, last in zip(names, lasts, strict=True):
+        head, _, last = (name if lasts.count(last) > 1 else last).rpartition("_")
+        printed.add_column(f"{head}\n{last}".strip().replace("_", " "), no_wrap=True)
+    for row in shown:
+        printed.add_row(*(_cell(name, row[name]) for name in names))
+    whole = Console(width=1000).measure(printed).maximum  # a file gets all of it too
+    Console(width=max(Console().width, whole)).print(printed)
+    if len(rows) > len(shown):
+        typer.echo(f"  ... and {len(rows) - len(shown)} more rows in {path}")
+
+
+def _follows(name: str, rows: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a column holds a swept key that has one value a label."""
+    if "." not in name or "label" not in rows[0]:
+        return False
+    return len({(row["label"], row[name]) for row in rows}) == len({row["label"] for row in rows})
+
+
+def _cell(name: str, text: str) -> Text:
+    try:
+        value = float(text)
+    except ValueError:
+        return Text(text)
+    return Text(f"{value:.1%}" if name == "rate" else f"{value:.4g}")
 
 
 def _heading(column: str) -> str:

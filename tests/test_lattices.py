@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ from helpers import values_of
 
 import nepfield as nf
 from nepfield.study.run.build import build
+from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.systems.systems import load_study
-from studies.lattices import __main__ as command
-from studies.lattices.atlas_view import judge, trust_table
-from studies.lattices.sensitivity import beta_orders
-from studies.lattices.tables import fill_readme, statistics
-from studies.lattices.train import STUDIES, Job, jobs_of, process_pool, train_row, train_table
-from studies.lattices.xor import CASES
+from studies import __main__ as command
+from studies.common import STUDIES, Job, fill_readme, part_of, run_here
+from studies.xor_lattices import lattice_table, statistics
+
+atlas_maps = import_module("studies.near-equilibrium-atlas.maps")
+judge, trust_table = atlas_maps.judge, atlas_maps.trust_table
+beta_study = import_module("studies.lattice-xor-beta.figures")
+LATTICES = sorted(path.parent.name for path in STUDIES.glob("lattice-*/sweep.toml"))
 
 TASK = nf.xor()
 
@@ -155,22 +159,36 @@ def test_disorder_is_fixed_drawn_by_the_seed_and_felt() -> None:
 # --- the studies
 
 
-@pytest.mark.parametrize("name", [name for name in command.ALL if name != "near-equilibrium-atlas"])
+def trained(out: Path, labels: tuple[str, ...], rules: tuple[str, ...], seeds: int) -> pd.DataFrame:
+    """A part of lattice-xor's sweep, a row a training."""
+
+    def chosen(case):
+        return case.label in labels and case.values["training.rule"] in rules and case.seed < seeds
+
+    sweep = part_of(load_sweep(STUDIES / "lattice-xor" / "sweep.toml"), chosen)
+    return lattice_table(run_here(sweep, out))
+
+
+@pytest.mark.parametrize("name", LATTICES)
 def test_every_study_runs_small(name: str, tmp_path: Path) -> None:
-    arguments = ["--quick", "--workers", "1", "--only", name]
-    command.main(arguments)
+    before = {path: path.read_bytes() for path in (STUDIES / name).iterdir() if path.is_file()}
+    arguments = ["--quick", "--workers", "1", name]
+    assert len(command.main(arguments)[name]) > 2
+    assert before == {
+        path: path.read_bytes() for path in (STUDIES / name).iterdir() if path.is_file()
+    }
 
 
-def test_study_of_fig_3_solves_xor_with_nep() -> None:
-    row = train_row(Job("lattice-xor", 0))
+def test_study_of_fig_3_solves_xor_with_nep(tmp_path: Path) -> None:
+    (row,) = trained(tmp_path / "out", ("study",), ("nep",), 1).to_dict("records")
     assert row["solved"]
     assert row["largest_error"] < 0.1
     assert row["lowest_cosine"] > 0.9
 
 
-def test_success_is_decided_after_the_last_epoch() -> None:
+def test_success_is_decided_after_the_last_epoch(tmp_path: Path) -> None:
     """NEP at the paper's rate reaches the goal and leaves it again from some starts."""
-    table = train_table(jobs_of("lattice-xor", {"": CASES["sgd-band"]}, 6, ("nep",)), _here)
+    table = trained(tmp_path / "out", ("sgd-band",), ("nep",), 6)
     assert (table["reached"] & ~table["solved"]).any()
     assert (table["solved"] == (table["cost"] < 0.01)).all()
     reached = table[table["reached"]]
@@ -225,10 +243,8 @@ def test_a_predictor_is_judged_by_its_order() -> None:
 
 
 def test_orders_of_the_nudge() -> None:
-    from studies.lattices.sensitivity import _beta_rows
-
-    errors = pd.concat([_beta_rows(seed) for seed in range(3)])
-    text = beta_orders(errors).set_index(["start", "rule"]).iloc[:, 0].str.split().str[0]
+    errors = pd.concat([beta_study.error_rows(seed) for seed in range(3)])
+    text = beta_study.beta_orders(errors).set_index(["start", "rule"]).iloc[:, 0].str.split().str[0]
     order = text.astype(float)
     for start in ("`study`", "`adam-random`"):
         assert order[start, "`nep`"] == pytest.approx(1, abs=0.1)
@@ -236,11 +252,10 @@ def test_orders_of_the_nudge() -> None:
 
 
 @pytest.mark.slow
-def test_success_rates() -> None:
+def test_success_rates(tmp_path: Path) -> None:
     """At least 90 % at gamma = 0.1 by some rule, at least 95 % by `nep` at 0.03; here of 20."""
-    cases = {name: CASES[name] for name in ("study", "adam-random", "adam-0.03")}
-    with process_pool(2) as run:
-        table = train_table(jobs_of("lattice-xor", cases, 20, ("nep", "adjoint")), run)
+    labels = ("study", "adam-random", "adam-0.03")
+    table = trained(tmp_path / "out", labels, ("nep", "adjoint"), 20)
     solved = table.groupby(["case", "rule"])["solved"].mean()
     assert solved["study", "nep"] >= 0.9
     assert solved["adam-random", "adjoint"] >= 0.9
@@ -250,10 +265,8 @@ def test_success_rates() -> None:
 
 @pytest.mark.slow
 def test_the_atlas_runs_small(tmp_path: Path) -> None:
-    from studies.lattices.atlas import near_equilibrium_atlas
-    from studies.lattices.xor import Options
-
-    atlas = near_equilibrium_atlas(Options(2, tmp_path), _here)
+    name = "near-equilibrium-atlas"
+    atlas = command.make(Job(name, tmp_path / name, tmp_path / "runs", _here, quick=True))
     assert atlas.dropna()["reciprocal"][atlas["ratio"] == 0].to_numpy() == pytest.approx(1)
     written = {path.name for path in (tmp_path / "near-equilibrium-atlas").iterdir()}
     assert {"lattice.png", "billiard.png", "predictor.png", "cases.csv", "maps.csv"} <= written

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from studies.mesh_convergence import __main__ as command
-from studies.mesh_convergence import devices, scales, training
+from nepfield.study.sweeps.design import load_sweep
+from studies import __main__ as command
+from studies.common import STUDIES
 
-FOLDER = Path(command.__file__).parents[1] / "mesh-convergence"
+NAME = "mesh-convergence"
+FOLDER = STUDIES / NAME
+devices, scales, figures = (
+    import_module(f"studies.{NAME}.{module}") for module in ("devices", "scales", "figures")
+)
 
 
 def test_a_trial_run() -> None:
     pytest.importorskip("gmsh")
-    before = {path.name: path.stat().st_mtime_ns for path in FOLDER.iterdir()}
-    tables = command.main(["--quick", "--workers", "1"])
-    assert {path.name: path.stat().st_mtime_ns for path in FOLDER.iterdir()} == before
+    files = [path for path in FOLDER.iterdir() if path.is_file()]
+    before = {path.name: path.stat().st_mtime_ns for path in files}
+    tables = command.main(["--quick", "--workers", "1", NAME])[NAME]
+    assert {path.name: path.stat().st_mtime_ns for path in files} == before
     # the same device on a finer mesh and with the higher order has the smaller errors
     errors = tables["devices"].set_index(["device", "order", "size"])["outputs"]
     for device in devices.DEVICES:
@@ -26,7 +32,8 @@ def test_a_trial_run() -> None:
         assert errors[device, 2, 0.96] < 0.2 * errors[device, 1, 0.96]
     # and what was trained on a mesh does on a finer one what it did there
     moved = tables["trained"].set_index(["device", "basis", "order", "size"])["moved"]
-    assert len(moved) == 2 * len(training.CASES)
+    labels = {case.label for case in load_sweep(FOLDER / "sweep.toml").cases}
+    assert len(moved) == 2 * len(labels)
     assert 0 < moved.min() <= moved["below"].max() < 0.01
     assert moved["propagating", "cells", 2, 0.68] < 0.2 * moved["propagating", "cells", 1, 0.68]
 
@@ -60,5 +67,5 @@ def test_the_tables_and_the_readme_agree() -> None:
     needed = scales.cells_needed(saved["scales"])["cells"]
     assert np.allclose(needed, saved["needed"]["cells"], rtol=1e-3)
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for table in command.shown(saved).values():
+    for table in figures.shown(saved).values():
         assert table in readme

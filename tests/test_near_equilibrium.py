@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from helpers import cost_slope
 
 import nepfield as nf
 from nepfield.steady.linear import solve_linearised
-from studies.lattices.atlas import atlas_rows
 from tests import cases
+
+atlas_rows = import_module("studies.near-equilibrium-atlas.atlas").atlas_rows
 
 
 def one_site(potential: complex, loss: float, background: complex | None = None) -> nf.GPE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from nepfield.errors import InputError
 from nepfield.mesh.geometry import mesh_geometry
 from nepfield.study.run.build import build
 from nepfield.study.sweeps.design import load_sweep
-from studies import shape_billiard as shapes
+from studies import __main__ as command
 
 pytest.importorskip("gmsh")
+NAME = "shape-billiard"
+shapes = import_module(f"studies.{NAME}.figures")
 SWEEP = shapes.FOLDER / "sweep.toml"
 
 
@@ -91,9 +94,12 @@ def test_no_landscape_gives_more_than_the_reach(tmp_path: Path) -> None:
 
 
 def test_a_trial_run_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.read_bytes() for path in shapes.FOLDER.iterdir()}
-    table = shapes.main(["--quick", "--workers", "1", "--out", str(tmp_path)])
-    assert {path: path.read_bytes() for path in shapes.FOLDER.iterdir()} == before
+    files = [path for path in shapes.FOLDER.iterdir() if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    arguments = [NAME, "--quick", "--workers", "1", "--out", str(tmp_path)]
+    table = command.main(arguments)[NAME]
+    assert {path: path.read_bytes() for path in files} == before
+    tmp_path = tmp_path / NAME
     assert set(table["family"]) == {family.name for family in shapes.FAMILIES}
     assert set(table["rule"]) == {"nep", "adjoint"}
     assert "of 2 solved" in capsys.readouterr().out

@@ -11,9 +11,9 @@ import pytest
 
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
-from studies import seeds
+from studies import __main__ as command
+from studies.common import STUDIES, Job
 
-STUDIES = Path(__file__).parents[1] / "studies"
 ALL = sorted(STUDIES.glob("*/study.toml"))
 XOR = [STUDIES / name / "study.toml" for name in ("xor-billiard", "xor-interval")]
 TINY = ["training.epochs=3", "training.compare_every=1", "figures.enabled=false"]
@@ -47,19 +47,23 @@ def test_the_seed_draws_potential_and_weights(path: Path, tmp_path: Path) -> Non
 
 
 def test_many_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study, out = STUDIES / "xor-interval" / "study.toml", tmp_path / "seeds.csv"
+    study, out = STUDIES / "xor-interval" / "study.toml", tmp_path / "xor-interval" / "seeds.csv"
     there = (study.parent / "seeds.csv").read_bytes()
-    few = ["--seeds", "2", "--set", "training.epochs=2", "--out", str(out)]
-    table = seeds.main([str(study), *few])
+    few = ["xor-interval", "--quick", "--workers", "1", "--out", str(tmp_path)]
+    table = command.main(few)["xor-interval"]["seeds"]
     assert table["seed"].tolist() == [0, 1]
     assert table["cost"].nunique() == 2
-    assert not table["solved"].any()
+    assert not table["success"].any()
     saved = pd.read_csv(out)
-    assert saved["cost"].to_numpy() == pytest.approx(table["cost"].to_numpy(), rel=1e-5)
-    said = capsys.readouterr().out
-    assert "solved: 0 of 2" in said
-    assert said.count("NOT SOLVED") == 2
+    assert saved["cost"].to_numpy() == pytest.approx(table["cost"].to_numpy(float), rel=1e-5)
+    assert "xor-interval: " in capsys.readouterr().out
     assert (study.parent / "seeds.csv").read_bytes() == there
+
+
+def test_a_study_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["xor-billiards"])
+    assert "xor-billiards: known are lattice-xor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", XOR, ids=name_of)
@@ -70,7 +74,7 @@ def test_the_table_of_seeds_tells_what_solved_means(path: Path) -> None:
     outputs = table[[f"output_{k}" for k in range(4)]].to_numpy()
     error = np.abs(outputs - [0, 1, 1, 0]).max(axis=1)
     solved = (table["cost"] < 0.02) & (error < 0.1) & (table["gradient_cosine"] > 0.9)
-    assert table["solved"].tolist() == solved.tolist()
+    assert table["success"].tolist() == solved.tolist()
     assert solved.sum() >= 16
 
 
@@ -87,7 +91,7 @@ def test_the_microcavity_is_one_of_polaritons(tmp_path: Path) -> None:
     assert summary["gradient_cosine"] > 0.99
     table = pd.read_csv(path.with_name("seeds.csv"))
     assert len(table) >= 5
-    assert table["solved"].all()
+    assert table["success"].all()
 
 
 @pytest.mark.slow
@@ -104,8 +108,10 @@ def test_the_demo(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", XOR, ids=name_of)
 def test_sixteen_of_twenty_seeds(path: Path, tmp_path: Path) -> None:
-    table = seeds.main([str(path), "--out", str(tmp_path / "seeds.csv")])
+    name = path.parent.name
+    job = Job(name, tmp_path, tmp_path / "runs", lambda function, items: [*map(function, items)])
+    table = command.make(job)["seeds"]
     assert len(table) == 20
-    assert table["solved"].sum() >= 16
+    assert table["success"].sum() >= 16
     saved = pd.read_csv(path.parent / "seeds.csv")  # as the README tells it
-    assert saved["solved"].tolist() == table["solved"].tolist()
+    assert saved["success"].tolist() == table["success"].tolist()

@@ -20,6 +20,7 @@ from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.sweeps.results import write_results
 from nepfield.study.sweeps.success import Verdict, read_success, verdict
 from nepfield.study.sweeps.sweep import check_cases, open_sweep
+from nepfield.terminal import print_statistics
 from nepfield.view import sweeps
 from nepfield.view.sweeps import plot_sweep, wilson
 from tests.test_sweep import STUDY
@@ -290,6 +291,24 @@ def test_a_sweep_of_seeds_alone(write: Callable[[dict[str, Any]], Path], tmp_pat
     write_results(out)
     (row,) = pd.read_csv(out / "statistics.csv").to_dict("records")
     assert (row["seeds"], row["successes"], row["rate"]) == (2, 1, 0.5)
+
+
+def test_what_is_printed(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_statistics(swept / "statistics.csv")
+    said = capsys.readouterr().out
+    head, rows = said.split("─" * 20, 1)
+    for name in ("label", "rule", "seeds", "failed", "successes", "rate", "ever"):
+        assert name in head.split()
+    assert "initial" not in said  # follows from the label
+    rows = [line.split() for line in rows.splitlines()[1:] if line.strip()]
+    assert rows[0][:7] == ["study", "nep", "3", "0", "2", "66.7%", "2"]
+    assert len(rows) == 4
+    long = pd.concat([pd.read_csv(swept / "statistics.csv")] * 20)
+    long.to_csv(swept / "long.csv", index=False)
+    print_statistics(swept / "long.csv")
+    assert "... and 40 more rows in" in capsys.readouterr().out
+    print_statistics(swept / "nothing.csv")
+    assert not capsys.readouterr().out
 
 
 # --- pictures

@@ -22,8 +22,7 @@ from nepfield.study.sweeps.sweep import open_sweep
 from nepfield.study.systems.gpe import GPEStudy
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.units import UnitError, parse, scales
-from nepfield.view import animation, curves, outputs, page, records, sweeps
-from nepfield.view.outputs import plot_outputs
+from nepfield.view import animation, curves, outputs, page, sweeps
 from nepfield.view.panels import find_panels
 from nepfield.view.runs import read_run
 from nepfield.view.shapes import find_shape
@@ -187,7 +186,7 @@ def test_classes_have_no_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "1/µm² (target" in result.output  # outputs are densities
     figures: list[Figure] = []
     monkeypatch.setattr(outputs, "save_figure", lambda figure, path: figures.append(figure))
-    plot_outputs(tmp_path / "run", tmp_path / "a.png")
+    outputs.plot_outputs(tmp_path / "run", tmp_path / "a.png")
     axes = figures[0].axes[0]
     lines = np.concatenate([line.get_segments() for line in axes.collections])
     assert sorted(set(lines[:, :, 1].ravel())) == [0, 1]
@@ -224,8 +223,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_cost_of_a_film_has_a_unit(run: Path) -> None:
     axes = curves.new_figure(3.0).add_subplot()
     animation._draw_cost(run, axes)
-    history = records.read_history(run)["cost"]
-    summary = records.read_summary(run)
+    history = curves.read_history(run)["cost"]
+    summary = curves.read_summary(run)
     assert axes.get_title() == "cost C (1/µm⁴)"
     drawn = np.asarray(axes.lines[0].get_ydata())
     assert drawn == pytest.approx(history * summary["units"]["cost"]["factor"])
@@ -234,14 +233,15 @@ def test_the_cost_of_a_film_has_a_unit(run: Path) -> None:
 
 def test_a_page_names_units(run: Path) -> None:
     files = read_run(run)
-    pages = find_panels(files, find_shape(files))
-    text = page._overlay("run", [*pages["density"], *pages["potential"]], [])
+    shape = find_shape(files)
+    panels = [panel for panels in find_panels(files, shape).values() for panel in panels]
+    text = page._overlay("run", panels, [])
     for words in ("density |Ψ|² (1/µm²)", "potential V (meV)", "imaginary part of V (meV)"):
         assert words in text
 
 
 def test_figures_and_their_unit(run: Path) -> None:
-    summary = records.read_summary(run)
+    summary = curves.read_summary(run)
     values, unit = shown(summary, "energy", [1.0, 2.0])
     assert (values.tolist(), unit) == (pytest.approx([ENERGY, 2 * ENERGY]), " meV")
     assert shown({}, "energy", 1.0) == (1.0, "")

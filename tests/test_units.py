@@ -414,18 +414,18 @@ def test_figures_come_out_in_the_units_of_the_study(tmp_path: Path) -> None:
     assert "1/µm²" in result.output
     assert "meV/µm" in result.output
     shown = read_run(tmp_path / "run")
-    assert shown.marks[0].shape["circle"]["center"] == pytest.approx([1.5, 1.5])
-    potential = shown.of("potential")[0]
-    assert shown.label(potential) == "V (meV)"
+    pump = next(mark for mark in shown.marks if mark.kind == "pump")
+    assert pump.shape["circle"]["center"] == pytest.approx([1.5, 1.5])
+    field = next(field for field in shown.fields if field.arrays == ("V_re",))
+    assert shown.label(field) == "V (meV)"
     assert shown.length_unit == "µm"
     with np.load(tmp_path / "run" / "checkpoint.npz") as saved:
         trained = saved["parameter/potential"].real * ENERGY
-    drawn = shown.values(potential)
+    drawn = shown.values(field)
     assert trained.min() - 0.03 < drawn.min() < drawn.max() < trained.max() + 0.03  # and disorder
     assert abs(drawn).max() > 0.3
-    assert abs(shown.marks[0].value.real) == pytest.approx(
-        abs(summary["weights"][0][0]) * ENERGY / LENGTH
-    )
+    assert complex(pump.value).real == pytest.approx(summary["weights"][0][0] * ENERGY / LENGTH)
+    assert pump.unit == "meV/µm"
 
 
 def test_check_tells_the_scales(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 
 import numpy as np
@@ -54,6 +55,12 @@ def real_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 @cache
 def _threadpools() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager:
+    """A context in which BLAS uses one thread; on small arrays more of them only cost time, and a
+    thousand times as much where another process wants the same cores."""
+    return _threadpools().limit(limits=1, user_api="blas")
 
 
 class Factorisation:

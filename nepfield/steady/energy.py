@@ -82,11 +82,14 @@ class Landscape:
     def __init__(self, energy: Energy, added: Added | None, samples: np.ndarray) -> None:
         self.base, self.added, self.columns = energy, added, samples
         self.rows = np.flatnonzero(energy.free)
+        self._spared: tuple[np.ndarray, bool] | None = None
 
     def samples(self, kept: np.ndarray) -> Landscape:
         """For some of its samples, by their indices."""
         added = None if self.added is None else self.added.samples(kept)
-        return Landscape(self.base, added, self.columns[kept])
+        part = Landscape(self.base, added, self.columns[kept])
+        part._spared = self._spared
+        return part
 
     def moved(self, state: np.ndarray, step: np.ndarray) -> np.ndarray:
         """The state with a step of the free rows."""
@@ -124,8 +127,11 @@ class Landscape:
         """Whether what is added does not act on these free rows, so that they stay uncoupled."""
         if self.added is None:
             return True
-        rows = self.added.rows
-        return rows is not None and not np.isin(self.rows[inner], rows).any()
+        if self._spared is None or self._spared[0] is not inner:
+            rows = self.added.rows
+            spared = rows is not None and not np.isin(self.rows[inner], rows).any()
+            self._spared = inner, spared
+        return self._spared[1]
 
     def branch(self, state: np.ndarray) -> np.ndarray | None:
         """Between which poles the state lies."""

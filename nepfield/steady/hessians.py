@@ -9,6 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 
 _LANCZOS_STEPS = 8
+_FEW_ROWS = 32
 
 
 class Hessian(Protocol):
@@ -154,7 +155,7 @@ class Bordered:
         """The lowest eigenvalue of each, shape (nsamples,).
 
         Of larger positive definite ones by Lanczos steps with the inverse: an estimate from above,
-        usually to a per mille.
+        usually to a per cent.
         """
         if len(self.inner) + len(self.outer) <= 2 * _LANCZOS_STEPS:
             return Dense(self.dense()).lowest()
@@ -199,20 +200,34 @@ class Bordered:
 
 
 def positive_definite(matrices: np.ndarray) -> np.ndarray:
-    """Which matrices of a stack are positive definite: those that Cholesky factorises."""
-    definite = np.ones(len(matrices), dtype=bool)
-    parts = [(0, len(matrices))]
-    while parts:  # NumPy says only that one of a stack failed, so a stack that fails is halved
-        first, last = parts.pop()
-        try:
-            np.linalg.cholesky(matrices[first:last])
-        except np.linalg.LinAlgError:
-            if last - first == 1:
-                definite[first] = False
-            else:
-                middle = (first + last) // 2
-                parts += [(first, middle), (middle, last)]
-    return definite
+    """Which matrices of a stack are positive definite."""
+    try:
+        np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:  # one of them is not; NumPy does not say which
+        n = matrices.shape[1]
+        if n <= _FEW_ROWS and n < len(matrices):
+            return _positive_pivots(matrices)
+        return np.array([_has_factor(matrix) for matrix in matrices])
+    return np.ones(len(matrices), dtype=bool)
+
+
+def _has_factor(matrix: np.ndarray) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _positive_pivots(matrices: np.ndarray) -> np.ndarray:
+    """Which matrices have positive pivots only, by an elimination of all at once."""
+    left = np.ascontiguousarray(matrices.transpose(1, 2, 0))
+    positive = np.ones(len(matrices), dtype=bool)
+    for k in range(len(left)):
+        positive &= left[k, k] > 0
+        row = np.where(positive, left[k, k + 1 :] / np.where(positive, left[k, k], 1.0), 0.0)
+        left[k + 1 :, k + 1 :] -= left[k + 1 :, k, None] * row
+    return positive
 
 
 def _shifted(matrices: np.ndarray, shift: np.ndarray) -> np.ndarray:

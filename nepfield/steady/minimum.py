@@ -2,16 +2,14 @@
 
     dE/dx = 0,   d^2E/dx^2 positive definite
 
-A step solves ``(H + shift) step = -dE/dx`` with the smallest shift of a ladder for which Cholesky
-succeeds, is capped, never crosses a pole of a nudge, and is halved until the energy does not grow.
-A point without slope whose Hessian is not positive definite is a saddle: it is left along the
-direction of its lowest curvature.
+Where Cholesky factorises the Hessian H a step solves ``H step = -dE/dx``; elsewhere it goes
+downhill along every eigenvector of H, and off a saddle along the one of lowest curvature. It is
+capped, never crosses a pole of a nudge, and is halved until the energy does not grow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
 
 import numpy as np
 
@@ -20,32 +18,23 @@ from nepfield.steady.energy import Added, Energy, Landscape
 from nepfield.steady.hessians import Hessian
 from nepfield.steady.steady import Steady
 
-_FIRST_SHIFT, _SHIFT_FACTOR = 1e-2, 4.0  # relative to the largest curvature
 _HALVINGS = 40
-_KICK = 0.1  # of the largest step
+_KICK = 0.3  # of the largest step
 _ROUNDING = 1e-13  # by which an energy may seem to grow
+_SMALL = 2000  # numbers in the states of a batch
 _FREE = 1e-9  # curvature, relative to the largest, below which a direction counts as free
 
 
-class _End(IntEnum):
-    """How the search for a sample ended."""
-
-    UNDER_WAY = 0
-    MINIMUM = 1
-    FLAT = 2
-    STUCK = 3
-
-
-_REASONS = {
-    _End.UNDER_WAY: "not converged: residual {residual:.1e} after {steps} steps; allow more of "
-    "them (max_iterations), or start elsewhere",
-    _End.MINIMUM: "converged",
-    _End.FLAT: "converged to a minimum with a free direction, along which the energy does not "
-    "change",
-    _End.STUCK: "not converged: residual {residual:.1e} after {steps} steps, and no step lowers "
-    "the energy; near the tolerance that is rounding (raise it), at a pole of the nudge there is "
-    "no minimum (nudge towards the target, or less)",
-}
+_UNDER_WAY, _MINIMUM, _FLAT, _STUCK = range(4)  # how the search for a sample ends
+_REASONS = (
+    "not converged: residual {residual:.1e} after {steps} steps; allow more of them "
+    "(max_iterations), or start elsewhere",
+    "converged",
+    "converged to a minimum with a free direction, along which the energy does not change",
+    "not converged: residual {residual:.1e} after {steps} steps, and no step lowers the energy; "
+    "near the tolerance that is rounding (raise it), at a pole of the nudge there is no minimum "
+    "(nudge towards the target, or less)",
+)
 
 
 def minimum(
@@ -89,130 +78,123 @@ def minimum(
     if not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
         raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 0.")
     nsamples = start.shape[1]
+    every = np.arange(nsamples)
     state, residual = np.array(start, dtype=float), np.full(nsamples, np.inf)
-    iterations, ended = np.zeros(nsamples, dtype=int), np.full(nsamples, _End.UNDER_WAY)
-    land = Landscape(energy, nudge, np.arange(nsamples))
-    here, value = state.copy(), land.energy(state)
+    iterations, ended = np.zeros(nsamples, dtype=int), np.zeros(nsamples, dtype=int)
+    land, here, going = Landscape(energy, nudge, every), state.copy(), np.full(nsamples, True)
+    value = land.energy(here)
     for steps in range(max_iterations + 1):
         force, hessian = land.force(here), land.hessian(here)
-        scale = hessian.scale()
-        unit = np.where(scale > 0, scale, 1.0)
+        unit = hessian.scale()
+        unit[unit == 0] = 1.0
         size = np.abs(force).max(axis=0, initial=0.0) / (unit * largest_step)
         step, definite = hessian.solve(-force)
         # A nudged sample takes one step at least: near the end of training the nudge is smaller
         # than the tolerance, but the contrast is all that counts.
-        level = (size <= tolerance) & ((nudge is None) | (steps > 0) | (size == 0))
-        ends = np.where(level & definite, _End.MINIMUM, _End.UNDER_WAY)
-        _leave_saddles(hessian, level & ~definite, force, largest_step, step, ends)
-        _raise_shift(hessian, ~level & ~definite, force, unit, step)
-        step *= np.minimum(
-            1.0, largest_step / np.maximum(np.abs(step).max(axis=0, initial=0), 1e-300)
-        )
-        going = np.flatnonzero(ends == _End.UNDER_WAY)
-        columns = land.columns
-        residual[columns], iterations[columns], ended[columns] = size, steps, ends
-        state[:, columns] = here
-        if not len(going) or steps == max_iterations:
+        level = size <= (tolerance if nudge is None or steps > 0 else 0.0)
+        ends = (level & definite).astype(int)
+        (ridge,) = np.nonzero(going & ~definite & np.isfinite(size))
+        if len(ridge):
+            step[:, ridge], flat = _off_the_ridge(
+                hessian.samples(ridge), force[:, ridge], level[ridge], largest_step
+            )
+            ends[ridge[flat]] = _FLAT
+        now = land.columns[going]
+        residual[now], iterations[now], ended[now] = size[going], steps, ends[going]
+        state[:, now] = here[:, going]
+        going &= ends == _UNDER_WAY
+        left = np.count_nonzero(going)
+        if not left or steps == max_iterations:
             break
-        if len(going) < len(columns):
-            land, here, step = land.samples(going), here[:, going], step[:, going]
-            value, unit = value[going], unit[going]
-        slack = _ROUNDING * (unit * largest_step**2 + np.abs(value))
-        here, value, lowered = _descend(land, here, step, value, slack)
-        if not lowered.all():
-            ended[land.columns[~lowered]] = _End.STUCK
-            kept = np.flatnonzero(lowered)
-            if not len(kept):
-                break
-            land, here, value = land.samples(kept), here[:, kept], value[kept]
-    converged = (ended == _End.MINIMUM) | (ended == _End.FLAT)
+        # in a small batch it costs less to carry along, at rest, those that are done
+        if left < 0.9 * len(going) and here.size > _SMALL:
+            (kept,) = np.nonzero(going)
+            land, here, step = land.samples(kept), here[:, kept], step[:, kept]
+            value, unit, going = value[kept], unit[kept], going[kept]
+        far = np.abs(step).max(axis=0)
+        step = np.where(going, step * (largest_step / np.maximum(far, largest_step)), 0.0)
+        bound = value + _ROUNDING * (unit * largest_step**2 + np.abs(value))
+        here, value, stuck = _descend(land, here, step, bound, going)
+        ended[land.columns[stuck]] = _STUCK
+        going &= ~stuck
+    converged = (ended == _MINIMUM) | (ended == _FLAT)
     extra = {}
     if curvature and nsamples:
-        whole = Landscape(energy, nudge, np.arange(nsamples)).hessian(state)
-        extra["lowest_curvature"] = whole.lowest()
-        flat = extra["lowest_curvature"] <= _FREE * whole.scale()
-        ended[converged & flat] = _End.FLAT
-    reason = [_REASONS[_End.MINIMUM]] * nsamples
-    for k in np.flatnonzero(ended != _End.MINIMUM):
-        text = _REASONS[_End(ended[k])]
-        reason[k] = text.format(residual=residual[k], steps=iterations[k])
+        hessian = Landscape(energy, nudge, every).hessian(state)
+        extra["lowest_curvature"] = hessian.lowest()
+        flat = extra["lowest_curvature"] <= _FREE * hessian.scale()
+        ended[converged & flat] = _FLAT
+    reason = [_REASONS[_MINIMUM]] * nsamples
+    for k in np.flatnonzero(ended != _MINIMUM):
+        reason[k] = _REASONS[ended[k]].format(residual=residual[k], steps=iterations[k])
     return Steady(state, converged, residual, iterations, tuple(reason), extra)
 
 
-def _leave_saddles(
-    hessian: Hessian,
-    chosen: np.ndarray,
-    force: np.ndarray,
-    largest_step: float,
-    step: np.ndarray,
-    ends: np.ndarray,
-) -> None:
-    """Of points without slope: a step off those that are saddles; the others are minima."""
-    (where,) = np.nonzero(chosen)
-    if not len(where):
-        return
-    part = hessian.samples(where)
-    curvatures, directions = np.linalg.eigh(part.dense())
-    flat = curvatures[:, 0] >= -_FREE * part.scale()
-    ends[where[flat]] = _End.FLAT
-    kick = directions[:, :, 0].T
-    ahead = kick * np.sign(kick[np.abs(kick).argmax(axis=0), np.arange(len(where))])
-    downhill = np.where(np.sum(ahead * force[:, where], axis=0) > 0, -1.0, 1.0)
-    kick = ahead * downhill * (_KICK * largest_step / np.abs(kick).max(axis=0))
-    step[:, where[~flat]] = kick[:, ~flat]
+def _off_the_ridge(
+    hessian: Hessian, force: np.ndarray, level: np.ndarray, largest_step: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps where a Hessian is not positive definite; and which of these points are minima after
+    all, with a free direction.
 
-
-def _raise_shift(
-    hessian: Hessian, chosen: np.ndarray, force: np.ndarray, unit: np.ndarray, step: np.ndarray
-) -> None:
-    """Steps where the Hessian is not positive definite: with the first shift that makes it so."""
-    (where,) = np.nonzero(chosen)
-    shift = _FIRST_SHIFT * unit[where]
-    while len(where):
-        found, definite = hessian.samples(where).solve(-force[:, where], shift)
-        step[:, where[definite]] = found[:, definite]
-        # not finite: nothing helps, and the search along the step will say so
-        left = ~definite & np.isfinite(force[:, where]).all(axis=0) & (shift < 1e6 * unit[where])
-        where, shift = where[left], _SHIFT_FACTOR * shift[left]
+    Every component along an eigenvector goes downhill, as far as the size of its curvature says,
+    and along the lowest one far enough to leave a saddle at once.
+    """
+    curvatures, directions = np.linalg.eigh(hessian.dense())
+    scale = hessian.scale()
+    flat = level & (curvatures[:, 0] >= -_FREE * scale)
+    down = -np.einsum("kij,ik->kj", directions, np.where(level, 0.0, force))
+    size = np.abs(curvatures)
+    parts = down / np.maximum(size, 1e-3 * np.where(scale > 0, scale, 1.0)[:, None])
+    lowest = directions[:, :, 0]
+    largest = np.abs(lowest).argmax(axis=1)
+    entry = lowest[np.arange(len(lowest)), largest]
+    # without a slope along it either way is downhill; the choice must not depend on rounding
+    sign = np.where(down[:, 0] != 0, np.sign(down[:, 0]), np.sign(entry))
+    parts[:, 0] = sign * np.maximum(np.abs(parts[:, 0]), _KICK * largest_step / np.abs(entry))
+    return np.einsum("kij,kj->ik", directions, parts), flat
 
 
 def _descend(
-    land: Landscape, here: np.ndarray, step: np.ndarray, value: np.ndarray, slack: np.ndarray
+    land: Landscape, here: np.ndarray, step: np.ndarray, bound: np.ndarray, going: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The longest of the steps 1, 1/2, 1/4, ... after which the energy has not grown.
+    """The longest of the steps 1, 1/2, 1/4, ... to an energy below a bound, short of any pole.
 
-    Returns the states, their energies and for which samples there is such a step.
+    Returns the states, their energies and for which samples there is no such step.
     """
-    branch = land.branch(here)
-
-    def refused(
-        part: Landscape, there: np.ndarray, energy: np.ndarray, k: np.ndarray
-    ) -> np.ndarray:
-        worse = ~(energy <= value[k] + slack[k])
-        reached = part.branch(there)
-        if branch is not None and reached is not None:
-            crossed = np.not_equal(reached, branch[..., k])
-            worse |= crossed.reshape(-1, len(k)).any(axis=0)
-        return worse
-
-    every = np.arange(here.shape[1])
     there = land.moved(here, step)
     energy = land.energy(there)
-    (bad,) = np.nonzero(refused(land, there, energy, every))
-    lowered = np.ones(len(every), dtype=bool)
-    length = 1.0
-    while len(bad):
+    refused = going & _refused(land, here, there, energy, bound)
+    if not refused.any():
+        return there, energy, refused
+    (bad,) = np.nonzero(refused)
+    there, length = there.copy(), 1.0  # a copy: what an energy remembers of it stays true
+    part, start, step, bound = land.samples(bad), here[:, bad], step[:, bad], bound[bad]
+    for _ in range(_HALVINGS):
         length /= 2
-        if length < 2.0**-_HALVINGS:
-            there[:, bad], energy[bad], lowered[bad] = here[:, bad], value[bad], False
-            break
-        part = land.samples(bad)
-        tried = part.moved(here[:, bad], length * step[:, bad])
+        tried = part.moved(start, length * step)
         reached = part.energy(tried)
-        still = refused(part, tried, reached, bad)
+        still = _refused(part, start, tried, reached, bound)
         there[:, bad[~still]], energy[bad[~still]] = tried[:, ~still], reached[~still]
         bad = bad[still]
-    return there, energy, lowered
+        if not len(bad):
+            break
+        (kept,) = np.nonzero(still)
+        part, start, step, bound = part.samples(kept), start[:, kept], step[:, kept], bound[kept]
+    there[:, bad] = here[:, bad]
+    stuck = np.zeros(len(going), dtype=bool)
+    stuck[bad] = True
+    return there, energy, stuck
+
+
+def _refused(
+    land: Landscape, here: np.ndarray, there: np.ndarray, energy: np.ndarray, bound: np.ndarray
+) -> np.ndarray:
+    """For which samples a step leads too high, or across a pole."""
+    worse = ~(energy <= bound)
+    before, after = land.branch(here), land.branch(there)
+    if before is not None and after is not None:
+        worse |= np.not_equal(before, after).reshape(-1, len(worse)).any(axis=0)
+    return worse
 
 
 def energy_response(

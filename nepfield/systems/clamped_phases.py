@@ -116,8 +116,8 @@ class HeldEnergy:
         self.weights = weights[:, self.rows]
         from_clamped = weights[:, wiring.clamped]
         bias, angle = bias[self.rows], bias_phase[self.rows]
-        self.along = from_clamped @ np.cos(inputs.T) + (bias * np.cos(angle))[:, None]
-        self.across = from_clamped @ np.sin(inputs.T) + (bias * np.sin(angle))[:, None]
+        self.drive = from_clamped @ np.exp(1j * inputs.T) + (bias * np.exp(1j * angle))[:, None]
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
         self.inner, self.outer = self._split(None if nudge is None else nudge.rows)
 
     def _split(self, rows: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray]:
@@ -133,62 +133,71 @@ class HeldEnergy:
     def start(self, samples: np.ndarray, keys: Keys | None) -> np.ndarray:
         """Phases of the free oscillators to start from, (nfree, nsamples)."""
         if keys is None:
-            return np.arctan2(self.across[:, samples], self.along[:, samples])
+            return np.angle(self.drive[:, samples])
         return np.pi * (2 * keys[samples].uniform(len(self.rows)) - 1)
 
     def swept(self, phases: np.ndarray, samples: np.ndarray, sweeps: int) -> np.ndarray:
         """Phases after each oscillator in turn went to the lowest energy with all others held: to
         the phase of its drive. Their number is fixed, so that samples do not depend on others."""
-        k = len(samples)
-        both = np.concatenate([np.cos(phases), np.sin(phases)], axis=1)
-        drive = np.concatenate([self.along[:, samples], self.across[:, samples]], axis=1)
+        unit, drive = np.exp(1j * phases), self.drive[:, samples]
         rows = [(group, self.weights[group], drive[group]) for group in self.groups]
         for _ in range(sweeps):
             for group, weights, own in rows:
-                pull = weights @ both
-                pull += own
-                size = np.hypot(pull[:, :k], pull[:, k:])
-                moved = size > 0  # an oscillator that nothing pulls stays
-                size[~moved] = 1.0
-                there = pull / np.tile(size, 2)
-                both[group] = np.where(np.tile(moved, 2), there, both[group])
-        return np.arctan2(both[:, k:], both[:, :k])
+                pull = weights @ unit + own
+                size = np.abs(pull)
+                if not size.all():  # an oscillator that nothing pulls stays
+                    still = size == 0
+                    pull[still], size[still] = unit[group][still], 1.0
+                unit[group] = pull / size
+        return np.angle(unit)
 
-    def _pulled(self, state: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        phases = state[self.rows]
-        cos, sin = np.cos(phases), np.sin(phases)
-        return cos, sin, self.weights @ cos, self.weights @ sin
+    def _pulled(self, state: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """exp(i phi) and conj(exp(i phi)) times what pulls each free oscillator.
+
+        Energy, force and Hessian of a state are asked for one after the other, so the last is kept.
+        """
+        last = self._last
+        if last is not None and last[0] is state and last[1] is samples:
+            return last[2], last[3]
+        unit = np.exp(1j * state[self.rows])
+        pulled = unit.conj() * (self.weights @ unit + self.drive[:, samples])
+        self._last = (state, samples, unit, pulled)
+        return unit, pulled
 
     def energy(self, state: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """E of the free oscillators, shape (nsamples,)."""
-        cos, sin, along, across = self._pulled(state, samples)
-        along = along / 2 + self.along[:, samples]
-        across = across / 2 + self.across[:, samples]
-        return -np.sum(cos * along + sin * across, axis=0)
+        unit, pulled = self._pulled(state, samples)
+        alone = unit.conj() * self.drive[:, samples]
+        return -0.5 * np.sum(pulled.real + alone.real, axis=0)
 
     def force(self, state: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """dE/dphi of the free oscillators."""
-        cos, sin, along, across = self._pulled(state, samples)
-        return sin * (along + self.along[:, samples]) - cos * (across + self.across[:, samples])
+        return -self._pulled(state, samples)[1].imag
 
     def hessian(self, state: np.ndarray, samples: np.ndarray) -> np.ndarray | Bordered:
         """Second derivative by the free phases."""
-        cos, sin, along, across = self._pulled(state, samples)
-        own = cos * (along + self.along[:, samples]) + sin * (across + self.across[:, samples])
-        unit = np.stack([cos.T, sin.T], axis=2)
+        unit, pulled = self._pulled(state, samples)
+        own = pulled.real.T
+        parts = unit.T.copy().view(float).reshape(*own.shape, 2)
         if self.inner is None:
-            matrices = unit @ unit.transpose(0, 2, 1)
-            matrices *= -self.weights
-            n = np.arange(len(self.rows))
-            matrices[:, n, n] = own.T
-            return matrices
-        border = self._between(unit, self.inner, self.outer)
-        rest = self._between(unit, self.outer, self.outer)
-        n = np.arange(len(self.outer))
-        rest[:, n, n] = own[self.outer].T
-        return Bordered(self.inner, self.outer, own[self.inner].T, border, rest)
+            return self._block(parts, parts, self.weights, own)
+        inner, outer = parts[:, self.inner], parts[:, self.outer]
+        border = self._block(inner, outer, self.weights[np.ix_(self.inner, self.outer)])
+        between = self.weights[np.ix_(self.outer, self.outer)]
+        rest = self._block(outer, outer, between, own[:, self.outer])
+        return Bordered(self.inner, self.outer, own[:, self.inner], border, rest)
 
-    def _between(self, unit: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        block = unit[:, rows] @ unit[:, columns].transpose(0, 2, 1)
-        block *= -self.weights[np.ix_(rows, columns)]
+    @staticmethod
+    def _block(
+        rows: np.ndarray,
+        columns: np.ndarray,
+        weights: np.ndarray,
+        diagonal: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """-W_ij cos(phi_i - phi_j) of each sample, with another diagonal."""
+        block = rows @ columns.transpose(0, 2, 1)
+        block *= -weights
+        if diagonal is not None:
+            k = np.arange(len(weights))
+            block[:, k, k] = diagonal
         return block

@@ -16,7 +16,7 @@ starts them at random (M_init starts a sample in xy) and so trains all that are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,7 @@ from nepfield.fields.parameters import Parameter, Values, moved
 from nepfield.fields.pictures import Field, Mark, Scale
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.space.linalg import one_thread
 from nepfield.steady.energy import Added
 from nepfield.steady.flow import flow
 from nepfield.steady.minimum import energy_response, minimum
@@ -36,7 +37,8 @@ from nepfield.steady.steady import Steady
 from nepfield.systems.clamped_phases import HeldEnergy, Wiring
 from nepfield.systems.system import Figures
 
-_SWEEPS = 6  # of alternating minimisation before Newton's method takes over
+_BLOCK = 20_000  # numbers
+_SWEEPS = 20  # of alternating minimisation before Newton's method takes over
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,33 +181,44 @@ class Oscillators:
         """
         if method not in ("minimum", "flow"):
             raise InputError(f"method = {method!r}: choose 'minimum' or 'flow'.")
-        held = self._held(inputs, nudge)
-        state = np.empty((len(self.domain.points), len(inputs)))
-        new = np.arange(len(inputs))
-        if initial is not None:
-            state[:] = initial
-            (new,) = np.nonzero(np.any(np.isnan(state), axis=0))
-        state[self.clamped] = inputs.T
-        if len(new):
-            start = held.start(new, keys)
-            if method == "minimum":
-                start = held.swept(start, new, sweeps)
-            state[np.ix_(held.rows, new)] = start
-        flowed = None
-        if method == "flow":
-            flowed = flow(held, state, nudge, time=time, accuracy=accuracy)
-            state = flowed.state
-        steady = minimum(
-            held,
-            state,
-            nudge,
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            curvature=nudge is None,
-        )
+        with one_thread():
+            held = self._held(inputs, nudge)
+            state = self._start(held, inputs, initial, keys, sweeps if method == "minimum" else 0)
+            flowed = None
+            if method == "flow":
+                flowed = flow(held, state, nudge, time=time, accuracy=accuracy)
+                state = flowed.state
+            steady = minimum(
+                held,
+                state,
+                nudge,
+                tolerance=tolerance,
+                max_iterations=max_iterations,
+                curvature=nudge is None,
+            )
         if nudge is None:
             steady.state[held.rows] = _wrapped(steady.state[held.rows])
         return steady if flowed is None else _polished(flowed, steady)
+
+    def _start(
+        self,
+        held: HeldEnergy,
+        inputs: np.ndarray,
+        initial: np.ndarray | None,
+        keys: Keys | None,
+        sweeps: int,
+    ) -> np.ndarray:
+        """Where each sample starts, (nvertices, nsamples)."""
+        state = np.empty((len(self.domain.points), len(inputs)))
+        cold = np.arange(len(inputs))
+        if initial is not None:
+            state[:] = initial
+            (cold,) = np.nonzero(np.any(np.isnan(state), axis=0))
+        state[self.clamped] = inputs.T
+        if len(cold):
+            start = held.swept(held.start(cold, keys), cold, sweeps)
+            state[np.ix_(held.rows, cold)] = start
+        return state
 
     def respond(
         self, kind: str, free: np.ndarray, nudge: Added, inputs: np.ndarray
@@ -213,7 +226,8 @@ class Oscillators:
         """The exact gradient, the limit of xy (7) for beta -> 0 (`kind` "adjoint")."""
         if kind != "adjoint":
             raise InputError(f"rule {kind!r}: oscillators have {', '.join(self.rules)}.")
-        direction, solved = energy_response(self._held(inputs, nudge), free, nudge)
+        with one_thread():
+            direction, solved = energy_response(self._held(inputs, nudge), free, nudge)
         return self.observable_derivative(free, direction), solved
 
     # -- what is observed -------------------------------------------------------------
@@ -226,13 +240,11 @@ class Oscillators:
         keys: Keys | None = None,
     ) -> Values:
         """dE/dW, dE/dh and dE/dpsi, xy (8)."""
-        near, far = self.wiring.edges.T
         cos, sin = np.cos(state), np.sin(state)
-        pairs = cos[near]
-        pairs *= cos[far]
-        other = sin[near]
-        other *= sin[far]
-        pairs += other
+        pairs = np.empty((len(self.wiring.edges), state.shape[1]))
+        for some, near, far in self._blocks(state):
+            product = np.multiply(cos[near], cos[far], out=pairs[some])
+            product += sin[near] * sin[far]
         along, across = self._towards_bias(cos, sin)
         return {
             "coupling": np.negative(pairs, out=pairs),
@@ -242,16 +254,25 @@ class Oscillators:
 
     def observable_derivative(self, state: np.ndarray, direction: np.ndarray) -> Values:
         """Derivatives of the observables along a direction of the state."""
-        near, far = self.wiring.edges.T
         cos, sin = np.cos(state), np.sin(state)
-        pairs = sin[near] * cos[far] - cos[near] * sin[far]
-        pairs *= direction[near] - direction[far]
+        pairs = np.empty((len(self.wiring.edges), state.shape[1]))
+        for some, near, far in self._blocks(state):
+            sines = np.multiply(sin[near], cos[far], out=pairs[some])
+            sines -= cos[near] * sin[far]
+            sines *= direction[near] - direction[far]
         along, across = self._towards_bias(cos, sin)
         return {
             "coupling": pairs,
             "bias": across * direction,
             "bias_phase": -self.bias.values[:, None] * along * direction,
         }
+
+    def _blocks(self, state: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """The edges with their two ends, so many at a time that what is computed stays in cache."""
+        size = max(1, _BLOCK // max(1, state.shape[1]))
+        for first in range(0, len(self.wiring.edges), size):
+            some = slice(first, first + size)
+            yield some, *self.wiring.edges[some].T
 
     def _towards_bias(self, cos: np.ndarray, sin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """cos(phi - psi) and sin(phi - psi)."""
@@ -262,7 +283,8 @@ class Oscillators:
     def energy(self, state: np.ndarray) -> np.ndarray:
         """E, xy (1), of states (nvertices, nsamples), shape (nsamples,)."""
         cos, sin = np.cos(state), np.sin(state)
-        pairs = np.sum(cos * (self.weights @ cos) + sin * (self.weights @ sin), axis=0)
+        with one_thread():
+            pairs = np.sum(cos * (self.weights @ cos) + sin * (self.weights @ sin), axis=0)
         along, _ = self._towards_bias(cos, sin)
         return -pairs / 2 - self.bias.values @ along
 

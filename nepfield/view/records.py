@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
+from nepfield.files import STUDY_FILE
 
 
 def read_study(run: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def read_study(run: Path) -> dict[str, Any]:
     run = Path(run)
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder; give the folder that `nepfield train` wrote")
-    path = run / "study.toml"
+    path = run / STUDY_FILE
     if not path.exists():
         return {}
     try:

@@ -32,7 +32,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field, Mark
-from nepfield.files import replacing
+from nepfield.files import STUDY_FILE, replacing
 from nepfield.learning.state import TrainingState
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.meshfile import write_mesh_file
@@ -73,14 +73,15 @@ def open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
 
 
 def _open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
-    study = folder / "study.toml"
+    study = folder / STUDY_FILE
     if folder.exists():
         if not folder.is_dir():
             raise InputError(f"{folder}: this is a file; choose another --out.")
         occupied = any(folder.iterdir())
         if occupied and not study.exists():
             raise InputError(
-                f"{folder}: this folder holds other files and no study.toml; choose another --out."
+                f"{folder}: this folder holds other files and no {STUDY_FILE}; choose another "
+                "--out."
             )
         if occupied and not resume:
             go_on = "" if resume is None else "go on with --resume, or "
@@ -101,6 +102,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "name",
         "figures.enabled",
         "figures.frames",
+        "training.average",
         "training.epochs",
         "units.energy",
         "units.time",

@@ -24,6 +24,7 @@ import tomli_w
 from threadpoolctl import threadpool_limits
 
 from nepfield.errors import InputError
+from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
 from nepfield.mesh.geometry import Geometry, read_geometry
 from nepfield.study.run import folder as files
@@ -157,8 +158,8 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
         if is_done(config, run):
             return "finished"
         (run / "error.json").unlink(missing_ok=True)
-        if not (run / "study.toml").exists():
-            files.write_text(run / "study.toml", study_to_toml(config, run))
+        if not (run / STUDY_FILE).exists():
+            files.write_text(run / STUDY_FILE, study_to_toml(config, run))
         try:
             train_study(config, run, resume=True, meshes=meshes)
         except Exception as error:  # a case may fail in any way without an end to the others
@@ -236,7 +237,7 @@ def _named(case: Mapping[str, Any]) -> str:
 
 def _check_case(sweep: Sweep, case: Case, folder: Path) -> None:
     """What is the same in all cases is not in cases.json, but in each study.toml."""
-    path = folder / "study.toml"
+    path = folder / STUDY_FILE
     if not path.exists():
         return
     config = sweep.config(case)

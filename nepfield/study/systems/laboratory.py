@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nepfield.learning.rules import EXACT
 from nepfield.mesh.domain import Domain
 from nepfield.study.systems.gpe_sections import WaveStudy
 from nepfield.study.text.study import Shown
@@ -18,9 +19,16 @@ from nepfield.study.text.study import Shown
 RELAXATION = 50.0
 """Time that a steady state is waited for, in 1 / gamma."""
 
-STATES = {"nep": 2, "nep-symmetric": 3, "nep-linear": 2, "reciprocal": 2}
-"""Steady states a sample that a rule measures: the free one, of which the nudge is made, and one
-for each nudge. The limit of a weak nudge takes what `nep` takes; no experiment has the adjoint."""
+
+def states_of(rule: str) -> int | None:
+    """Steady states a sample that a rule measures; None for the exact gradient.
+
+    They are the free one, of which the nudge is made, and one for each nudge. The limit of a weak
+    nudge takes what a weak nudge takes; no experiment has the exact gradient.
+    """
+    if rule == EXACT:
+        return None
+    return 3 if rule.endswith("-symmetric") else 2
 
 
 def density_dimension(domain: Domain) -> int:
@@ -74,10 +82,10 @@ def laboratory_time(config: WaveStudy, epochs: int, samples: int) -> dict[str, A
         ``states``: steady states in all; ``decay_times``: their time in 1 / gamma; ``seconds``,
         with [units].
     """
-    rule = config.training.rule
-    if rule not in STATES:
+    measured = states_of(config.training.rule)
+    if measured is None:
         return None
-    states = STATES[rule] * epochs * samples
+    states = measured * epochs * samples
     found: dict[str, Any] = {
         "states": states,
         "decay_times_a_state": RELAXATION,

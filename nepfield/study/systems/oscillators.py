@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 from pydantic import Field
 
+from nepfield.errors import located
+from nepfield.fields.coordinates import phases
+from nepfield.fields.readouts import Readout
 from nepfield.mesh.domain import Domain
 from nepfield.study.text.sections import (
     OptimizerName,
     ParameterConfig,
     PhysicsConfig,
     SetReadoutConfig,
+    SolverConfig,
     TrainingConfig,
 )
 from nepfield.study.text.study import Begun, Sources, StudyConfig
 from nepfield.study.text.values import (
+    AtLeastOne,
     Flag,
     Name,
     Nonzero,
@@ -25,6 +31,7 @@ from nepfield.study.text.values import (
     Uniform,
 )
 from nepfield.systems.oscillators import Oscillators
+from nepfield.systems.system import System
 
 
 class OscillatorPhysicsConfig(PhysicsConfig):
@@ -71,6 +78,17 @@ class OscillatorTrainingConfig(TrainingConfig):
     )
 
 
+class OscillatorSolverConfig(SolverConfig):
+    """How minima of the energy are found."""
+
+    max_iterations: AtLeastOne = Field(
+        default=200, description="steps of Newton's method before a sample is given up"
+    )
+    method: Literal["minimum", "flow"] = Field(
+        default="minimum", description='"minimum": the shortest way down, "flow": along xy (2)'
+    )
+
+
 class OscillatorStudy(StudyConfig):
     """A study of oscillators on the vertices of a graph, coupled along its edges."""
 
@@ -87,6 +105,10 @@ class OscillatorStudy(StudyConfig):
         default_factory=dict, validate_default=True, description="how it is learnt"
     )
 
+    solver: OscillatorSolverConfig = Field(
+        default=OscillatorSolverConfig(), description="how minima of the energy are found"
+    )
+
     @classmethod
     def rules(cls) -> tuple[str, ...]:
         """Learning rules that oscillators admit."""
@@ -96,6 +118,15 @@ class OscillatorStudy(StudyConfig):
     def costs(cls) -> tuple[str, ...]:
         """Costs of phases."""
         return ("log-cosine", "mse")
+
+    def build_readout(self, system: System) -> Readout:
+        """The phases of named sets of vertices."""
+        with located("readout"):
+            return phases(system.domain, self.readout.sets)
+
+    def solver_options(self) -> dict[str, Any]:
+        """Keywords of `solve_steady`."""
+        return super().solver_options() | {"method": self.solver.method}
 
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""

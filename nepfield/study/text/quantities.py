@@ -160,6 +160,7 @@ def mismatch(units: UnitsConfig | None, dimension: int) -> str:
         "physics.g (density)": scale.text(1, dimension),
         "pump.weight": scale.text(1, -dimension / 2),
         "task.targets": scale.text(0, -dimension) or "plain numbers",
+        "training.gain": scale.text(0, dimension) or "a plain number",
     }
     return (
         f"the units of g, weights or targets are written for {_told(units.dimension or 0)}, but"

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from nepfield.errors import InputError, located
-from nepfield.fields.coordinates import phases
+from nepfield.fields.coordinates import Coordinates, read_vertices
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.readouts import Readout
 from nepfield.learning.costs import COSTS, Cost
@@ -175,7 +175,7 @@ class StudyConfig(Section):
         """The domain; the mesh of a geometry is kept in the folder `meshes`."""
         return build_domain(self.domain, meshes)
 
-    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> System:
+    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Any:
         """The system with its starting values; a system's class must have this.
 
         Parameters
@@ -185,6 +185,10 @@ class StudyConfig(Section):
             Starting values that the run folder keeps, by the name of the parameter.
         sources : dict of Path to Source
             The runs that values are taken from.
+
+        Returns
+        -------
+        System
         """
         raise NotImplementedError(f"{type(self).__name__} must have build_system")
 
@@ -192,7 +196,10 @@ class StudyConfig(Section):
         """What is read: by default the entries of a state at named sets of vertices."""
         if not isinstance(self.readout, SetReadoutConfig):
             raise NotImplementedError(f"{type(self).__name__} must have build_readout")
-        return phases(system.domain, sets=self.readout.sets)
+        with located("readout"):
+            chosen = read_vertices(system.domain, self.readout.sets)
+        shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
+        return Coordinates(chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes)
 
     def build_cost(self, readout: Readout) -> Cost:
         """The cost of what is read."""

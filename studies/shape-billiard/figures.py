@@ -1,18 +1,12 @@
-"""How the shape of a cavity decides what it can learn: tables and pictures of the sweep.
+"""How the shape of a cavity decides what it can learn: `python -m studies shape-billiard`.
 
-    python -m studies.shape_billiard [--workers 2] [--quick]
-
-Does what is missing of the sweep (all of it on a fresh clone) and rewrites results.csv (a row a
-case), statistics.csv (a row a shape), the pictures and the tables of the README. Success is decided
-on the state after the last epoch: cost < 0.02, outputs within 0.1 of their targets, and a cosine of
-the gradient to the adjoint above 0.9. ``--quick`` is a trial run into a temporary folder.
+results.csv has a row a case, statistics.csv a row a shape. Success is decided on the state after
+the last epoch, as sweep.toml says.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +16,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 import nepfield as nf
-from nepfield.learning.state import TrainingState
-from nepfield.study.run.build import build
-from nepfield.study.sweeps.cluster import run_sweep
-from nepfield.study.sweeps.design import Case, Sweep, load_sweep
-from nepfield.study.sweeps.sweep import case_folder
+from nepfield.study.sweeps.design import Case
 from nepfield.systems.gpe import GPE
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, tidy
 from nepfield.view.opengl import PicturesUnavailable
 from nepfield.view.sheets import plot_sheet
-from studies.lattices.tables import fill_readme, markdown, write_csv
+from studies.common import Job, Row, Swept, fill_readme, markdown, write_csv
 
-FOLDER = Path(__file__).parent / "shape-billiard"
-SOLVED = 0.02  # cost
+FOLDER = Path(__file__).parent
+SOLVED = 0.02  # cost; this and the next two as sweep.toml has them
 NEAREST = 0.9  # an output within 0.1 of the target 1 is at least this
 TRUSTED = 0.9  # cosine
 LOWEST = -0.4  # the lower bound of V in the study
@@ -87,45 +77,40 @@ def reach(system: GPE, cost: nf.MSE) -> float:
     return float(cost.readout.outputs(state).min())
 
 
-def case_row(sweep: Sweep, case: Case, out: Path) -> dict[str, object]:
+def shape_row(swept: Swept, case: Case) -> Row:
     """What can be said of a case besides its results: its shape, before and after training."""
-    config = sweep.config(case)
-    assert config.domain.geometry is not None
-    family = BY_NAME[config.domain.geometry.stem]
-    study, folder = build(config, out / "meshes"), case_folder(out, case)
-    assert isinstance(study.cost, nf.MSE)
+    study, system = swept.trained(case)
+    domain = study.config.domain
+    family = BY_NAME[domain.geometry.stem]
     bounds = study.system.potential.bounds
-    assert bounds is not None
     level = lowest_level(study.system.space)
-    trained = TrainingState.load(folder / "checkpoint.npz").parameters["potential"]
     return {
         "family": family.name,
         "parameter": family.parameter,
-        "value": config.domain.parameters[family.parameter],
-        "rule": config.training.rule,
+        "value": domain.parameters[family.parameter],
+        "rule": study.config.training.rule,
         "lowest_level": level,
         "reach": reach(study.system, study.cost) if level + bounds[0] > 0 else np.nan,
-        "lowest_cosine": pd.read_csv(folder / "history.csv")["gradient_cosine"].min(),
-        "open": float(np.mean(trained < bounds[0] + 0.01)),
+        "open": float(np.mean(system.potential.values < bounds[0] + 0.01)),
     }
 
 
-def case_table(sweep: Sweep, out: Path, results: pd.DataFrame) -> pd.DataFrame:
+def case_table(swept: Swept) -> pd.DataFrame:
     """One row a finished case, in the order of the sweep."""
     rows = []
-    for case, (_, result) in zip(sweep.cases, results.iterrows(), strict=True):
+    for case, result in zip(swept.sweep.cases, swept.table().to_dict("records"), strict=True):
         if result["status"] != "finished":
             print(f"left out: case {case.number}, {result['status']} {result['error']}")
             continue
-        row = case_row(sweep, case, out) | {
-            "seed": case.seed,
-            **{name: float(result[name]) for name in ("cost", "largest_error")},
-            "cosine": float(result["gradient_cosine"]),
-        }
-        row["solved"] = bool(
-            row["cost"] < SOLVED and row["largest_error"] < 1 - NEAREST and row["cosine"] > TRUSTED
+        row = shape_row(swept, case)
+        last = {"open": row.pop("open"), "seed": case.seed}
+        rows.append(
+            row
+            | {"lowest_cosine": result["lowest_cosine"]}
+            | last
+            | {name: float(result[name]) for name in ("cost", "largest_error")}
+            | {"cosine": float(result["gradient_cosine"]), "solved": bool(result["success"])}
         )
-        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -261,39 +246,21 @@ def draw_mechanism(table: pd.DataFrame, path: Path) -> Path:
     return save_figure(figure, path)
 
 
-def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--workers", type=int, help="[default: one a processor]")
-    parser.add_argument("--sweep", type=Path, default=Path("runs/shape-billiard-sweep"))
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder for tables and pictures")
-    parser.add_argument("--quick", action="store_true", help="trial run into a temporary folder")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as trial:
-        sweep, folder, out = load_sweep(FOLDER / "sweep.toml"), options.sweep, options.out
-        if options.quick:
-            sweep = load_sweep(FOLDER / "sweep.toml", ["training.epochs=2"])
-            sweep = replace(sweep, cases=sweep.cases[::QUICK])
-            folder = Path(trial) / "sweep"
-            out = Path(trial) if out == FOLDER else out
-        results = run_sweep(sweep, folder, workers=options.workers, resume=True)
-        table = case_table(sweep, folder, results)
-        stats = statistics(table)
-        write_csv(table, out / "results.csv")
-        write_csv(stats, out / "statistics.csv")
-        draw_results(table, out / "results.png")
-        draw_mechanism(table, out / "mechanism.png")
-        try:
-            plot_sheet(folder, out / "potential.png", "potential")
-        except PicturesUnavailable as problem:
-            print(f"no potential.png: {problem}")
-        if not options.quick:
-            fill_readme(out, statistics=statistics_text(stats))
+def make(job: Job) -> pd.DataFrame:
+    """One row a case."""
+    swept = job.sweep(trial=lambda case: case.number % QUICK == 0)
+    table = case_table(swept)
+    stats = statistics(table)
+    write_csv(table, job.out / "results.csv")
+    write_csv(stats, job.out / "statistics.csv")
+    draw_results(table, job.out / "results.png")
+    draw_mechanism(table, job.out / "mechanism.png")
+    try:
+        plot_sheet(swept.out, job.out / "potential.png", "potential")
+    except PicturesUnavailable as problem:
+        print(f"no potential.png: {problem}")
+    fill_readme(job.out, statistics=statistics_text(stats))
     counts = table.groupby(["family", "rule"], sort=False)["solved"].agg(["sum", "size"])
     for names, (solved, size) in zip(counts.index, counts.to_numpy(), strict=True):
         print(f"{', '.join(names)}: {solved} of {size} solved")
     return table
-
-
-if __name__ == "__main__":
-    main()

@@ -12,28 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 
 import nepfield as nf
 from nepfield.space.linalg import DENSE_LIMIT
 from nepfield.steady.linear import solve_linearised
-from studies.lattices.atlas_view import (
-    RULES,
-    draw_maps,
-    draw_predictor,
-    judge,
-    judged_text,
-    map_table,
-    reached_text,
-    trust_text,
-)
-from studies.lattices.tables import fill_readme, write_csv
-from studies.lattices.train import STUDIES, Map
-from studies.lattices.xor import Options
+from studies.common import STUDIES
 
-NAME = "near-equilibrium-atlas"
+from .maps import RULES
+
 ROUGHNESS = 0.5  # V is uniform in [mean - ROUGHNESS, mean + ROUGHNESS]
 TASK = nf.Task(nf.xor().inputs[1:], nf.xor().targets[1:])  # 00 has no wave and no gradient
 
@@ -182,34 +170,3 @@ def nearest_level(system: nf.GPE, linear: object) -> float:
     mass = sp.block_diag([space.mass, space.mass], format="csc")
     level = eigsh(sp.block_array(blocks, format="csc"), 1, mass, 0.0, return_eigenvectors=False)
     return float(np.abs(level)[0])
-
-
-# -- the atlas ------------------------------------------------------------------------
-
-
-def near_equilibrium_atlas(options: Options, run: Map) -> pd.DataFrame:
-    """Sample both devices, draw the maps, and judge the predictors."""
-    folder = options.out / NAME
-    parts = []
-    for grid in grids(options.seeds):
-        items = [
-            (grid.device, float(gamma), float(mean), tuple(grid.ratios), grid.draws)
-            for gamma in grid.gammas
-            for mean in grid.means
-        ]
-        table = pd.DataFrame([row for rows in run(atlas_rows, items) for row in rows])
-        parts.append(table)
-        draw_maps(folder / f"{grid.device}.png", table)
-    atlas = pd.concat(parts, ignore_index=True)
-    write_csv(atlas, folder / "cases.csv", 4)
-    write_csv(map_table(atlas), folder / "maps.csv", 4)
-    judged = judge(atlas)
-    write_csv(judged, folder / "predictors.csv", 3)
-    draw_predictor(folder / "predictor.png", atlas, judged)
-    fill_readme(
-        folder,
-        reached=reached_text(atlas),
-        predictors=judged_text(judged),
-        trust=trust_text(atlas),
-    )
-    return atlas

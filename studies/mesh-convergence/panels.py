@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure
-from studies.mesh_convergence.scales import WANTED
+
+from .scales import WANTED
 
 STYLES = {1: {"ls": "--", "marker": "o", "mfc": "white"}, 2: {"ls": "-", "marker": "o"}}
 DEVICE_COLORS = {"below": BLUE, "propagating": ORANGE, "nonlinear": GREEN}

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure
-from studies.lattices.tables import markdown
+from studies.common import markdown
 
 RULES = ("nep-linear", "reciprocal")
 NUMBER = "nudge_loss"  # the one that predicts best

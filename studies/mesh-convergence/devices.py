@@ -19,7 +19,7 @@ import pandas as pd
 import nepfield as nf
 from nepfield.fields.transfer import transfer
 from nepfield.mesh.geometry import mesh_geometry
-from studies.lattices.train import Map, Row
+from studies.common import Map, Row
 
 BILLIARD = Path(__file__).parents[2] / "meshes" / "billiard.geo"
 SIZES = (0.96, 0.68, 0.48, 0.34, 0.24, 0.17, 0.12)

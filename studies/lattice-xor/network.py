@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from nepfield.learning.tasks import xor
-from studies.lattices.tables import markdown
-from studies.lattices.train import SOLVED, Map
+from studies.common import Map, markdown
 
 EPOCHS = 300
+SOLVED = 0.01  # cost, as in sweep.toml
 
 
 def network_row(item: tuple[int, str, int, int]) -> dict[str, object]:
@@ -61,10 +61,10 @@ def network_row(item: tuple[int, str, int, int]) -> dict[str, object]:
     }
 
 
-def network_table(seeds: int, run: Map, epochs: int | None = None) -> pd.DataFrame:
+def network_table(seeds: int, epochs: int, run: Map) -> pd.DataFrame:
     """Networks of 9 and 13 parameters, with the optimisers of the lattice and with L-BFGS."""
     items = [
-        (hidden, solver, seed, epochs or EPOCHS)
+        (hidden, solver, seed, epochs)
         for hidden in (2, 3)
         for solver in ("sgd", "adam", "lbfgs")
         for seed in range(seeds)
