@@ -270,7 +270,6 @@ class Oscillators:
                     name, values, parameter.on, picture=picture, label=parameter.label,
                     title=parameter.label, scale=scale, film=True,
                 )
-<<<<<<< HEAD
             )  # fmt: skip
             if gradient is not None and name in gradient:
                 shown.append(
@@ -281,11 +280,6 @@ class Oscillators:
                         title=f"gradient of the cost by {parameter.label}", scale="diverging",
                     )
                 )  # fmt: skip
-=======
-            )
-        # couplings also between the phases
-        shown += [replace(field, picture="phase") for field in shown if field.on == "edge"]
->>>>>>> view
         return shown
 
     def marks(self) -> list[Mark]:
