@@ -16,7 +16,6 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 
 import nepfield as nf
-from nepfield.learning.nudge import Nudge
 from nepfield.space.linalg import DENSE_LIMIT
 from nepfield.steady.linear import solve_linearised
 from studies.common import STUDIES
@@ -136,9 +135,8 @@ def figures(system: nf.GPE, steady: nf.Steady, cost: nf.MSE) -> dict[str, float]
     samples = (system, cost, TASK.inputs, TASK.targets)
     compared = nf.compare_gradients(*samples, RULES, steady=steady, on_failure="flag")
     near = nf.near_equilibrium(system, steady.state)
-    state = steady.state
-    nudge = Nudge(cost, TASK.targets.T, state, cost.readout.signals(state))
-    error = nudge.force(state)
+    slope = cost.slope(cost.readout.signals(steady.state), TASK.targets.T)
+    error = cost.readout.pull_back(steady.state, slope)
     linear = system.linearise(steady.state)
     response, _ = solve_linearised(linear, -error)
     exact, _ = solve_linearised(linear.with_reversed_loss(), -error)
