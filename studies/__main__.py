@@ -22,7 +22,7 @@ from studies.common import STUDIES, Job, process_pool, write_csv
 ALL = sorted(
     folder.name
     for folder in STUDIES.iterdir()
-    if (folder / "README.md").exists() and folder.name != "speed"
+    if (folder / "study.toml").exists()
 )
 
 
