@@ -2,6 +2,7 @@
 
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.coordinates import phases
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
@@ -39,6 +40,7 @@ from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.oscillators import Oscillators
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -68,6 +70,7 @@ __all__ = [
     "NearEquilibrium",
     "NotConverged",
     "Nudge",
+    "Oscillators",
     "Parameter",
     "Potential",
     "Pump",
@@ -98,6 +101,7 @@ __all__ = [
     "load_task",
     "near_equilibrium",
     "nudge_loss",
+    "phases",
     "potential",
     "random_geometric_graph",
     "read_domain",
