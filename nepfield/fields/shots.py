@@ -46,7 +46,6 @@ class Group:
         bits = (vertex >> self.spins[:, None] & 1) << np.arange(len(self.spins))[:, None]
         return np.argsort(bits.sum(axis=0), kind="stable")
 
-
     @cached_property
     def signs(self) -> np.ndarray:
         """What each string has in each outcome, (nmembers, noutcomes)."""

@@ -245,7 +245,11 @@ class _Search:
             sizes = np.abs(diagonal[step]) + beside[step]
             self.norm[chosen] = np.maximum(self.norm[chosen], sizes)
             last = step == steps - 1
-            if not (last or step % _LOOKED == _LOOKED - 1 or np.any(beside[step] < 1e-14 * self.norm[chosen])):
+            if not (
+                last
+                or step % _LOOKED == _LOOKED - 1
+                or np.any(beside[step] < 1e-14 * self.norm[chosen])
+            ):
                 continue
             for k in np.flatnonzero(searching):
                 weights = _lowest_of(diagonal[: step + 1, k], beside[:step, k])
