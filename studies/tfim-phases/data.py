@@ -26,7 +26,7 @@ def places(count: int, random: np.random.Generator) -> np.ndarray:
 
 if __name__ == "__main__":
     random = np.random.default_rng(0)
-    train, test = places(2000, random), places(200, random)
+    train, test = places(2000, random), places(500, random)
     np.savez_compressed(
         Path(__file__).with_name("data.npz"),
         inputs=train, targets=phase(train), test_inputs=test, test_targets=phase(test),
