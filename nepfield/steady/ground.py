@@ -15,7 +15,6 @@ from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 from scipy.linalg import eigh_tridiagonal
 
 from nepfield.space.linalg import one_thread
@@ -30,6 +29,7 @@ _STIR = 0.03  # of a start: a little of everything, lest it be orthogonal to the
 _STEPS = 64  # of Lanczos' method before it restarts
 _LOOKED = 6  # steps between two looks at what has been found
 _MEMORY = 2**21  # numbers in the vectors of all steps
+_RESPONSE_STEPS = 5000  # of conjugate gradients
 _SINGLE = 1e-5  # from this tolerance on single precision is enough, and twice as fast
 
 
@@ -123,7 +123,8 @@ def ground_response(
     pushed : ndarray, shape (n, nsamples)
         The perturbation applied to them, ``V psi``.
     tolerance : float
-        Of conjugate gradients, relative to the right-hand side.
+        Of conjugate gradients, relative to the right-hand side; no less than the residual of the
+        state, relative to its energy.
 
     Returns
     -------
@@ -141,10 +142,13 @@ def ground_response(
         return np.einsum("snj,sj->ns", vectors, along), np.full(state.shape[1], True)
     direction = np.empty(state.shape, np.result_type(state, pushed))
     solved = np.empty(state.shape[1], dtype=bool)
-    for k in range(state.shape[1]):
-        direction[:, k], solved[k] = _complement(
-            matrices.sparse(np.array([k])), state[:, k].copy(), pushed[:, k], tolerance
+    block = max(1, _MEMORY // (len(state) * _STEPS))
+    for first in range(0, state.shape[1], block):
+        some = np.arange(first, min(first + block, state.shape[1]))
+        found, solved[some] = _complement(
+            matrices.sparse(some), state[:, some].T.copy(), pushed[:, some].T, tolerance
         )
+        direction[:, some] = found.T
     return direction, solved
 
 
@@ -280,24 +284,41 @@ def _lowest_of(diagonal: np.ndarray, beside: np.ndarray) -> np.ndarray:
 
 def _complement(
     matrix: sp.csr_array, state: np.ndarray, pushed: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, bool]:
-    """-(H - E)^+ of a vector, for one matrix."""
-    energy = np.vdot(state, matrix @ state).real
+) -> tuple[np.ndarray, np.ndarray]:
+    """-(H - E)^+ of vectors (nsamples, n) by conjugate gradients, and whether it was found."""
 
-    def across(vector: np.ndarray) -> np.ndarray:
-        return vector - state * np.vdot(state, vector)
+    def across(vectors: np.ndarray) -> np.ndarray:
+        return vectors - state * np.vecdot(state, vectors)[:, None]
 
-    def times(vector: np.ndarray) -> np.ndarray:
-        vector = across(vector)
-        return across(matrix @ vector - energy * vector)
+    applied = (matrix @ state.ravel()).reshape(state.shape)
+    energy = np.vecdot(state, applied).real[:, None]
 
-    right = -across(pushed.astype(np.result_type(matrix, state, pushed)))
-    if not np.linalg.norm(right) > 1e-14 * np.linalg.norm(pushed):
-        return np.zeros_like(right), True
-    operator = spla.LinearOperator(matrix.shape, matvec=times, dtype=right.dtype)
-    with one_thread():
-        found, failed = spla.cg(operator, right, rtol=tolerance, maxiter=20 * len(state))
-    return across(found), failed == 0
+    def times(vectors: np.ndarray) -> np.ndarray:
+        vectors = across(vectors)
+        return across((matrix @ vectors.ravel()).reshape(state.shape) - energy * vectors)
+
+    # more precise than the state itself would be in vain
+    inexact = np.linalg.norm(applied - energy * state, axis=1) / np.maximum(abs(energy[:, 0]), 1.0)
+    left = -across(pushed.astype(np.result_type(matrix, state, pushed)))
+    found, along = np.zeros_like(left), left.copy()
+    size = np.vecdot(left, left).real
+    enough = np.maximum(tolerance, inexact) ** 2 * size
+    enough = np.maximum(enough, 1e-28 * np.vecdot(pushed, pushed).real)
+    for _ in range(_RESPONSE_STEPS):
+        open_ = size > enough
+        if not open_.any():
+            break
+        turned = times(along)
+        curvature = np.vecdot(along, turned).real
+        going = open_ & (curvature > 0)
+        if not going.any():
+            break
+        step = np.where(going, size / np.where(going, curvature, 1.0), 0.0)[:, None]
+        found += step * along
+        left -= step * turned
+        before, size = size, np.where(going, np.vecdot(left, left).real, size)
+        along = left + (size / np.maximum(before, 1e-300))[:, None] * along
+    return across(found), size <= enough
 
 
 def _turned(state: np.ndarray, initial: np.ndarray | None) -> np.ndarray:
