@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tomli_w
 
@@ -20,6 +21,7 @@ from nepfield.steady.ground import ground_response, ground_states
 from nepfield.study.run.build import build
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
+from studies.common import STUDIES
 
 MATRICES = {
     "I": np.eye(2),
@@ -492,6 +494,46 @@ def test_a_study_without_coefficients_is_refused(tmp_path: Path) -> None:
     path.write_text(tomli_w.dumps(bare))
     with pytest.raises(InputError, match="nothing has a coefficient"):
         load_study(path)
+
+
+@pytest.mark.parametrize("name", ["tfim-and", "tfim-regression"])
+def test_the_studies_learn_from_their_first_epochs(name: str, tmp_path: Path) -> None:
+    exact = ["physics.shots=0", "training.epochs=6", "training.compare_every=1"]
+    config = load_study(STUDIES / name / "study.toml", [*exact, "figures.enabled=false"])
+    train_study(config, tmp_path / "run")
+    table = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert np.all(np.diff(table["cost"]) < 0)
+    assert table["gradient_cosine"].min() > 0.98
+
+
+def test_the_tables_of_seeds_tell_what_was_reached() -> None:
+    """Every <Z> within 0.3 in at least 8 of 10 seeds; costs of at most 0.01 with 100 shots."""
+    errors = pd.read_csv(STUDIES / "tfim-and" / "seeds.csv")["largest_error"]
+    assert len(errors) == 10
+    assert np.count_nonzero(errors < 0.3) >= 8
+    costs = pd.read_csv(STUDIES / "tfim-regression" / "seeds.csv")["cost"]
+    assert len(costs) == 10
+    assert costs.max() <= 0.01
+
+
+def test_the_sensor_touches_a_cluster_ising_chain() -> None:
+    """At the corners of its triangle the energies of the chain are known, and where phases meet."""
+    study = build(load_study(STUDIES / "tfim-phases" / "study.toml"))
+    system, data = study.system, study.task
+    assert {name: len(p) for name, p in system.parameters.items()} == {"touch": 36, "sensor": 15}
+    alone = system.with_parameters({"touch": np.zeros(36), "sensor": np.eye(15)[0]})
+    corners = 4 * np.eye(3)
+    steady = alone.equilibrate(corners, tolerance=1e-8)
+    np.testing.assert_allclose(steady.extra["energy"], -8 * 4 - 1, atol=1e-6)
+    np.testing.assert_allclose(data.inputs.sum(axis=1), 4)
+    zxz, zz, x = data.inputs.T
+    largest = np.where(zz >= 2, 1, np.where(x < zxz, 0, 2))  # 2 x < 4 - zz is x < zxz
+    np.testing.assert_array_equal(data.targets.argmax(axis=1), largest)
+    readout = study.cost.readout
+    state = np.zeros((1024, 4))
+    state[np.arange(4) << 8, np.arange(4)] = 1  # the four outcomes of the sensor's Z
+    expected = [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]  # up up, up down, down down
+    np.testing.assert_allclose(readout.signals(state), expected, atol=1e-15)
 
 
 def test_joined_strings_keep_their_order() -> None:
