@@ -146,8 +146,8 @@ def plot_training(run: Path, output: Path) -> Path:
         said = {column: columns[column] for column in panels.get(panel, [])}
         _draw_panel(axes, history, summary, said, number)
     left.set_xlabel("epoch")
-    for (row, _), axes, after in zip(places, right, [*places[1:], (0, 0)], strict=True):
-        lowest = after[0] != row + 1
+    for (row, column), axes in zip(places, right, strict=True):
+        lowest = (row + 1, column) not in places
         axes.tick_params(labelbottom=lowest)
         axes.set_xlabel("epoch" if lowest else "")
     for column in range(across):
