@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ from nepfield.errors import InputError
 from nepfield.fields.expectations import Expectations
 from nepfield.fields.parameters import Parameter, Values
 from nepfield.fields.pictures import Field, Mark, Scale
-from nepfield.fields.shots import Measurement
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.space.pauli import (
@@ -125,7 +123,7 @@ class QuantumSpins:
             ("strength", float(strength)),
             ("shots", shots),
             ("nudge", nudge),
-            ("wiring", wiring or wired(made, clamped, float(strength), sums, bias)),
+            ("wiring", wiring or wired(made, clamped, float(strength), sums, bias, shots)),
         ):
             object.__setattr__(self, name, value)
 
@@ -262,22 +260,16 @@ class QuantumSpins:
         potential = self._potential(nudge)
         pushed = nudge.force(free) if potential is None else potential * free
         direction, solved = ground_response(self.hamiltonian(inputs), free, pushed)
-        slopes = -2 * self._measurement.strings.between(free, direction)
+        slopes = -2 * self.wiring.measurement.strings.between(free, direction)
         return self._by_term(slopes), solved
 
     # -- what is observed -------------------------------------------------------------
 
-    @cached_property
-    def _trained(self) -> dict[str, Term]:
-        return {name: term for name, term in self.terms.items() if term.parameter.is_trained}
-
-    @cached_property
-    def _measurement(self) -> Measurement:
-        return Measurement(joined([term.strings for term in self._trained.values()]), self.shots)
-
     def _by_term(self, values: np.ndarray) -> Values:
-        sizes = np.cumsum([len(term.strings) for term in self._trained.values()])
-        return dict(zip(self._trained, np.split(values, sizes[:-1]), strict=True))
+        """Numbers of all trained strings, by the name of the term."""
+        trained = {name: term for name, term in self.terms.items() if term.parameter.is_trained}
+        sizes = np.cumsum([len(term.strings) for term in trained.values()])
+        return dict(zip(trained, np.split(values, sizes[:-1]), strict=True)) if trained else {}
 
     def observables(
         self,
@@ -287,7 +279,7 @@ class QuantumSpins:
         keys: Keys | None = None,
     ) -> Values:
         """dH/dtheta = -<P_a> of all trained strings, qep (16); means over the shots with keys."""
-        return self._by_term(-self._measurement.read(state, keys))
+        return self._by_term(-self.wiring.measurement.read(state, keys))
 
     def magnetisation(self, state: np.ndarray) -> np.ndarray:
         """<Z_k> of each spin, (N, nsamples)."""

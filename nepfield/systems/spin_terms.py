@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
+from nepfield.fields.shots import Measurement
 from nepfield.mesh.domain import Domain
 from nepfield.space.pauli import MOST_SPINS, PauliSum, Strings, joined, longitudinal
 
@@ -31,10 +32,13 @@ class Wiring:
     strings : Strings
     drive : ndarray, shape (nstrings of inputs and fixed ones, ninputs + 1)
         Their weights in each O_i, and in B.
+    measurement : Measurement
+        Of the strings of terms that are trained.
     """
 
     strings: Strings
     drive: np.ndarray
+    measurement: Measurement
 
 
 def checked_spins(domain: Domain, shots: int, nudge: str) -> int:
@@ -101,6 +105,7 @@ def wired(
     strength: float,
     inputs: Sequence[PauliSum],
     bias: PauliSum,
+    shots: int,
 ) -> Wiring:
     """All strings in one list."""
     sums = [
@@ -114,4 +119,6 @@ def wired(
         drive[first : first + len(one.strings), column] = one.weights
         first += len(one.strings)
     every = [term.strings for term in terms.values()] + [one.strings for one in sums]
-    return Wiring(joined(every), drive)
+    trained = [term.strings for term in terms.values() if term.parameter.is_trained]
+    none = bias.strings[:0]
+    return Wiring(joined(every), drive, Measurement(joined([none, *trained]), shots))
