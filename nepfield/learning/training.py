@@ -224,11 +224,14 @@ def train(
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
         record = EpochRecord(cost, compare and exact, options)
         drawn = chosen_samples()
-        for chosen, before in zip(drawn, occurrences(drawn), strict=True):
-            many = np.tile(chosen, starts)
-            # a sample that is drawn again in an epoch starts somewhere else
-            start = (np.arange(starts)[:, None] + starts * before).ravel()
-            keys = Keys(seed, epoch, many, start)
+        # a sample that is drawn again in an epoch starts somewhere else
+        again: list[Any] = [0] * len(drawn) if classes is None else occurrences(drawn)
+        for chosen, before in zip(drawn, again, strict=True):
+            many, keys = chosen, Keys(seed, epoch, chosen, before)
+            if starts > 1:
+                many = np.tile(chosen, starts)
+                start = np.arange(starts)[:, None] + starts * np.broadcast_to(before, chosen.shape)
+                keys = Keys(seed, epoch, many, start.ravel())
             last = estimate(
                 system,
                 cost,
