@@ -116,8 +116,11 @@ def test_metrics() -> None:
     readout = nf.readout(space("chain"), sites=[4, 7])
     outputs = np.array([[0.9, 0.2], [0.3, 0.4], [0.6, 0.5]])
     targets = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    assert nf.MSE(readout).metrics(outputs, targets) == {"largest_error": pytest.approx(0.6)}
-    assert nf.CCE(readout).metrics(outputs, targets) == {"accuracy": pytest.approx(2 / 3)}
+    error, share = {"largest_error": pytest.approx(0.6)}, {"accuracy": pytest.approx(2 / 3)}
+    assert nf.MSE(readout).metrics(outputs, targets) == error | share  # the rows are classes
+    assert nf.MSE(readout).metrics(outputs + 1, targets + 1) == error  # these are none
+    assert nf.MSE(readout).metrics(outputs[:, :1], targets[:, :1]).keys() == error.keys()
+    assert nf.CCE(readout).metrics(outputs, targets) == share
 
 
 @pytest.mark.parametrize(
