@@ -36,6 +36,7 @@ from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
@@ -55,6 +56,7 @@ __all__ = [
     "CustomNonlinearity",
     "Density",
     "Domain",
+    "ElasticNetwork",
     "Evaluation",
     "Evolution",
     "Field",
