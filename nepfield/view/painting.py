@@ -145,7 +145,7 @@ def outline(
     thin: dict[str, Any] = dict(linewidths=0.8 * weight)
     if panel.moved is not None:  # and faintly where it was
         was: list[Array] = [*shape.edges] if len(shape.edges) else shape.rim()
-        style: dict[str, Any] = dict(colors="#999999", linestyles=":", zorder=0.5)
+        style: dict[str, Any] = dict(colors="#aaaaaa", linestyles=":", zorder=0.5)
         axes.add_collection(LineCollection(was, **style, **thin))
         shape, marks = panel.moved, [mark.on(panel.moved) for mark in marks]
     if len(shape.links) and panel.edges is None:

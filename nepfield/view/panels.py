@@ -186,12 +186,14 @@ def find_panels(
             if field.moves:
                 moved = moved_shape(files, shape, field)
                 here = {**moved.surface.point_data, **moved.surface.cell_data}
-            own = _layer(files, field, here, scales)
+            own: Layer | None = _layer(files, field, here, scales)
             if not faces:
                 panels.append(Panel(title, None, own, field.sample, off))
                 continue
             beside = _beside(edges, field.sample)
             lines = None if beside is None else _layer(files, beside, here, scales)
+            if field.moves and lines is not None:
+                own = None  # what is seen to move needs no colours
             panels.append(Panel(title, own, lines, field.sample, off, moved))
         pictures[name] = panels
     return pictures
