@@ -20,15 +20,16 @@ import nepfield as nf
 from nepfield.fields.coordinates import Coordinates
 from nepfield.fields.distances import Distances, distances, positions
 from nepfield.learning.nudge import Nudge
+from nepfield.mesh.vertices import edge_lengths
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
-from nepfield.systems.elastic import FLOOR, edge_lengths
+from nepfield.systems.elastic import FLOOR
 from nepfield.view.panels import find_panels
 from nepfield.view.runs import read_run
 from nepfield.view.shapes import find_marks, find_shape
 
 TIGHT = {"tolerance": 1e-13}
-PATCH = nf.delaunay_patch(9, 4)
+PATCH = nf.delaunay_patch(9, 618)
 CLAMPED, FIXED = [0, 3], [5]
 INPUTS = np.array([[0.0, 0.0, 0.0, 0.0], [0.1, -0.05, 0.0, 0.02], [-0.05, 0.1, 0.03, -0.06]])
 
@@ -67,13 +68,17 @@ def test_force_and_hessian_are_derivatives_of_the_energy() -> None:
     system, random = network(), np.random.default_rng(1)
     places = PATCH.points.reshape(-1, 1) + 0.1 * random.normal(size=(18, 4))
     way = random.normal(size=(18, 4))
-    for step in (1e-3, 1e-4):
+    errors = []
+    for step in (1e-4, 5e-5):
         ahead, behind = places + step * way, places - step * way
         slope = (system.energy(ahead) - system.energy(behind)) / (2 * step)
-        assert np.sum(system.force(places) * way, axis=0) == pytest.approx(slope, abs=30 * step**2)
         turn = (system.force(ahead) - system.force(behind)) / (2 * step)
-        product = np.einsum("kij,jk->ik", system.hessian(places), way)
-        assert np.abs(product - turn).max() < 2000 * step**2
+        errors.append([
+            np.abs(np.sum(system.force(places) * way, axis=0) - slope).max(),
+            np.abs(np.einsum("kij,jk->ik", system.hessian(places), way) - turn).max(),
+        ])  # fmt: skip
+    assert max(errors[1]) < 1e-5
+    assert np.log2(np.divide(*errors)) == pytest.approx([2, 2], abs=0.05)
 
 
 def test_a_motion_of_the_whole_network_costs_nothing() -> None:
@@ -116,7 +121,8 @@ def test_two_springs_share_a_stretch() -> None:
     span = np.linalg.norm(ends, axis=1)
     stretch = span - 1.7
     share = (0.8 + 0.75 * stretch) / span  # the softer spring takes three quarters
-    assert steady.state.reshape(3, 2, 2)[1].T == pytest.approx(share[:, None] * ends, abs=1e-10)
+    middle = steady.state.reshape(3, 2, 2)[1].T
+    assert middle == pytest.approx(share[:, None] * ends, abs=1e-10)
     energy = 0.5 * 0.75 * stretch**2  # in series k_1 k_2 / (k_1 + k_2)
     assert system.figures(steady, inputs)["energy"] == pytest.approx(energy, rel=1e-10)
     # across it: tension / length on both sides
@@ -127,7 +133,7 @@ def test_two_springs_share_a_stretch() -> None:
     observed = system.observables(steady.state, inputs, steady.state)
     extension = np.array([tension, tension / 3])
     assert observed["stiffness"] == pytest.approx(0.5 * extension**2, abs=1e-10)
-    assert observed["rest_length"] == pytest.approx([-tension, -tension], abs=1e-10)
+    assert observed["rest_length"] == pytest.approx(np.array([-tension, -tension]), abs=1e-10)
 
 
 def test_a_spring_that_is_pressed_buckles() -> None:
@@ -156,7 +162,7 @@ def test_starts_and_what_is_held() -> None:
     cold = nf.solve_steady(system, INPUTS, **TIGHT)
     places = cold.state.reshape(-1, 2, 3)
     moved_by = places[CLAMPED] - PATCH.points[CLAMPED, :, None]
-    assert moved_by.reshape(4, 3).T == pytest.approx(INPUTS, abs=1e-15)
+    assert np.abs(moved_by.reshape(4, 3).T - INPUTS).max() < 1e-15
     assert np.array_equal(places[FIXED], np.repeat(PATCH.points[FIXED, :, None], 3, axis=2))
     start = cold.state.copy()
     start[:, 1] = np.nan
@@ -211,7 +217,7 @@ def cost_of(system: nf.ElasticNetwork, cost: nf.MSE) -> float:
 @pytest.mark.parametrize("name", readouts())
 def test_the_exact_gradient_is_that_of_finite_differences(name: str) -> None:
     """Of every stiffness and every rest length; springs between held masses have none."""
-    system, cost, step = network(), nf.MSE(readouts()[name]), 1e-4
+    system, cost, step = network(), nf.MSE(readouts()[name]), 3e-5
     found = nf.gradient(system, cost, INPUTS, targets(cost.readout), "adjoint", **TIGHT).params
     held = np.isin(PATCH.cells, [*CLAMPED, *FIXED]).all(axis=1)
     for parameter, values in found.items():
@@ -237,7 +243,7 @@ def test_rules_approach_the_exact_gradient_with_their_order_in_beta(
     given = (system, cost, INPUTS, targets(cost.readout))
     exact = nf.gradient(*given, "adjoint", **TIGHT).params
     errors = []
-    for beta in (0.02, 0.01):
+    for beta in (0.002, 0.001):
         found = nf.gradient(*given, rule, beta, **TIGHT).params
         errors.append(max(np.abs(found[p] - exact[p]).max() for p in exact))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.1)
@@ -341,7 +347,7 @@ seed = 1
 [domain]
 graph = "delaunay"
 vertices = 9
-graph_seed = 4
+graph_seed = 618
 [domain.sets]
 input = [0, 3]
 ground = [5]
@@ -356,7 +362,7 @@ fixed = "ground"
 [stiffness]
 initial = { uniform = [0.5, 2.0] }
 bounds = [0.05, 5.0]
-rate = 2.0
+rate = 0.5
 
 [readout]
 strains = ["pair"]
@@ -367,6 +373,7 @@ targets = [[0.0], [0.1]]
 
 [training]
 rule = "ep-symmetric"
+rate = 0.02
 epochs = 12
 compare_every = 6
 
@@ -387,7 +394,8 @@ def test_a_study_is_trained(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     summary = train_study(load_study(study), out)
     rows = np.genfromtxt(out / "history.csv", delimiter=",", names=True)
-    assert summary["cost"] < 0.1 * rows["cost"][0]
+    assert summary["cost"] < 0.5 * rows["cost"][0]
+    assert (np.diff(rows["cost"]) < 0).all()
     assert summary["gradient_cosine"] > 0.999999
     assert summary["energy"] > 0
     assert summary["lowest_curvature"] > 1e-3
@@ -468,8 +476,8 @@ def test_a_mesh_can_be_drawn_displaced_too(tmp_path: Path) -> None:
         ("readout.strains=['input', 'output']", "1 vertices; a distance is that of two"),
         ("readout.strains=['input']", "every mass that is read is held"),
         ("readout.distances=['pair']", "distances"),
-        ("training.rule='nep'", "must be 'ep', 'ep-symmetric' or 'adjoint'"),
-        ("training.cost='cce'", "must be 'mse'"),
+        ("training.rule='nep'", 'must be "ep", "ep-symmetric" or "adjoint"'),
+        ("training.cost='cce'", 'must be "mse"'),
         ("task.inputs=[[0, 0], [1, 1]]", "the x and y of 2 clamped vertices"),
         ("domain.graph='complete'", "graph_seed"),
     ],

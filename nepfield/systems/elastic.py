@@ -11,8 +11,8 @@
             beta to the target, and not 2 beta)
 
 A network settles into a minimum of E. Springs that turn make it nonlinear, and where they are
-pressed together there is more than one minimum: it is the one reached from the domain, with the
-clamped masses displaced.
+pressed together there is more than one minimum: it is the one reached from the domain, over which
+the displacements of the clamped masses are spread.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from nepfield.fields.parameters import Parameter, Values, moved
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.mesh.vertices import chosen_vertices, edge_lengths
 from nepfield.space.linalg import one_thread
 from nepfield.steady.energy import Added
 from nepfield.steady.minimum import energy_response, minimum
 from nepfield.steady.steady import Steady
+from nepfield.systems.elastic_fields import network_fields
 from nepfield.systems.system import Figures
 
 FLOOR = 1e-3
@@ -94,10 +96,13 @@ class ElasticNetwork:
             )
         held = np.zeros(len(domain.points), dtype=bool)
         vertices = {}
-        for name, chosen in (("clamped", clamped), ("fixed", fixed)):
-            vertices[name] = _vertices(domain, name, chosen, held)
-            held[vertices[name]] = True
-        acts = ~held[domain.cells].all(axis=1)
+        for name, given in (("clamped", clamped), ("fixed", fixed)):
+            chosen = vertices[name] = chosen_vertices(domain, name, given)
+            if held[chosen].any():
+                twice = chosen[held[chosen]][0]
+                raise InputError(f"vertex {twice} is clamped and fixed: choose one.")
+            held[chosen] = True
+        acts = np.any(~held[domain.cells], axis=1)
         if isinstance(rest_length, str):
             rest_length = edge_lengths(domain)
         for name, value in (
@@ -225,7 +230,8 @@ class ElasticNetwork:
             Displacements of the clamped vertices, x and y of each.
         nudge : Nudge or FieldNudge, optional
         initial : ndarray, shape (2 nvertices, nsamples), optional
-            Where to start; columns that hold a nan start from the domain.
+            Where to start; columns that hold a nan start from the domain, over which the
+            displacements of the held vertices are spread evenly.
         keys : Keys, optional
             Not needed: nothing is drawn.
         tolerance, max_iterations
@@ -237,24 +243,46 @@ class ElasticNetwork:
         Steady
             Of a free state, ``lowest_curvature`` in its `extra`: the lowest eigenvalue of d2E.
         """
-        places = np.repeat(self.domain.points.reshape(-1, 1), len(inputs), axis=1)
-        if initial is not None:
-            known = ~np.isnan(initial).any(axis=0)
-            places[:, known] = initial[:, known]
-        places = places.reshape(-1, 2, len(inputs))
-        places[self.fixed] = self.domain.points[self.fixed, :, None]
-        moved_by = inputs.T.reshape(-1, 2, len(inputs))
-        places[self.clamped] = self.domain.points[self.clamped, :, None] + moved_by
         with one_thread():
             return minimum(
                 self,
-                places.reshape(-1, len(inputs)),
+                self._start(inputs, initial),
                 nudge,
                 tolerance=tolerance,
                 max_iterations=max_iterations,
                 largest_step=_STEP * self._edge,
                 curvature=nudge is None,
             )
+
+    def _start(self, inputs: np.ndarray, initial: np.ndarray | None) -> np.ndarray:
+        """Where each sample starts, (2 nvertices, nsamples), held vertices where they belong."""
+        moves = np.zeros((len(self.domain.points), 2, len(inputs)))
+        moves[self.clamped] = inputs.T.reshape(-1, 2, len(inputs))
+        cold = np.full(len(inputs), True) if initial is None else np.isnan(initial).any(axis=0)
+        held = ~self.free[::2]
+        if cold.any() and held.any():
+            rows = np.ix_(np.flatnonzero(~held), np.arange(2), np.flatnonzero(cold))
+            moves[rows] = self._spread(moves[held][..., cold], held)
+        places = self.domain.points[:, :, None] + moves
+        if initial is not None:
+            known = initial.reshape(places.shape)
+            places = np.where(cold | held[:, None, None], places, known)
+        return places.reshape(-1, len(inputs))
+
+    def _spread(self, moves: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Displacements of the free vertices, each the mean of those of its neighbours.
+
+        So a network whose held vertices move alike moves as a whole, and where they do not no part
+        of it is turned over.
+        """
+        n = len(held)
+        laplacian = np.zeros((n, n))
+        near, far = self.domain.cells.T
+        laplacian[near, far] = laplacian[far, near] = -1.0
+        np.fill_diagonal(laplacian, -laplacian.sum(axis=1) + 1e-9)  # pieces that nothing holds stay
+        right = -laplacian[np.ix_(~held, held)] @ moves.reshape(len(moves), -1)
+        spread = np.linalg.solve(laplacian[np.ix_(~held, ~held)], right)
+        return spread.reshape(-1, *moves.shape[1:])
 
     def respond(
         self, kind: str, free: np.ndarray, nudge: Added, inputs: np.ndarray
@@ -313,45 +341,8 @@ class ElasticNetwork:
     ) -> list[Field]:
         """The network as it is displaced for each sample, with stiffnesses and strains; rest
         lengths."""
-        places = self.domain.points[:, :, None]
-        moves = state.reshape(-1, 2, state.shape[1]) - places
-        flat = np.zeros((len(moves), 1, state.shape[1]))
-        vectors = np.concatenate([moves, flat], axis=1)  # ParaView wants three components
-        strains = self.strain(state)
-        shown = []
-        for picture in ("deformation", "strain"):
-            for k in range(state.shape[1]):
-                shown.append(
-                    Field(
-                        f"displacement_{k}",
-                        vectors[:, :, k],
-                        "vertex",
-                        picture=picture,
-                        label="displacement $|u|$",
-                        title="displacement",
-                        part="displacement",
-                        sample=k,
-                        film=True,
-                    )
-                )
-        for k in range(state.shape[1]):
-            about: dict[str, Any] = dict(label=r"strain $(|r|-\ell)/\ell$", title="strain")
-            about |= dict(picture="strain", scale="diverging", sample=k, film=True)
-            shown.append(Field(f"strain_{k}", strains[:, k], "edge", **about))
-        for name, picture in (("stiffness", "deformation"), ("rest_length", "rest_length")):
-            parameter = self.parameters[name]
-            shown.append(
-                Field(
-                    name,
-                    parameter.values,
-                    "edge",
-                    picture=picture,
-                    label=f"{parameter.label} ${parameter.symbol}$",
-                    title=parameter.label,
-                    film=True,
-                )
-            )
-        return shown
+        moves = state.reshape(-1, 2, state.shape[1]) - self.domain.points[:, :, None]
+        return network_fields(moves, self.strain(state), self.parameters)
 
     def marks(self) -> list[Mark]:
         """The clamped and the fixed vertices."""
@@ -374,29 +365,6 @@ class ElasticNetwork:
             "more vertices, add springs (a square needs a diagonal), or raise the floor of the "
             "stiffness"
         ]
-
-
-def edge_lengths(domain: Domain) -> np.ndarray:
-    """Lengths of the edges of a graph where its vertices are, (nedges,)."""
-    near, far = domain.points[domain.cells].transpose(1, 0, 2)
-    return np.linalg.norm(near - far, axis=1)
-
-
-def _vertices(
-    domain: Domain, name: str, chosen: Sequence[int] | np.ndarray, held: np.ndarray
-) -> np.ndarray:
-    """Vertices as whole numbers, none of them held already."""
-    n, index = len(domain.points), np.asarray(chosen, dtype=float)
-    whole = index.ndim == 1 and bool(np.all(index == np.floor(index)))
-    if not whole or np.any((index < 0) | (index >= n)) or len(np.unique(index)) < len(index):
-        raise InputError(
-            f"{name} = {np.asarray(chosen).tolist()}: give vertices of {domain.source}, whole "
-            f"numbers from 0 to {n - 1}, none twice."
-        )
-    index = index.astype(np.int64)
-    if held[index].any():
-        raise InputError(f"vertex {index[held[index]][0]} is clamped and fixed: choose one.")
-    return index
 
 
 def _placed(

@@ -79,10 +79,10 @@ class Painter:
             values, colors = panel.edges.values[order], panel.edges.colors()
             plotter.add_mesh(lines, scalars=values, line_width=thick, **style, **colors)
         x, y = (self.low + self.high) / 2
-        size = self.shape.size
-        plotter.camera_position = [(x, y, 2 * size), (x, y, 0), (0, 1, 0)]
+        away = self.shape.size
+        plotter.camera_position = [(x, y, 2 * away), (x, y, 0), (0, 1, 0)]
         plotter.camera.parallel_scale = extent[1] / 2
-        plotter.camera.clipping_range = (size, 3 * size)
+        plotter.camera.clipping_range = (away, 3 * away)
         plotter.render()  # a screenshot alone may show what was rendered last
         return np.asarray(plotter.screenshot(None, return_img=True))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -10,6 +12,7 @@ from nepfield.fields.distances import distances, positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.readouts import Readout
 from nepfield.mesh.domain import Domain
+from nepfield.mesh.vertices import edge_lengths
 from nepfield.study.text.kinds import check_one
 from nepfield.study.text.sections import (
     OptimizerName,
@@ -30,8 +33,7 @@ from nepfield.study.text.values import (
     ParameterOrRun,
     Positive,
 )
-from nepfield.systems.elastic import ElasticNetwork, edge_lengths
-from nepfield.systems.system import System
+from nepfield.systems.elastic import ElasticNetwork
 
 _HELD = 2  # vertices that must be, or the network turns as a whole
 
@@ -70,7 +72,7 @@ class StiffnessConfig(ParameterConfig):
 class RestLengthConfig(ParameterConfig):
     """Rest lengths of the springs."""
 
-    initial: LengthsOrRun = Field(
+    initial: LengthsOrRun = Field(  # type: ignore[assignment]  # one word more
         default="mesh",
         description='starting values, "mesh" for the lengths in the domain, or the run folder',
     )
@@ -148,7 +150,7 @@ class ElasticStudy(StudyConfig):
         """The squared error of positions or distances, qep (37)."""
         return ("mse",)
 
-    def build_readout(self, system: System) -> Readout:
+    def build_readout(self, system: Any) -> Readout:
         """Positions, distances or strains, as the section says."""
         domain, chosen = system.domain, self.readout
         with located("readout"):
@@ -159,7 +161,7 @@ class ElasticStudy(StudyConfig):
                 read = distances(domain, chosen.distances)
             else:
                 read = distances(domain, chosen.strains or (), strain=True)
-            moving = getattr(system, "free")[read.rows]
+            moving = system.free[read.rows]
             if not moving.any():
                 raise InputError("every mass that is read is held, so nothing can be learnt.")
         return read

@@ -148,9 +148,7 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def _or_run(
-    check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()
-) -> PlainValidator:
+def _or_run(check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()) -> PlainValidator:
     """As `_form`, or the absolute path of a run folder in quotes, or one of these words."""
 
     def validate(value: Any, info: ValidationInfo) -> Any:
