@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
+from PIL import Image
 
 import nepfield as nf
 from nepfield.fields.coordinates import Coordinates
@@ -24,9 +27,13 @@ from nepfield.mesh.vertices import edge_lengths
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
 from nepfield.systems.elastic import FLOOR
+from nepfield.view.animation import animate, read_frames
+from nepfield.view.opengl import opengl_problem
 from nepfield.view.panels import find_panels
+from nepfield.view.render import interactive, render_run
 from nepfield.view.runs import read_run
 from nepfield.view.shapes import find_marks, find_shape
+from studies.common import STUDIES
 
 TIGHT = {"tolerance": 1e-13}
 PATCH = nf.delaunay_patch(9, 618)
@@ -551,3 +558,78 @@ def test_a_run_that_is_killed_ends_as_one_that_was_not(study: Path, tmp_path: Pa
     first, second = (np.load(run / "checkpoint.npz") for run in (whole, killed))
     for key in first.files:
         assert np.array_equal(first[key], second[key])
+
+
+def test_films_pictures_and_windows_of_what_moves(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_study(load_study(study, ["training.epochs=4", "figures.frames=3"]), out)
+    problem = opengl_problem()
+    if problem is not None:
+        pytest.skip(problem)
+    names = [path.stem for path in render_run(out, tmp_path / "figures")]
+    assert names == ["deformation", "strain", "rest_length"]
+    film = Image.open(animate(out, tmp_path / "film.gif"))
+    assert film.n_frames == len(read_frames(out))
+    first = np.asarray(film.convert("RGB"), dtype=int)
+    film.seek(film.n_frames - 1)
+    last = np.asarray(film.convert("RGB"), dtype=int)
+    assert first.shape == last.shape
+    assert np.mean(np.abs(first - last) > 30) > 1e-3  # not the title and the cost alone
+    window = interactive(out, off_screen=True)
+    try:
+        files = read_run(out)
+        shape = find_shape(files)
+        here = find_panels(files, shape)["deformation"][0].moved
+        assert here is not None
+        drawn = np.asarray(window.actors["field"].mapper.dataset.points)
+        assert drawn == pytest.approx(np.asarray(here.surface.points), abs=1e-6)
+    finally:
+        window.close()
+
+
+# -- what the READMEs of the studies say ----------------------------------------------------
+
+
+def table_of(name: str) -> pd.DataFrame:
+    return pd.read_csv(STUDIES / name / "results.csv")
+
+
+def test_the_table_of_allostery() -> None:
+    """Each of 4 patches with 5 seeds: a fall by 1e8 with rest lengths, by 1e2 without."""
+    table = table_of("elastic-allostery")
+    ratio = table["train_end"] / table["train_start"]
+    assert ratio.to_numpy() == pytest.approx(table["train_ratio"].to_numpy(), rel=1e-3)
+    for trained, limit in (("stiffnesses and rest lengths", 1e-8), ("stiffnesses alone", 1e-2)):
+        part = table[table["trained"] == trained]
+        assert len(part) == 20
+        assert part["patch"].nunique() == 4
+        assert part["train_ratio"].max() < limit
+    assert table.loc[table["trained"] == "stiffnesses alone", "strain_at_rest"].abs().max() < 1e-9
+    assert table["cosine"].min() > 0.999
+
+
+def test_the_table_of_teachers() -> None:
+    table = table_of("elastic-teacher")
+    both = table[table["trained"] == "stiffnesses and rest lengths"]
+    assert both["teacher"].nunique() == 5
+    assert both["train_ratio"].max() < 0.1
+    assert both["test_ratio"].max() < 0.2
+
+
+def test_the_data_of_teachers_are_what_their_script_makes() -> None:
+    spec = importlib.util.spec_from_file_location("data", STUDIES / "elastic-teacher" / "data.py")
+    assert spec is not None
+    assert spec.loader is not None
+    data = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(data)
+    domain = data.braced_lattice()
+    kept = nf.read_domain(STUDIES / "elastic-teacher" / "lattice.vtu")
+    assert np.array_equal(domain.points, kept.points)
+    assert np.array_equal(domain.cells, kept.cells)
+    assert {k: v.tolist() for k, v in domain.regions.items()} == {
+        k: v.tolist() for k, v in kept.regions.items()
+    }
+    task = nf.load_task(STUDIES / "elastic-teacher" / "teacher-0.npz")
+    state = nf.solve_steady(data.teacher(domain, 0), task.inputs, tolerance=1e-12).state
+    outputs = positions(domain, ["output"]).outputs(state)
+    assert outputs == pytest.approx(task.targets, abs=1e-9)

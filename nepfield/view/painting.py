@@ -17,7 +17,7 @@ from nepfield.view.panels import Layer, Panel
 from nepfield.view.runs import Array
 from nepfield.view.shapes import Outline, Shape
 
-_PLAIN = "#e8e8e8"
+PLAIN = "#e8e8e8"
 _DASHED, _SOLID = ("--", (0, (5, 1, 1, 1))), ("-", (0, (1, 0.8)), "-.")
 
 
@@ -68,7 +68,7 @@ class Painter:
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
         style |= dict(nan_color="lightgrey", render=False)
         if panel.faces is None:
-            plotter.add_mesh(shape.surface, scalars=None, color=_PLAIN, **style)
+            plotter.add_mesh(shape.surface, scalars=None, color=PLAIN, **style)
         else:
             values, colors = panel.faces.values, panel.faces.colors()
             plotter.add_mesh(shape.surface, scalars=values, **style, **colors)

@@ -21,7 +21,7 @@ from nepfield.errors import InputError
 from nepfield.view.curves import DPI, WIDTH, new_figure, save_figure, title
 from nepfield.view.lines import draw_line
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
-from nepfield.view.painting import Painter, colored_edges, legend, outline
+from nepfield.view.painting import PLAIN, Painter, colored_edges, legend, outline
 from nepfield.view.panels import Layer, Panel, find_panels
 from nepfield.view.runs import RunFiles, open_run, read_run
 from nepfield.view.shapes import Outline, Shape, find_marks, find_shape, subdivided
@@ -132,7 +132,9 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
         here = panel.moved or shape
         plotter.remove_actor("edges")
-        if panel.faces is not None:
+        if panel.faces is None:
+            plotter.add_mesh(here.surface, color=PLAIN, name="field", **style)
+        else:
             values, colors = panel.faces.values, panel.faces.colors()
             plotter.add_mesh(here.surface, scalars=values, name="field", **style, **colors)
         if panel.edges is not None and len(here.edges):
