@@ -22,11 +22,16 @@ from nepfield.view.runs import read_run
 from nepfield.view.shapes import find_marks, find_shape
 from studies.common import Swept
 
+ROUNDING = 1e-12
 TRAINED = {True: "stiffnesses and rest lengths", False: "stiffnesses alone"}
 
 
 def measured(swept: Swept, case: Case) -> dict[str, Any]:
-    """Cost before and after the training of a case, on all sets of samples, and its cosine."""
+    """Cost before and after the training of a case, on all sets of samples, and the lowest cosine.
+
+    That is over the epochs that were compared with a cost above `ROUNDING`: below, both gradients
+    are rounding.
+    """
     study, system = swept.trained(case)
     summary = json.loads((swept.folder(case) / "summary.json").read_text())
     row: dict[str, Any] = {
@@ -37,9 +42,10 @@ def measured(swept: Swept, case: Case) -> dict[str, Any]:
         start = evaluate(study.system, study.cost, inputs, targets, **study.solver).cost
         end = summary["cost" if name == "train" else f"{name}_cost"]
         row |= {f"{name}_start": start, f"{name}_end": end, f"{name}_ratio": end / start}
-    k = system.stiffness.values
+    k, history = system.stiffness.values, swept.history(case)
+    compared = history.loc[history["cost"] > ROUNDING, "gradient_cosine"]
     return row | {
-        "cosine": summary["gradient_cosine"],
+        "cosine": compared.min(),
         "largest_strain": summary["largest_strain"],
         "stiffness_low": k.min(),
         "stiffness_high": k.max(),
