@@ -4,6 +4,7 @@ from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
+from nepfield.fields.positions import positions
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
 from nepfield.fields.readouts import Readout, readout
@@ -21,6 +22,7 @@ from nepfield.learning.training import (
     evaluate,
     train,
 )
+from nepfield.mesh.box import box_mesh
 from nepfield.mesh.domain import Domain, read_domain, write_domain
 from nepfield.mesh.graphs import (
     complete_graph,
@@ -36,9 +38,12 @@ from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.quantum_oscillator_field import QuantumOscillatorField
+from nepfield.systems.quantum_oscillators import QuantumOscillators
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -71,6 +76,8 @@ __all__ = [
     "Parameter",
     "Potential",
     "Pump",
+    "QuantumOscillatorField",
+    "QuantumOscillators",
     "Readout",
     "Saturation",
     "Space",
@@ -81,8 +88,10 @@ __all__ = [
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "box_mesh",
     "compare_gradients",
     "complete_graph",
+    "configuration_space",
     "delaunay_patch",
     "describe",
     "evaluate",
@@ -98,6 +107,7 @@ __all__ = [
     "load_task",
     "near_equilibrium",
     "nudge_loss",
+    "positions",
     "potential",
     "random_geometric_graph",
     "read_domain",
