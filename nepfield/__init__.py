@@ -2,6 +2,7 @@
 
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.coordinates import phases
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.positions import positions
@@ -42,6 +43,7 @@ from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.gpe import GPE
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.oscillators import Oscillators
 from nepfield.systems.quantum_oscillator_field import QuantumOscillatorField
 from nepfield.systems.quantum_oscillators import QuantumOscillators
 from nepfield.systems.system import System, solve_steady, trained
@@ -73,6 +75,7 @@ __all__ = [
     "NearEquilibrium",
     "NotConverged",
     "Nudge",
+    "Oscillators",
     "Parameter",
     "Potential",
     "Pump",
@@ -107,6 +110,7 @@ __all__ = [
     "load_task",
     "near_equilibrium",
     "nudge_loss",
+    "phases",
     "positions",
     "potential",
     "random_geometric_graph",

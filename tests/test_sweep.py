@@ -548,6 +548,29 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
     assert (out / "results.csv").read_bytes() == undisturbed
 
 
+@pytest.mark.slow
+def test_workers_that_are_slow_to_start_again(twelve: Path) -> None:
+    """Dask gives up workers that are not back after 15 s, and then nobody would do the cases."""
+    out = twelve.parent / "slow"
+    line = command(str(twelve), "--workers", "2", "--out", str(out), "--quiet")
+    process = subprocess.Popen(line, env=environment())
+    wait_for(lambda: finished(out) >= 1, "no case has finished")
+    for victim in workers_of(process):
+        victim.send_signal(signal.SIGKILL)
+    held: dict[int, psutil.Process] = {}
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for worker in workers_of(process):
+            if worker.pid not in held:
+                worker.suspend()
+                held[worker.pid] = worker
+        time.sleep(0.02)
+    for worker in held.values():
+        worker.resume()
+    assert process.wait(150) == 0
+    assert finished(out) == 9
+
+
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[str]:
     """A scheduler and two workers, started by hand."""

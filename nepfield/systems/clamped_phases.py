@@ -1,4 +1,4 @@
-"""Oscillators of which some are clamped: how they are wired, and the energy of the free ones."""
+"""Oscillators of which some are clamped: the energy of the free ones, and where it is lowest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from nepfield.errors import InputError
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.steady.energy import Added
+from nepfield.steady.flow import flow
 from nepfield.steady.hessians import Bordered
+from nepfield.steady.minimum import minimum
+from nepfield.steady.steady import Steady
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,7 @@ class HeldEnergy:
         nudge: Added | None = None,
     ) -> None:
         self.free, self.rows = wiring.free, np.flatnonzero(wiring.free)
+        self.clamped, self.inputs = wiring.clamped, inputs
         self.groups = wiring.groups
         weights = weights[self.rows]
         self.weights = weights[:, self.rows]
@@ -130,11 +134,23 @@ class HeldEnergy:
             return None, every
         return inner, np.setdiff1d(every, inner)
 
-    def start(self, samples: np.ndarray, keys: Keys | None) -> np.ndarray:
-        """Phases of the free oscillators to start from, (nfree, nsamples)."""
-        if keys is None:
-            return np.angle(self.drive[:, samples])
-        return np.pi * (2 * keys[samples].uniform(len(self.rows)) - 1)
+    def start(self, initial: np.ndarray | None, keys: Keys | None, sweeps: int = 0) -> np.ndarray:
+        """Where each sample starts, (nvertices, nsamples); sweeps for those without an initial
+        state, whose phases are drawn evenly from [-pi, pi), or without keys are those to which
+        biases and clamped neighbours pull."""
+        state = np.empty((len(self.free), len(self.inputs)))
+        cold = np.arange(len(self.inputs))
+        if initial is not None:
+            state[:] = initial
+            (cold,) = np.nonzero(np.any(np.isnan(state), axis=0))
+        state[self.clamped] = self.inputs.T
+        if len(cold):
+            if keys is None:
+                phases = np.angle(self.drive[:, cold])
+            else:
+                phases = np.pi * (2 * keys[cold].uniform(len(self.rows)) - 1)
+            state[np.ix_(self.rows, cold)] = self.swept(phases, cold, sweeps)
+        return state
 
     def swept(self, phases: np.ndarray, samples: np.ndarray, sweeps: int) -> np.ndarray:
         """Phases after each oscillator in turn went to the lowest energy with all others held: to
@@ -145,7 +161,7 @@ class HeldEnergy:
             for group, weights, own in rows:
                 pull = weights @ unit + own
                 size = np.abs(pull)
-                if not size.all():  # an oscillator that nothing pulls stays
+                if np.count_nonzero(size) < size.size:  # an oscillator that nothing pulls stays
                     still = size == 0
                     pull[still], size[still] = unit[group][still], 1.0
                 unit[group] = pull / size
@@ -201,3 +217,80 @@ class HeldEnergy:
             k = np.arange(len(weights))
             block[:, k, k] = diagonal
         return block
+
+
+def find_phases(
+    held: HeldEnergy,
+    nudge: Added | None,
+    initial: np.ndarray | None,
+    keys: Keys | None,
+    *,
+    method: str = "minimum",
+    sweeps: int = 20,
+    tolerance: float = 1e-10,
+    max_iterations: int = 200,
+    time: float = 1e4,
+    accuracy: float = 1e-7,
+    curvature: bool = True,
+) -> Steady:
+    """Minima of the energy of a batch.
+
+    Parameters
+    ----------
+    held : HeldEnergy
+    nudge, initial, keys
+        As in `nepfield.systems.oscillators.Oscillators.equilibrate`.
+    method : {"minimum", "flow"}
+        "minimum" takes the shortest way down: sweeps in which each oscillator in turn goes to its
+        best phase, then Newton's method. "flow" follows xy (2) and (6), a hundred times slower, and
+        then polishes by Newton's method. From the same start the two may reach different minima, so
+        a census of basins needs the flow.
+    sweeps : int
+    tolerance, max_iterations
+        As `nepfield.steady.minimum.minimum` has them.
+    time, accuracy
+        Of the flow, as `nepfield.steady.flow.flow` has them.
+    curvature : bool
+        Whether to find the lowest curvature at free states.
+
+    Returns
+    -------
+    Steady
+        Phases of free oscillators at free states in [-pi, pi).
+    """
+    if method not in ("minimum", "flow"):
+        raise InputError(f"method = {method!r}: choose 'minimum' or 'flow'.")
+    state, flowed = held.start(initial, keys, sweeps if method == "minimum" else 0), None
+    if method == "flow":
+        flowed = flow(held, state, nudge, time=time, accuracy=accuracy)
+        state = flowed.state
+    steady = minimum(
+        held,
+        state,
+        nudge,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        curvature=curvature and nudge is None,
+    )
+    if nudge is None:
+        steady.state[held.rows] = wrapped(steady.state[held.rows])
+    return steady if flowed is None else _polished(flowed, steady)
+
+
+def _polished(flowed: Steady, steady: Steady) -> Steady:
+    """States that the flow reached and Newton's method polished; others as the flow left them."""
+    reached = flowed.converged
+    reasons = zip(reached, flowed.reason, steady.reason, strict=True)
+    return Steady(
+        np.where(reached, steady.state, flowed.state),
+        reached & steady.converged,
+        np.where(reached, steady.residual, flowed.residual),
+        flowed.iterations + np.where(reached, steady.iterations, 0),
+        tuple(after if ok else before for ok, before, after in reasons),
+        steady.extra | flowed.extra,
+    )
+
+
+def wrapped(phases: np.ndarray) -> np.ndarray:
+    """The same phases in [-pi, pi)."""
+    return (phases + np.pi) % (2 * np.pi) - np.pi

@@ -164,7 +164,6 @@ class QuantumOscillators:
     @cached_property
     def springs(self) -> np.ndarray:
         """The matrix K of the potential r K r / 2 of all particles, (nvertices, nvertices)."""
-        n = len(self.domain.points)
         matrix = np.diag(np.where(self.wiring.free, self.pin, 0.0))
         (i, j), k = self.wiring.edges.T, self.stiffness.values
         for row, column, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):
