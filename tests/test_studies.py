@@ -15,7 +15,7 @@ from studies import __main__ as command
 from studies.common import STUDIES, Job
 
 ALL = sorted(STUDIES.glob("*/study.toml"))
-WAVES = [path for path in ALL if "system =" not in path.read_text()]
+WAVES = [path for path in ALL if load_study(path).physics.system == "gpe"]
 XOR = [STUDIES / name / "study.toml" for name in ("xor-billiard", "xor-interval")]
 TINY = ["training.epochs=3", "training.compare_every=1", "figures.enabled=false"]
 

@@ -529,6 +529,8 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
                 victim.send_signal(signal.SIGKILL)
             psutil.wait_procs(victims, timeout=60)
         wait_for(lambda: finished(out) >= 5, "no case has finished after the workers died")
+        told = twelve.parent / "log"
+        wait_for(lambda: "cases: 4 finished" in told.read_text(), "nothing is told of them")
         orphans = workers_of(process)
     finally:
         process.send_signal(signal.SIGKILL)
@@ -537,9 +539,8 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
     assert psutil.wait_procs(orphans, timeout=60)[1] == []  # workers end with their command
     assert finished(out) < 9
     assert not (out / "results.csv").exists()
-    told = (twelve.parent / "log").read_text()
-    assert "Traceback" not in told
-    assert "cases: 4 finished" in told
+    assert "Traceback" not in told.read_text()
+    assert "cases: 4 finished" in told.read_text()
     again = subprocess.run(
         command(*arguments, "--resume"), env=environment(), capture_output=True, text=True
     )
