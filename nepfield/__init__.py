@@ -3,9 +3,9 @@
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.coordinates import phases
+from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
-from nepfield.fields.positions import positions
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
 from nepfield.fields.readouts import Readout, readout
@@ -108,10 +108,10 @@ __all__ = [
     "lattice",
     "layered_graph",
     "load_task",
+    "mean_positions",
     "near_equilibrium",
     "nudge_loss",
     "phases",
-    "positions",
     "potential",
     "random_geometric_graph",
     "read_domain",

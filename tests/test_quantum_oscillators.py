@@ -40,7 +40,7 @@ def problem(system: nf.QuantumOscillators, count: int = 5) -> tuple[nf.MSE, np.n
     inputs = np.random.default_rng(1).uniform(-1, 1, (count, system.ninputs))
     targets = inputs @ np.linspace(0.6, 0.2, system.ninputs)[:, None]
     last = len(system.domain.points) - 1
-    return nf.MSE(nf.positions(system.domain, vertices=[last])), inputs, targets
+    return nf.MSE(nf.mean_positions(system.domain, vertices=[last])), inputs, targets
 
 
 def by_differences(
@@ -230,7 +230,7 @@ def test_a_nudge_that_is_stronger_than_the_springs_is_told() -> None:
 def test_a_cost_that_is_not_quadratic_is_told() -> None:
     system = network()
     _, inputs, _ = problem(system)
-    cost = nf.CCE(nf.positions(system.domain, vertices=[4, 5]))
+    cost = nf.CCE(nf.mean_positions(system.domain, vertices=[4, 5]))
     targets = np.tile([1.0, 0.0], (len(inputs), 1))
     for rule in ("ep", "adjoint"):
         with pytest.raises(nf.NotConverged):

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from pydantic import AllowInfNan, Field, Strict, model_validator
 
 from nepfield.errors import InputError, located
-from nepfield.fields.positions import positions
+from nepfield.fields.means import mean_positions
 from nepfield.fields.readouts import Readout
 from nepfield.mesh.domain import Domain
 from nepfield.steady.steady import Steady
@@ -151,7 +151,7 @@ class QuantumOscillatorStudy(StudyConfig):
         on_mesh = isinstance(system, QuantumOscillatorField)
         graph = system.network.domain if on_mesh else system.domain
         with located("readout"):
-            found = positions(graph, self.readout.sets)
+            found = mean_positions(graph, self.readout.sets)
             clamped = set((system.network if on_mesh else system).clamped)
             if held := [int(k) for k in found.rows if k in clamped]:
                 raise InputError(f"vertex {held[0]} is clamped: its position is an input.")

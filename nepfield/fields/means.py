@@ -53,7 +53,7 @@ class Means(Coordinates):
         return pulled
 
 
-def positions(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()) -> Means:
+def mean_positions(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()) -> Means:
     """Read the position of the quantum particle on each of these vertices, an output each.
 
     Parameters
