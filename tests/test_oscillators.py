@@ -547,3 +547,20 @@ class TestTraining:
         nudged = system.equilibrate(inputs, nudge, steady.state)
         assert nudged.converged.all()
         assert np.abs(nudged.state - steady.state).max() < 0.1
+
+    @pytest.mark.parametrize("name", ["xy-xor", "xy-digits-20"])
+    def test_a_resumed_training_is_the_same_to_the_last_bit(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        file = STUDIES / name / "study.toml"
+        changed = ("training.evaluate_every=0", "training.epochs=4")
+        study = build(load_study(file, changed, 5))
+        whole = study.train(checkpoint=tmp_path / "whole.npz")
+        half = build(load_study(file, (*changed[:1], "training.epochs=2"), 5))
+        half.train(checkpoint=tmp_path / "parts.npz")
+        parts = study.train(checkpoint=tmp_path / "parts.npz", resume=True)
+        for parameter in PARAMETERS:
+            np.testing.assert_array_equal(
+                parts.system.parameters[parameter].values,
+                whole.system.parameters[parameter].values,
+            )

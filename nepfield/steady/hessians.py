@@ -146,11 +146,11 @@ class Bordered:
 
     @cached_property
     def _eliminated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The pivots, ``border^T / pivots``, what is left after the elimination, and which H are
+        """The pivots, ``(border / pivots)^T``, what is left after the elimination, and which H are
         positive definite."""
         positive = self.diagonal > 0
         pivots = np.where(positive, self.diagonal, 1.0)
-        across = np.ascontiguousarray(self.border.transpose(0, 2, 1)) / pivots[:, None, :]
+        across = (self.border / pivots[:, :, None]).transpose(0, 2, 1)
         left = self.rest - across @ self.border
         return pivots, across, left, positive.all(axis=1) & positive_definite(left)
 

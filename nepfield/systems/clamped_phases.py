@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from nepfield.steady.flow import flow
 from nepfield.steady.hessians import Bordered
 from nepfield.steady.minimum import minimum
 from nepfield.steady.steady import Steady
+
+Index = slice | np.ndarray
+_PART = 64  # edges that are worked on at once
+_SHORT = 4  # runs of fewer edges are not worth the trouble
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,9 @@ class Wiring:
         Couplings with a free end.
     groups : tuple of ndarray of int
         Places among the free vertices, in groups within which none are coupled.
+    runs : tuple of (slice, index, index)
+        All edges in parts, and the vertices at their two ends; where many edges in a row lead from
+        one vertex to consecutive ones, an index of one and a slice, so that nothing is copied.
     """
 
     edges: np.ndarray
@@ -37,6 +45,7 @@ class Wiring:
     free: np.ndarray
     acts: np.ndarray
     groups: tuple[np.ndarray, ...]
+    runs: tuple[tuple[slice, Index, Index], ...]
 
     @classmethod
     def of(cls, domain: Domain, clamped: Sequence[int] | np.ndarray) -> Wiring:
@@ -59,7 +68,9 @@ class Wiring:
         free = np.ones(n, dtype=bool)
         free[index] = False
         acts = np.any(free[domain.cells], axis=1)
-        return cls(domain.cells, index, free, acts, _independent_groups(domain.cells, free))
+        edges = domain.cells
+        groups = _independent_groups(edges, free)
+        return cls(edges, index, free, acts, groups, _runs(edges))
 
 
 def _independent_groups(edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -82,6 +93,20 @@ def _independent_groups(edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray
             waiting += [other for other in neighbours[vertex] if colour[other] < 0]
     groups = np.array(colour, dtype=int)
     return tuple(np.flatnonzero(groups == c) for c in range(max(colour, default=-1) + 1))
+
+
+def _runs(edges: np.ndarray) -> tuple[tuple[slice, Index, Index], ...]:
+    """Edges in parts that can be worked on without copies, or that stay in cache."""
+    near, far = edges.T
+    breaks = np.flatnonzero((np.diff(near) != 0) | (np.diff(far) != 1)) + 1
+    if len(breaks) + 1 > len(edges) / _SHORT:
+        parts = [slice(k, k + _PART) for k in range(0, len(edges), _PART)]
+        return tuple((part, near[part], far[part]) for part in parts)
+    bounds = np.concatenate([[0], breaks, [len(edges)]]).tolist()
+    return tuple(
+        (slice(a, b), slice(near[a], near[a] + 1), slice(far[a], far[a] + b - a))
+        for a, b in pairwise(bounds)
+    )
 
 
 class HeldEnergy:
@@ -155,17 +180,23 @@ class HeldEnergy:
     def swept(self, phases: np.ndarray, samples: np.ndarray, sweeps: int) -> np.ndarray:
         """Phases after each oscillator in turn went to the lowest energy with all others held: to
         the phase of its drive. Their number is fixed, so that samples do not depend on others."""
-        unit, drive = np.exp(1j * phases), self.drive[:, samples]
-        rows = [(group, self.weights[group], drive[group]) for group in self.groups]
+        drive = self.drive[:, samples]
+        parts = np.stack([np.cos(phases), np.sin(phases)], axis=1)  # (nfree, 2, nsamples)
+        pulls = np.stack([drive.real, drive.imag], axis=1)
+        rows = [(_as_slice(group), self.weights[group], pulls[group]) for group in self.groups]
+        every = parts.reshape(len(parts), 2 * len(samples))
         for _ in range(sweeps):
             for group, weights, own in rows:
-                pull = weights @ unit + own
-                size = np.abs(pull)
+                pull = (weights @ every).reshape(own.shape)
+                pull += own
+                size = np.sqrt(np.square(pull[:, 0]) + np.square(pull[:, 1]))
                 if np.count_nonzero(size) < size.size:  # an oscillator that nothing pulls stays
                     still = size == 0
-                    pull[still], size[still] = unit[group][still], 1.0
-                unit[group] = pull / size
-        return np.angle(unit)
+                    size[still] = 1.0
+                    pull += np.where(still[:, None], parts[group], 0.0)
+                np.divide(pull, size[:, None], out=pull)
+                parts[group] = pull
+        return np.arctan2(parts[:, 1], parts[:, 0])
 
     def _pulled(self, state: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """exp(i phi) and conj(exp(i phi)) times what pulls each free oscillator.
@@ -196,27 +227,36 @@ class HeldEnergy:
         own = pulled.real.T
         parts = unit.T.copy().view(float).reshape(*own.shape, 2)
         if self.inner is None:
-            return self._block(parts, parts, self.weights, own)
-        inner, outer = parts[:, self.inner], parts[:, self.outer]
-        border = self._block(inner, outer, self.weights[np.ix_(self.inner, self.outer)])
-        between = self.weights[np.ix_(self.outer, self.outer)]
-        rest = self._block(outer, outer, between, own[:, self.outer])
-        return Bordered(self.inner, self.outer, own[:, self.inner], border, rest)
+            rest = self._block(parts, parts, self.weights)
+            _set_diagonal(rest, own)
+            return rest
+        inner, outer = _as_slice(self.inner), _as_slice(self.outer)
+        border = self._block(parts[:, inner], parts[:, outer], self.weights[inner][:, outer])
+        between = self.weights[outer][:, outer]
+        if between.any():
+            rest = self._block(parts[:, outer], parts[:, outer], between)
+        else:
+            rest = np.zeros((len(own), *between.shape))
+        _set_diagonal(rest, own[:, outer])
+        return Bordered(self.inner, self.outer, own[:, inner], border, rest)
 
     @staticmethod
-    def _block(
-        rows: np.ndarray,
-        columns: np.ndarray,
-        weights: np.ndarray,
-        diagonal: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """-W_ij cos(phi_i - phi_j) of each sample, with another diagonal."""
-        block = rows @ columns.transpose(0, 2, 1)
+    def _block(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """-W_ij cos(phi_i - phi_j) of each sample."""
+        block = rows @ np.ascontiguousarray(columns.transpose(0, 2, 1))
         block *= -weights
-        if diagonal is not None:
-            k = np.arange(len(weights))
-            block[:, k, k] = diagonal
         return block
+
+
+def _set_diagonal(matrices: np.ndarray, diagonal: np.ndarray) -> None:
+    k = np.arange(matrices.shape[1])
+    matrices[:, k, k] = diagonal
+
+
+def _as_slice(index: np.ndarray) -> np.ndarray | slice:
+    """The same index as a slice, if it is a range: a view costs nothing."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == len(index) else index
 
 
 def find_phases(

@@ -16,7 +16,7 @@ starts them at random (M_init starts a sample in xy) and so trains all that are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -37,7 +37,6 @@ from nepfield.systems.clamped_phases import HeldEnergy, Wiring, find_phases, wra
 from nepfield.systems.system import Figures
 
 _MEASURED = 64  # samples
-_BLOCK = 20_000  # numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +189,12 @@ class Oscillators:
         """dE/dW, dE/dh and dE/dpsi, xy (8)."""
         cos, sin = np.cos(state), np.sin(state)
         pairs = np.empty((len(self.wiring.edges), state.shape[1]))
-        for some, near, far in self._blocks(state):
-            product = np.multiply(cos[near], cos[far], out=pairs[some])
-            product += sin[near] * sin[far]
+        for some, near, far in self.wiring.runs:
+            product = np.multiply(-cos[near], cos[far], out=pairs[some])
+            product -= sin[near] * sin[far]
         along, across = self._towards_bias(cos, sin)
         return {
-            "coupling": np.negative(pairs, out=pairs),
+            "coupling": pairs,
             "bias": -along,
             "bias_phase": -self.bias.values[:, None] * across,
         }
@@ -204,7 +203,7 @@ class Oscillators:
         """Derivatives of the observables along a direction of the state."""
         cos, sin = np.cos(state), np.sin(state)
         pairs = np.empty((len(self.wiring.edges), state.shape[1]))
-        for some, near, far in self._blocks(state):
+        for some, near, far in self.wiring.runs:
             sines = np.multiply(sin[near], cos[far], out=pairs[some])
             sines -= cos[near] * sin[far]
             sines *= direction[near] - direction[far]
@@ -214,13 +213,6 @@ class Oscillators:
             "bias": across * direction,
             "bias_phase": -self.bias.values[:, None] * along * direction,
         }
-
-    def _blocks(self, state: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """The edges with their two ends, so many at a time that what is computed stays in cache."""
-        size = max(1, _BLOCK // max(1, state.shape[1]))
-        for first in range(0, len(self.wiring.edges), size):
-            some = slice(first, first + size)
-            yield some, *self.wiring.edges[some].T
 
     def _towards_bias(self, cos: np.ndarray, sin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """cos(phi - psi) and sin(phi - psi)."""
