@@ -11,6 +11,7 @@ from nepfield.files import START_FILE
 from nepfield.study.systems.elastic import ElasticStudy
 from nepfield.study.systems.gpe import GPEStudy
 from nepfield.study.systems.oscillators import OscillatorStudy
+from nepfield.study.systems.quantum_oscillators import QuantumOscillatorStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
 from nepfield.study.text.outside import load_class
@@ -21,6 +22,7 @@ SYSTEMS: dict[str, type[StudyConfig]] = {
     "gpe": GPEStudy,
     "oscillators": OscillatorStudy,
     "elastic": ElasticStudy,
+    "quantum-oscillators": QuantumOscillatorStudy,
 }
 """Study classes by the name that ``physics.system`` has for them; the first is the default."""
 
