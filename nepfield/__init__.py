@@ -37,6 +37,7 @@ from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.gpe import GPE
+from nepfield.systems.ising import Ising
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.system import System, solve_steady, trained
@@ -61,6 +62,7 @@ __all__ = [
     "FieldNudge",
     "Gradient",
     "InputError",
+    "Ising",
     "Keys",
     "LogCosine",
     "Mark",

@@ -9,6 +9,7 @@ from typing import Any
 from nepfield.errors import InputError
 from nepfield.files import START_FILE
 from nepfield.study.systems.gpe import GPEStudy
+from nepfield.study.systems.ising import IsingStudy
 from nepfield.study.systems.oscillators import OscillatorStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
@@ -16,7 +17,11 @@ from nepfield.study.text.outside import load_class
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.values import names_class_in_file
 
-SYSTEMS: dict[str, type[StudyConfig]] = {"gpe": GPEStudy, "oscillators": OscillatorStudy}
+SYSTEMS: dict[str, type[StudyConfig]] = {
+    "gpe": GPEStudy,
+    "oscillators": OscillatorStudy,
+    "ising": IsingStudy,
+}
 """Study classes by the name that ``physics.system`` has for them; the first is the default."""
 
 
