@@ -31,8 +31,11 @@ def test_every_study_learns_from_its_first_epochs(path: Path, tmp_path: Path) ->
     with (tmp_path / "run" / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     costs = [float(row["cost"]) for row in rows] + [summary["cost"]]
-    assert np.all(np.diff(costs) < 0)
     assert summary["fraction_converged"] == 1
+    if "gradient_cosine" not in rows[0]:  # no exact gradient: the cost may jump
+        assert costs[-1] < costs[0]
+        return
+    assert np.all(np.diff(costs) < 0)
     assert float(rows[0]["gradient_cosine"]) > (0.99 if path in XOR else 0.9)
 
 
