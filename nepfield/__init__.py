@@ -2,6 +2,7 @@
 
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
+from nepfield.fields.coordinates import phases
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
@@ -40,6 +41,7 @@ from nepfield.systems.gpe import GPE
 from nepfield.systems.ising import Ising
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
+from nepfield.systems.oscillators import Oscillators
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -70,6 +72,7 @@ __all__ = [
     "NearEquilibrium",
     "NotConverged",
     "Nudge",
+    "Oscillators",
     "Parameter",
     "Potential",
     "Pump",
@@ -100,6 +103,7 @@ __all__ = [
     "load_task",
     "near_equilibrium",
     "nudge_loss",
+    "phases",
     "potential",
     "random_geometric_graph",
     "read_domain",

@@ -19,11 +19,7 @@ from typing import Any
 
 from studies.common import STUDIES, Job, process_pool, write_csv
 
-ALL = sorted(
-    folder.name
-    for folder in STUDIES.iterdir()
-    if (folder / "README.md").exists() and folder.name != "speed"
-)
+ALL = sorted(folder.name for folder in STUDIES.iterdir() if (folder / "study.toml").exists())
 
 
 def make(job: Job) -> Any:

@@ -27,6 +27,7 @@ from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.systems.systems import load_study
 from nepfield.view.animation import animate, read_frames
 from nepfield.view.opengl import opengl_problem
+from nepfield.view.runs import read_run
 
 PROBLEM = opengl_problem()
 needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
@@ -205,6 +206,30 @@ def test_killed_between_checkpoint_and_frame(
     assert names(run)[-1] == "epoch-000002.vtu"
     train_study(config, run, resume=True)
     assert film(run) == film(whole)
+
+
+def test_a_broken_off_run_says_what_its_frames_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_study(tmp_path, CHAIN, figures__frames=3)
+
+    def kill(self: Frames, state: TrainingState) -> None:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Frames, "show", kill)
+        with pytest.raises(SystemExit):
+            train_study(load_study(path), tmp_path / "run")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    shown = read_run(tmp_path / "run", "frames/epoch-000000.vtu")
+    assert [(field.picture, field.sample) for field in shown.fields] == [
+        *(("density", k) for k in range(4)), ("potential", None),
+    ]  # fmt: skip
+    assert [mark.kind for mark in shown.marks] == ["pump", "pump", "readout"]
+    assert shown.sample(1) == "inputs (0, 1)"
+    animate(tmp_path / "run", tmp_path / "film.gif")
+    train_study(load_study(path), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run" / "frames.json").exists()
 
 
 def test_more_epochs_give_the_frames_of_the_longer_run(tmp_path: Path) -> None:

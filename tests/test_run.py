@@ -822,3 +822,105 @@ def test_nothing_converges(tmp_path: Path) -> None:
     run = ["--out", str(tmp_path / "run"), "--resume"]
     assert invoke("train", str(path), *run, *more).exit_code == 2
     assert invoke("train", str(path), "--out", str(tmp_path / "new"), *more).exit_code == 0
+
+
+# ---------------------------------------------------------------- what the summary says
+
+
+def test_every_array_is_described(tmp_path: Path) -> None:
+    run, _, system = trained(tmp_path, CHAIN)
+    summary = read_json(run / "summary.json")
+    mesh = meshio.read(run / "fields.vtu")
+    named = {name for entry in summary["fields"] for name in entry["arrays"]}
+    assert named == {*mesh.point_data, *mesh.cell_data}
+    drawn = {entry["picture"]: entry for entry in summary["fields"] if entry["picture"]}
+    assert list(drawn) == ["density", "phase", "potential", "gradient"]
+    assert drawn["potential"]["unit"] == "energy"
+    assert drawn["gradient"]["scale"] == "diverging"
+    assert [mark["kind"] for mark in summary["marks"]] == ["pump", "pump", "readout"]
+    assert [mark.get("value") for mark in summary["marks"][:2]] == system.pumps.weights.tolist()
+    assert summary["lengths"] == "sites"
+    assert {"cost", "gradient_norm_potential", "gradient_norm_weights"} <= set(summary["columns"])
+
+
+CLASSES = CHAIN | {"readout": {"sites": [2, 4]}, "pump": [{"site": 1}, {"site": 5}]}
+
+
+def test_sets_of_samples_in_the_summary(tmp_path: Path) -> None:
+    """Metrics are means over the last epochs that have them; the best of the curve; classes."""
+    inputs = np.array([[1.0, 0.2], [0.3, 1.0], [0.9, 0.1], [0.2, 0.8], [1.0, 0.0], [0.1, 1.0]])
+    targets = np.eye(2)[[0, 1, 0, 1, 0, 1]]
+    np.savez(
+        tmp_path / "samples.npz", inputs=inputs[:4], targets=targets[:4],
+        test_inputs=inputs[4:], test_targets=targets[4:],
+        validation_inputs=inputs[3:], validation_targets=targets[3:],
+    )  # fmt: skip
+    run, study, system = trained(
+        tmp_path, CLASSES, task={"file": "samples.npz"}, training__cost="cce", training__epochs=6,
+        training__evaluate_every=2, training__average=3, training__rate=0.5,
+        pump=[{"site": 1, "weight": 0.4}, {"site": 5, "weight": 0.3}],
+    )  # fmt: skip
+    summary, rows = read_json(run / "summary.json"), read_csv(run / "history.csv")
+    assert summary["samples"] == {"train": 4, "validation": 3, "test": 2}
+    assert summary["accuracy"] == np.mean([float(row["accuracy"]) for row in rows[3:]])
+    known = [float(row["test_accuracy"]) for row in rows if row["test_accuracy"]]
+    assert len(known) == 3
+    assert summary["test_accuracy"] == np.mean(known[1:])  # epochs 4 and 6 of 4, 5, 6
+    assert summary["best_test_accuracy"] == max(known)
+    assert summary["metrics"] == ["accuracy"]
+    assert summary["average_epochs"] == 3
+    assert summary["validation_cost"] > 0
+    read = nf.evaluate(system, study.cost, inputs[:4], targets[:4]).outputs.argmax(axis=1)
+    wanted = np.zeros((2, 2))
+    np.add.at(wanted, (targets[:4].argmax(axis=1), read), 1)
+    assert summary["confusion"]["train"] == wanted.tolist()
+    assert np.sum(summary["confusion"]["validation"]) == 3
+    result = invoke("plot", str(run), "--field", "confusion")
+    assert (result.exit_code, result.stdout.strip()) == (0, f"{run}/figures/confusion.png")
+
+
+# ---------------------------------------------------------------- folders of version 0.1
+
+
+def as_of_old(run: Path) -> dict[str, bytes]:
+    """Take away what version 0.1 did not write, and the pictures, which are returned."""
+    summary = read_json(run / "summary.json")
+    for key in ("fields", "marks", "columns", "readout", "lengths"):
+        del summary[key]
+    (run / "summary.json").write_text(json.dumps(summary))
+    pictures = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
+    for path in (run / "figures").iterdir():
+        path.unlink()
+    return pictures
+
+
+@pytest.mark.parametrize("kind", ["line 2", "chain", "network"])
+def test_a_folder_of_version_0_1_is_plotted(kind: str, tmp_path: Path) -> None:
+    """The same pictures but for columns that were not there; also where its mesh is gone."""
+    base, changes = field_study(kind, tmp_path)
+    run, _, _ = trained(tmp_path, base, figures__enabled=True, **changes)
+    wanted = as_of_old(run)
+    study = tomllib.loads((run / "study.toml").read_text())
+    if "mesh" in study["domain"]:
+        text = (run / "study.toml").read_text()
+        (run / "study.toml").write_text(text.replace(study["domain"]["mesh"], "nowhere.msh"))
+    result = invoke("plot", str(run))
+    assert result.exit_code == 0, result.output
+    found = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
+    assert found.keys() == wanted.keys()
+    assert {name for name in found if found[name] != wanted[name]} <= {"training.png"}
+    assert read_json(run / "summary.json")["status"] == "finished"
+    before = contents(run)
+    assert invoke("plot", str(run), "--field", "outputs").exit_code == 0
+    assert contents(run)["summary.json"] == before["summary.json"]  # completed once
+
+
+def test_a_broken_off_run_of_version_0_1_has_a_film(tmp_path: Path) -> None:
+    run, _, _ = trained(tmp_path, CHAIN, figures__frames=3)
+    assert not (run / "frames.json").exists()  # the summary says it all
+    for name in ("summary.json", "fields.vtu"):
+        (run / name).unlink()
+    assert invoke("plot", str(run), "-o", str(tmp_path / "film.gif")).exit_code == 0
+    said = read_json(run / "frames.json")
+    assert {"fields", "marks", "columns", "inputs", "name"} <= set(said)
+    assert not (run / "summary.json").exists()

@@ -252,6 +252,39 @@ def test_a_family_that_leaves_out_what_tells_the_others_apart(
     assert sheets._value("domain.geometry", np.nan, []) == "geometry as in the study"
 
 
+PHASES = {
+    "name": "phases",
+    "domain": {"graph": "complete", "vertices": 5, "sets": {"input": [0, 1], "output": [4]}},
+    "physics": {"system": "oscillators"},
+    "readout": {"sets": ["output"]},
+    "task": {"inputs": [[-1.0, -1.0], [1.0, -1.0]], "targets": [[-1.0], [1.0]]},
+    "training": {"epochs": 1},
+    "figures": {"enabled": False},
+}
+
+
+@needs_opengl
+def test_fields_on_the_edges_of_a_graph(tmp_path: Path, seen: list[Figure]) -> None:
+    """What a name means is found by looking: a column of the results, else a picture."""
+    write_study(tmp_path, PHASES)
+    (tmp_path / "sweep.toml").write_text(
+        'study = "study.toml"\n[grid]\n"training.rate" = [0.1, 0.2]\n'
+    )
+    run_here(load_sweep(tmp_path / "sweep.toml"), tmp_path / "out")
+    out = tmp_path / "out"
+    assert sheets.sheet_names(out)[0] == "phase"
+    for field, count, bars in (("phase", 4, 2), ("bias", 2, 1)):
+        assert invoke("plot", str(out), "--field", field).exit_code == 0
+        assert len(panels(seen[-1])) == count
+        assert len(seen[-1].axes) == count + bars
+    assert invoke("plot", str(out), "--field", "mean_distance").exit_code == 0
+    assert len(seen) == 2
+    result = invoke("plot", str(out), "--field", "nosuch")
+    assert result.exit_code == 2
+    for words in ("--field nosuch", "mean_distance", "its cases show phase, "):
+        assert words in result.stderr
+
+
 # ---------------------------------------------------------------- refused
 
 

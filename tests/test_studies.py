@@ -15,6 +15,7 @@ from studies import __main__ as command
 from studies.common import STUDIES, Job
 
 ALL = sorted(STUDIES.glob("*/study.toml"))
+WAVES = [path for path in ALL if load_study(path).physics.system == "gpe"]
 XOR = [STUDIES / name / "study.toml" for name in ("xor-billiard", "xor-interval")]
 TINY = ["training.epochs=3", "training.compare_every=1", "figures.enabled=false"]
 
@@ -24,18 +25,19 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_every_study_has_the_name_of_its_folder(path: Path) -> None:
+    assert load_study(path).name == name_of(path)  # so that runs/NAME is easy to find
+
+
+@pytest.mark.parametrize("path", WAVES, ids=name_of)
 def test_every_study_learns_from_its_first_epochs(path: Path, tmp_path: Path) -> None:
     config = load_study(path, TINY)
-    assert config.name == name_of(path)  # so that runs/NAME is easy to find
     summary = train_study(config, tmp_path / "run")
     with (tmp_path / "run" / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     costs = [float(row["cost"]) for row in rows] + [summary["cost"]]
-    assert summary["fraction_converged"] == 1
-    if "gradient_cosine" not in rows[0]:  # no exact gradient: the cost may jump
-        assert costs[-1] < costs[0]
-        return
     assert np.all(np.diff(costs) < 0)
+    assert summary["fraction_converged"] == 1
     assert float(rows[0]["gradient_cosine"]) > (0.99 if path in XOR else 0.9)
 
 

@@ -529,6 +529,8 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
                 victim.send_signal(signal.SIGKILL)
             psutil.wait_procs(victims, timeout=60)
         wait_for(lambda: finished(out) >= 5, "no case has finished after the workers died")
+        told = twelve.parent / "log"
+        wait_for(lambda: "cases: 4 finished" in told.read_text(), "nothing is told of them")
         orphans = workers_of(process)
     finally:
         process.send_signal(signal.SIGKILL)
@@ -537,15 +539,37 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
     assert psutil.wait_procs(orphans, timeout=60)[1] == []  # workers end with their command
     assert finished(out) < 9
     assert not (out / "results.csv").exists()
-    told = (twelve.parent / "log").read_text()
-    assert "Traceback" not in told
-    assert "cases: 4 finished" in told
+    assert "Traceback" not in told.read_text()
+    assert "cases: 4 finished" in told.read_text()
     again = subprocess.run(
         command(*arguments, "--resume"), env=environment(), capture_output=True, text=True
     )
     assert again.returncode == 0, again.stderr
     assert "9 of 12 cases finished" in again.stdout
     assert (out / "results.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+def test_workers_that_are_slow_to_start_again(twelve: Path) -> None:
+    """Dask gives up workers that are not back after 15 s, and then nobody would do the cases."""
+    out = twelve.parent / "slow"
+    line = command(str(twelve), "--workers", "2", "--out", str(out), "--quiet")
+    process = subprocess.Popen(line, env=environment())
+    wait_for(lambda: finished(out) >= 1, "no case has finished")
+    for victim in workers_of(process):
+        victim.send_signal(signal.SIGKILL)
+    held: dict[int, psutil.Process] = {}
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for worker in workers_of(process):
+            if worker.pid not in held:
+                worker.suspend()
+                held[worker.pid] = worker
+        time.sleep(0.02)
+    for worker in held.values():
+        worker.resume()
+    assert process.wait(150) == 0
+    assert finished(out) == 9
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Costs of the signals that a readout gives; a cost never looks into a state.
 
-    mse          1/2 sum_k 1/|Y_k| int_{Y_k} (t_k - n)^2, n = |Psi|^2            nep (4), (5)
+    mse          1/2 sum_k 1/|Y_k| int_{Y_k} (t_k - n)^2, n an intensity            nep (4), (5)
     cce          -sum_k t_k ln softmax_k(gain m), m_k = mean signal of output k  nep (6), (7)
     log-cosine   -sum_k ln(1 + cos(phi_k - t_k)), of phases                      xy (4)
 

@@ -33,8 +33,8 @@ def flow(
     nudge: Added | None = None,
     *,
     time: float = 1e4,
-    tolerance: float = 1e-6,
-    accuracy: float = 1e-6,
+    tolerance: float = 1e-5,
+    accuracy: float = 1e-7,
     max_steps: int = 100_000,
     largest_step: float = 1.0,
 ) -> Steady:
@@ -51,7 +51,8 @@ def flow(
         converged.
     tolerance : float
         A sample rests where its largest force is below this, relative to the largest curvature
-        times `largest_step`, and its Hessian positive definite.
+        times `largest_step`, and its Hessian positive definite. It cannot be much nearer than
+        `accuracy`.
     accuracy : float
         Error of a step, relative to `largest_step`.
     max_steps : int
@@ -89,8 +90,7 @@ def flow(
             unit[where] = _scale(curved)
             speed = np.abs(force[:, where]).max(axis=0, initial=0.0)
             size[where] = speed / (unit[where] * largest_step)
-            definite = curved.solve(-force[:, where])[1]
-            slow[where] = definite & (size[where] <= tolerance)
+            slow[where] = curved.definite() & (size[where] <= tolerance)
         columns = land.columns
         state[:, columns], residual[columns], reached[columns] = here, size, clock
         iterations[columns], rests[columns] = steps, slow

@@ -10,6 +10,7 @@ import numpy as np
 
 _LANCZOS_STEPS = 8
 _FEW_ROWS = 32
+_ROUNDING = 1e-14
 
 
 class Hessian(Protocol):
@@ -26,6 +27,9 @@ class Hessian(Protocol):
 
     def scale(self) -> np.ndarray:
         """The largest entry of each diagonal by its size, shape (nsamples,)."""
+
+    def definite(self) -> np.ndarray:
+        """Which of them are positive definite, (nsamples,)."""
 
     def solve(
         self, right: np.ndarray, shift: np.ndarray | None = None
@@ -53,7 +57,10 @@ class Dense:
 
     def samples(self, chosen: np.ndarray) -> Dense:
         """The matrices of some of the samples, by their indices."""
-        return Dense(self.values[chosen])
+        part = Dense(self.values[chosen])
+        if "_definite" in vars(self):  # what was tested once is not tested again
+            vars(part)["_definite"] = self._definite[chosen]
+        return part
 
     def rows(self) -> np.ndarray | slice:
         """All free rows."""
@@ -67,13 +74,21 @@ class Dense:
         """The largest entry of each diagonal by its size, shape (nsamples,)."""
         return _largest_diagonal(self.values)
 
+    @cached_property
+    def _definite(self) -> np.ndarray:
+        return positive_definite(self.values)
+
+    def definite(self) -> np.ndarray:
+        """Which of them are positive definite, (nsamples,)."""
+        return self._definite
+
     def solve(
         self, right: np.ndarray, shift: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Solutions of (H + shift) x = right, and which H + shift are positive definite."""
-        matrices = self.values if shift is None else _shifted(self.values, shift)
-        definite = positive_definite(matrices)
-        return _columns(_solved(matrices, definite, right.T)), definite
+        if shift is not None:
+            return Dense(_shifted(self.values, shift)).solve(right)
+        return _columns(_solved(self.values, self._definite, right.T)), self._definite
 
     def lowest(self) -> np.ndarray:
         """The lowest eigenvalue of each, shape (nsamples,)."""
@@ -111,7 +126,10 @@ class Bordered:
     def samples(self, chosen: np.ndarray) -> Bordered:
         """The matrices of some of the samples, by their indices."""
         diagonal, border = self.diagonal[chosen], self.border[chosen]
-        return replace(self, diagonal=diagonal, border=border, rest=self.rest[chosen])
+        part = replace(self, diagonal=diagonal, border=border, rest=self.rest[chosen])
+        if "_eliminated" in vars(self):  # what was eliminated once is not eliminated again
+            vars(part)["_eliminated"] = tuple(array[chosen] for array in self._eliminated)
+        return part
 
     def rows(self) -> np.ndarray | slice:
         """The rows outside the diagonal block."""
@@ -128,13 +146,17 @@ class Bordered:
 
     @cached_property
     def _eliminated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The pivots, ``border^T / pivots``, what is left after the elimination, and which H are
+        """The pivots, ``(border / pivots)^T``, what is left after the elimination, and which H are
         positive definite."""
         positive = self.diagonal > 0
         pivots = np.where(positive, self.diagonal, 1.0)
-        across = np.ascontiguousarray(self.border.transpose(0, 2, 1)) / pivots[:, None, :]
+        across = (self.border / pivots[:, :, None]).transpose(0, 2, 1)
         left = self.rest - across @ self.border
         return pivots, across, left, positive.all(axis=1) & positive_definite(left)
+
+    def definite(self) -> np.ndarray:
+        """Which of them are positive definite, (nsamples,)."""
+        return self._eliminated[3]
 
     def solve(
         self, right: np.ndarray, shift: np.ndarray | None = None
@@ -245,9 +267,13 @@ def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def _solved(matrices: np.ndarray, definite: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solutions for the definite ones of the matrices, (nsamples, n); anything for the others."""
-    if not definite.all():
+    if np.count_nonzero(definite) < len(definite):
         matrices = np.where(definite[:, None, None], matrices, np.eye(matrices.shape[1]))
-    return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    try:
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:  # one with a free direction, singular to the last digit
+        matrices = _shifted(matrices, _ROUNDING * _largest_diagonal(matrices))
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
 
 
 def _columns(rows: np.ndarray) -> np.ndarray:

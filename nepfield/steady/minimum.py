@@ -88,14 +88,14 @@ def minimum(
         unit = hessian.scale()
         unit[unit == 0] = 1.0
         size = np.abs(force).max(axis=0, initial=0.0) / (unit * largest_step)
-        step, definite = hessian.solve(-force)
+        definite = hessian.definite()
         # A nudged sample takes one step at least: near the end of training the nudge is smaller
         # than the tolerance, but the contrast is all that counts.
         level = size <= (tolerance if nudge is None or steps > 0 else 0.0)
         ends = (level & definite).astype(int)
         (ridge,) = np.nonzero(going & ~definite & np.isfinite(size))
         if len(ridge):
-            step[:, ridge], flat = _off_the_ridge(
+            off, flat = _off_the_ridge(
                 hessian.samples(ridge), force[:, ridge], level[ridge], largest_step
             )
             ends[ridge[flat]] = _FLAT
@@ -106,6 +106,14 @@ def minimum(
         left = np.count_nonzero(going)
         if not left or steps == max_iterations:
             break
+        step = np.zeros(force.shape)
+        (ahead,) = np.nonzero(going & definite)
+        if len(ahead) == len(going):
+            step = hessian.solve(-force)[0]
+        elif len(ahead):
+            step[:, ahead] = hessian.samples(ahead).solve(-force[:, ahead])[0]
+        if len(ridge):
+            step[:, ridge] = off
         # in a small batch it costs less to carry along, at rest, those that are done
         if left < 0.9 * len(going) and here.size > _SMALL:
             (kept,) = np.nonzero(going)
@@ -115,8 +123,9 @@ def minimum(
         step = np.where(going, step * (largest_step / np.maximum(far, largest_step)), 0.0)
         bound = value + _ROUNDING * (unit * largest_step**2 + np.abs(value))
         here, value, stuck = _descend(land, here, step, bound, going)
-        ended[land.columns[stuck]] = _STUCK
-        going &= ~stuck
+        if stuck.any():
+            ended[land.columns[stuck]] = _STUCK
+            going &= ~stuck
     converged = (ended == _MINIMUM) | (ended == _FLAT)
     extra = {}
     if curvature and nsamples:
@@ -226,8 +235,8 @@ def energy_response(
     land = Landscape(energy, None, samples)
     hessian = land.hessian(state)
     pull = -nudge.force(state)[land.rows]
+    _, solved = hessian.solve(pull, -_FREE * hessian.scale())  # definite by more than rounding
     moved, _ = hessian.solve(pull)
-    _, solved = hessian.solve(pull, -_FREE * hessian.scale())  # by more than rounding
     direction = np.zeros(state.shape)
     direction[land.rows] = np.where(solved, moved, 0.0)
     return direction, solved

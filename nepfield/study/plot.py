@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
+from nepfield.learning.state import HISTORY
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
 from nepfield.study.systems.systems import study_class
 
@@ -93,7 +94,7 @@ def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Pa
     if not (run / "fields.vtu").is_file():
         raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
     if field is not None:
-        trained = ["training"] if (run / "history.csv").is_file() else []
+        trained = ["training"] if (run / HISTORY).is_file() else []
         classes = ["confusion"] if read_summary(run).get("confusion") else []
         _check_field(field, [*trained, "outputs", *classes, *picture_names(run)])
     drawn = draw_run(run)

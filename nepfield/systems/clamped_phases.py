@@ -1,9 +1,10 @@
-"""Oscillators of which some are clamped: how they are wired, and the energy of the free ones."""
+"""Oscillators of which some are clamped: the energy of the free ones, and where it is lowest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from nepfield.errors import InputError
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.steady.energy import Added
+from nepfield.steady.flow import flow
 from nepfield.steady.hessians import Bordered
+from nepfield.steady.minimum import minimum
+from nepfield.steady.steady import Steady
+
+Index = slice | np.ndarray
+_PART = 64  # edges that are worked on at once
+_SHORT = 4  # runs of fewer edges are not worth the trouble
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +35,9 @@ class Wiring:
         Couplings with a free end.
     groups : tuple of ndarray of int
         Places among the free vertices, in groups within which none are coupled.
+    runs : tuple of (slice, index, index)
+        All edges in parts, and the vertices at their two ends; where many edges in a row lead from
+        one vertex to consecutive ones, an index of one and a slice, so that nothing is copied.
     """
 
     edges: np.ndarray
@@ -34,6 +45,7 @@ class Wiring:
     free: np.ndarray
     acts: np.ndarray
     groups: tuple[np.ndarray, ...]
+    runs: tuple[tuple[slice, Index, Index], ...]
 
     @classmethod
     def of(cls, domain: Domain, clamped: Sequence[int] | np.ndarray) -> Wiring:
@@ -56,7 +68,9 @@ class Wiring:
         free = np.ones(n, dtype=bool)
         free[index] = False
         acts = np.any(free[domain.cells], axis=1)
-        return cls(domain.cells, index, free, acts, _independent_groups(domain.cells, free))
+        edges = domain.cells
+        groups = _independent_groups(edges, free)
+        return cls(edges, index, free, acts, groups, _runs(edges))
 
 
 def _independent_groups(edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -79,6 +93,20 @@ def _independent_groups(edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray
             waiting += [other for other in neighbours[vertex] if colour[other] < 0]
     groups = np.array(colour, dtype=int)
     return tuple(np.flatnonzero(groups == c) for c in range(max(colour, default=-1) + 1))
+
+
+def _runs(edges: np.ndarray) -> tuple[tuple[slice, Index, Index], ...]:
+    """Edges in parts that can be worked on without copies, or that stay in cache."""
+    near, far = edges.T
+    breaks = np.flatnonzero((np.diff(near) != 0) | (np.diff(far) != 1)) + 1
+    if len(breaks) + 1 > len(edges) / _SHORT:
+        parts = [slice(k, k + _PART) for k in range(0, len(edges), _PART)]
+        return tuple((part, near[part], far[part]) for part in parts)
+    bounds = np.concatenate([[0], breaks, [len(edges)]]).tolist()
+    return tuple(
+        (slice(a, b), slice(near[a], near[a] + 1), slice(far[a], far[a] + b - a))
+        for a, b in pairwise(bounds)
+    )
 
 
 class HeldEnergy:
@@ -111,6 +139,7 @@ class HeldEnergy:
         nudge: Added | None = None,
     ) -> None:
         self.free, self.rows = wiring.free, np.flatnonzero(wiring.free)
+        self.clamped, self.inputs = wiring.clamped, inputs
         self.groups = wiring.groups
         weights = weights[self.rows]
         self.weights = weights[:, self.rows]
@@ -130,26 +159,44 @@ class HeldEnergy:
             return None, every
         return inner, np.setdiff1d(every, inner)
 
-    def start(self, samples: np.ndarray, keys: Keys | None) -> np.ndarray:
-        """Phases of the free oscillators to start from, (nfree, nsamples)."""
-        if keys is None:
-            return np.angle(self.drive[:, samples])
-        return np.pi * (2 * keys[samples].uniform(len(self.rows)) - 1)
+    def start(self, initial: np.ndarray | None, keys: Keys | None, sweeps: int = 0) -> np.ndarray:
+        """Where each sample starts, (nvertices, nsamples); sweeps for those without an initial
+        state, whose phases are drawn evenly from [-pi, pi), or without keys are those to which
+        biases and clamped neighbours pull."""
+        state = np.empty((len(self.free), len(self.inputs)))
+        cold = np.arange(len(self.inputs))
+        if initial is not None:
+            state[:] = initial
+            (cold,) = np.nonzero(np.any(np.isnan(state), axis=0))
+        state[self.clamped] = self.inputs.T
+        if len(cold):
+            if keys is None:
+                phases = np.angle(self.drive[:, cold])
+            else:
+                phases = np.pi * (2 * keys[cold].uniform(len(self.rows)) - 1)
+            state[np.ix_(self.rows, cold)] = self.swept(phases, cold, sweeps)
+        return state
 
     def swept(self, phases: np.ndarray, samples: np.ndarray, sweeps: int) -> np.ndarray:
         """Phases after each oscillator in turn went to the lowest energy with all others held: to
         the phase of its drive. Their number is fixed, so that samples do not depend on others."""
-        unit, drive = np.exp(1j * phases), self.drive[:, samples]
-        rows = [(group, self.weights[group], drive[group]) for group in self.groups]
+        drive = self.drive[:, samples]
+        parts = np.stack([np.cos(phases), np.sin(phases)], axis=1)  # (nfree, 2, nsamples)
+        pulls = np.stack([drive.real, drive.imag], axis=1)
+        rows = [(_as_slice(group), self.weights[group], pulls[group]) for group in self.groups]
+        every = parts.reshape(len(parts), 2 * len(samples))
         for _ in range(sweeps):
             for group, weights, own in rows:
-                pull = weights @ unit + own
-                size = np.abs(pull)
-                if not size.all():  # an oscillator that nothing pulls stays
+                pull = (weights @ every).reshape(own.shape)
+                pull += own
+                size = np.sqrt(np.square(pull[:, 0]) + np.square(pull[:, 1]))
+                if np.count_nonzero(size) < size.size:  # an oscillator that nothing pulls stays
                     still = size == 0
-                    pull[still], size[still] = unit[group][still], 1.0
-                unit[group] = pull / size
-        return np.angle(unit)
+                    size[still] = 1.0
+                    pull += np.where(still[:, None], parts[group], 0.0)
+                np.divide(pull, size[:, None], out=pull)
+                parts[group] = pull
+        return np.arctan2(parts[:, 1], parts[:, 0])
 
     def _pulled(self, state: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """exp(i phi) and conj(exp(i phi)) times what pulls each free oscillator.
@@ -180,24 +227,110 @@ class HeldEnergy:
         own = pulled.real.T
         parts = unit.T.copy().view(float).reshape(*own.shape, 2)
         if self.inner is None:
-            return self._block(parts, parts, self.weights, own)
-        inner, outer = parts[:, self.inner], parts[:, self.outer]
-        border = self._block(inner, outer, self.weights[np.ix_(self.inner, self.outer)])
-        between = self.weights[np.ix_(self.outer, self.outer)]
-        rest = self._block(outer, outer, between, own[:, self.outer])
-        return Bordered(self.inner, self.outer, own[:, self.inner], border, rest)
+            rest = self._block(parts, parts, self.weights)
+            _set_diagonal(rest, own)
+            return rest
+        inner, outer = _as_slice(self.inner), _as_slice(self.outer)
+        border = self._block(parts[:, inner], parts[:, outer], self.weights[inner][:, outer])
+        between = self.weights[outer][:, outer]
+        if between.any():
+            rest = self._block(parts[:, outer], parts[:, outer], between)
+        else:
+            rest = np.zeros((len(own), *between.shape))
+        _set_diagonal(rest, own[:, outer])
+        return Bordered(self.inner, self.outer, own[:, inner], border, rest)
 
     @staticmethod
-    def _block(
-        rows: np.ndarray,
-        columns: np.ndarray,
-        weights: np.ndarray,
-        diagonal: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """-W_ij cos(phi_i - phi_j) of each sample, with another diagonal."""
-        block = rows @ columns.transpose(0, 2, 1)
+    def _block(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """-W_ij cos(phi_i - phi_j) of each sample."""
+        block = rows @ np.ascontiguousarray(columns.transpose(0, 2, 1))
         block *= -weights
-        if diagonal is not None:
-            k = np.arange(len(weights))
-            block[:, k, k] = diagonal
         return block
+
+
+def _set_diagonal(matrices: np.ndarray, diagonal: np.ndarray) -> None:
+    k = np.arange(matrices.shape[1])
+    matrices[:, k, k] = diagonal
+
+
+def _as_slice(index: np.ndarray) -> np.ndarray | slice:
+    """The same index as a slice, if it is a range: a view costs nothing."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == len(index) else index
+
+
+def find_phases(
+    held: HeldEnergy,
+    nudge: Added | None,
+    initial: np.ndarray | None,
+    keys: Keys | None,
+    *,
+    method: str = "minimum",
+    sweeps: int = 20,
+    tolerance: float = 1e-10,
+    max_iterations: int = 200,
+    time: float = 1e4,
+    accuracy: float = 1e-7,
+    curvature: bool = True,
+) -> Steady:
+    """Minima of the energy of a batch.
+
+    Parameters
+    ----------
+    held : HeldEnergy
+    nudge, initial, keys
+        As in `nepfield.systems.oscillators.Oscillators.equilibrate`.
+    method : {"minimum", "flow"}
+        "minimum" takes the shortest way down: sweeps in which each oscillator in turn goes to its
+        best phase, then Newton's method. "flow" follows xy (2) and (6), a hundred times slower, and
+        then polishes by Newton's method. From the same start the two may reach different minima, so
+        a census of basins needs the flow.
+    sweeps : int
+    tolerance, max_iterations
+        As `nepfield.steady.minimum.minimum` has them.
+    time, accuracy
+        Of the flow, as `nepfield.steady.flow.flow` has them.
+    curvature : bool
+        Whether to find the lowest curvature at free states.
+
+    Returns
+    -------
+    Steady
+        Phases of free oscillators at free states in [-pi, pi).
+    """
+    if method not in ("minimum", "flow"):
+        raise InputError(f"method = {method!r}: choose 'minimum' or 'flow'.")
+    state, flowed = held.start(initial, keys, sweeps if method == "minimum" else 0), None
+    if method == "flow":
+        flowed = flow(held, state, nudge, time=time, accuracy=accuracy)
+        state = flowed.state
+    steady = minimum(
+        held,
+        state,
+        nudge,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        curvature=curvature and nudge is None,
+    )
+    if nudge is None:
+        steady.state[held.rows] = wrapped(steady.state[held.rows])
+    return steady if flowed is None else _polished(flowed, steady)
+
+
+def _polished(flowed: Steady, steady: Steady) -> Steady:
+    """States that the flow reached and Newton's method polished; others as the flow left them."""
+    reached = flowed.converged
+    reasons = zip(reached, flowed.reason, steady.reason, strict=True)
+    return Steady(
+        np.where(reached, steady.state, flowed.state),
+        reached & steady.converged,
+        np.where(reached, steady.residual, flowed.residual),
+        flowed.iterations + np.where(reached, steady.iterations, 0),
+        tuple(after if ok else before for ok, before, after in reasons),
+        steady.extra | flowed.extra,
+    )
+
+
+def wrapped(phases: np.ndarray) -> np.ndarray:
+    """The same phases in [-pi, pi)."""
+    return (phases + np.pi) % (2 * np.pi) - np.pi

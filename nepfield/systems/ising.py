@@ -94,8 +94,8 @@ class Ising:
         known, wiring = wiring is not None, wiring or Wiring.of(domain, clamped)
         for name, value in (
             ("domain", domain),
-            ("coupling", placed(coupling, "coupling", "edge", wiring.acts, "J", "coupling")),
-            ("field", placed(field, "field", "vertex", wiring.free, "h", "field")),
+            ("coupling", placed(coupling, "coupling", "edge", wiring.acts, "J", "coupling $J$")),
+            ("field", placed(field, "field", "vertex", wiring.free, "h", "field $h$")),
             ("clamped", wiring.clamped),
             ("ground_state", ground_state),
             ("wiring", wiring),
@@ -281,34 +281,31 @@ class Ising:
     def fields(
         self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None
     ) -> list[Field]:
-        """Spins of each sample; couplings and fields."""
+        """Spins of each sample over the couplings; fields; and the gradient by each of these."""
         shown = [
             Field(
-                f"spin_{k}",
-                spins,
-                "vertex",
-                picture="spin",
-                label="spin $s$",
-                title="spin",
-                scale="diverging",
-                sample=k,
-                film=True,
+                f"spin_{k}", spins, "vertex", picture="spin", label="spin $s$", title="spin",
+                scale="diverging", sample=k, film=True,
             )
             for k, spins in enumerate(state.T)
-        ]
-        return shown + [
-            Field(
-                name,
-                parameter.values,
-                parameter.on,
-                picture=name,
-                label=f"{parameter.label} ${parameter.symbol}$",
-                title=parameter.label,
-                scale="diverging",
-                film=True,
-            )
-            for name, parameter in self.parameters.items()
-        ]
+        ]  # fmt: skip
+        for name, parameter in self.parameters.items():
+            picture = "spin" if name == "coupling" else name
+            shown.append(
+                Field(
+                    name, parameter.values, parameter.on, picture=picture, label=parameter.label,
+                    title=parameter.label, scale="diverging", film=True,
+                )
+            )  # fmt: skip
+            if gradient is not None and name in gradient:
+                shown.append(
+                    Field(
+                        f"dC_d{name}", gradient[name], parameter.on, picture="gradient",
+                        label=rf"$\partial C/\partial {parameter.symbol}$",
+                        title=f"gradient of the cost by {parameter.label}", scale="diverging",
+                    )
+                )  # fmt: skip
+        return shown
 
     def marks(self) -> list[Mark]:
         """The clamped vertices."""

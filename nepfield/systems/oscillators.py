@@ -16,7 +16,7 @@ starts them at random (M_init starts a sample in xy) and so trains all that are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,15 +30,13 @@ from nepfield.fields.pictures import Field, Mark, Scale
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.space.linalg import one_thread
-from nepfield.steady.energy import Added
-from nepfield.steady.flow import flow
-from nepfield.steady.minimum import energy_response, minimum
+from nepfield.steady.energy import Added, Landscape
+from nepfield.steady.minimum import energy_response
 from nepfield.steady.steady import Steady
-from nepfield.systems.clamped_phases import HeldEnergy, Wiring
+from nepfield.systems.clamped_phases import HeldEnergy, Wiring, find_phases, wrapped
 from nepfield.systems.system import Figures
 
-_BLOCK = 20_000  # numbers
-_SWEEPS = 20  # of alternating minimisation before Newton's method takes over
+_MEASURED = 64  # samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,13 +144,7 @@ class Oscillators:
         nudge: Added | None = None,
         initial: np.ndarray | None = None,
         keys: Keys | None = None,
-        *,
-        method: str = "minimum",
-        sweeps: int = _SWEEPS,
-        tolerance: float = 1e-10,
-        max_iterations: int = 200,
-        time: float = 1e4,
-        accuracy: float = 1e-6,
+        **options: Any,
     ) -> Steady:
         """Minima of the energy for a batch of inputs.
 
@@ -166,62 +158,17 @@ class Oscillators:
         keys : Keys, optional
             Free oscillators start at phases drawn evenly from [-pi, pi). Without keys each starts
             at the phase to which its bias and its clamped neighbours pull it.
-        method : {"minimum", "flow"}
-            "minimum" takes the shortest way down: sweeps in which each oscillator in turn goes to
-            its best phase, then Newton's method. "flow" follows xy (2) and (6), 200 to 400 times
-            slower, and then polishes by Newton's method. From the same start the two may reach
-            different minima, so a census of basins needs the flow.
-        sweeps : int
-        tolerance, max_iterations
-            As `nepfield.steady.minimum.minimum` has them.
-        time, accuracy
-            Of the flow, as `nepfield.steady.flow.flow` has them.
+        **options
+            ``method``, ``tolerance`` and more, as `nepfield.systems.clamped_phases.find_phases`
+            has them.
 
         Returns
         -------
         Steady
-            Of a free state, ``lowest_curvature`` in its `extra`: the lowest eigenvalue of d2E.
+            Of free states, ``lowest_curvature`` in its `extra`: the lowest eigenvalue of d2E.
         """
-        if method not in ("minimum", "flow"):
-            raise InputError(f"method = {method!r}: choose 'minimum' or 'flow'.")
         with one_thread():
-            held = self._held(inputs, nudge)
-            state = self._start(held, inputs, initial, keys, sweeps if method == "minimum" else 0)
-            flowed = None
-            if method == "flow":
-                flowed = flow(held, state, nudge, time=time, accuracy=accuracy)
-                state = flowed.state
-            steady = minimum(
-                held,
-                state,
-                nudge,
-                tolerance=tolerance,
-                max_iterations=max_iterations,
-                curvature=nudge is None,
-            )
-        if nudge is None:
-            steady.state[held.rows] = _wrapped(steady.state[held.rows])
-        return steady if flowed is None else _polished(flowed, steady)
-
-    def _start(
-        self,
-        held: HeldEnergy,
-        inputs: np.ndarray,
-        initial: np.ndarray | None,
-        keys: Keys | None,
-        sweeps: int,
-    ) -> np.ndarray:
-        """Where each sample starts, (nvertices, nsamples)."""
-        state = np.empty((len(self.domain.points), len(inputs)))
-        cold = np.arange(len(inputs))
-        if initial is not None:
-            state[:] = initial
-            (cold,) = np.nonzero(np.any(np.isnan(state), axis=0))
-        state[self.clamped] = inputs.T
-        if len(cold):
-            start = held.swept(held.start(cold, keys), cold, sweeps)
-            state[np.ix_(held.rows, cold)] = start
-        return state
+            return find_phases(self._held(inputs, nudge), nudge, initial, keys, **options)
 
     def respond(
         self, kind: str, free: np.ndarray, nudge: Added, inputs: np.ndarray
@@ -245,12 +192,12 @@ class Oscillators:
         """dE/dW, dE/dh and dE/dpsi, xy (8)."""
         cos, sin = np.cos(state), np.sin(state)
         pairs = np.empty((len(self.wiring.edges), state.shape[1]))
-        for some, near, far in self._blocks(state):
-            product = np.multiply(cos[near], cos[far], out=pairs[some])
-            product += sin[near] * sin[far]
+        for some, near, far in self.wiring.runs:
+            product = np.multiply(-cos[near], cos[far], out=pairs[some])
+            product -= sin[near] * sin[far]
         along, across = self._towards_bias(cos, sin)
         return {
-            "coupling": np.negative(pairs, out=pairs),
+            "coupling": pairs,
             "bias": -along,
             "bias_phase": -self.bias.values[:, None] * across,
         }
@@ -259,7 +206,7 @@ class Oscillators:
         """Derivatives of the observables along a direction of the state."""
         cos, sin = np.cos(state), np.sin(state)
         pairs = np.empty((len(self.wiring.edges), state.shape[1]))
-        for some, near, far in self._blocks(state):
+        for some, near, far in self.wiring.runs:
             sines = np.multiply(sin[near], cos[far], out=pairs[some])
             sines -= cos[near] * sin[far]
             sines *= direction[near] - direction[far]
@@ -269,13 +216,6 @@ class Oscillators:
             "bias": across * direction,
             "bias_phase": -self.bias.values[:, None] * along * direction,
         }
-
-    def _blocks(self, state: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """The edges with their two ends, so many at a time that what is computed stays in cache."""
-        size = max(1, _BLOCK // max(1, state.shape[1]))
-        for first in range(0, len(self.wiring.edges), size):
-            some = slice(first, first + size)
-            yield some, *self.wiring.edges[some].T
 
     def _towards_bias(self, cos: np.ndarray, sin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """cos(phi - psi) and sin(phi - psi)."""
@@ -294,41 +234,47 @@ class Oscillators:
     def figures(
         self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
     ) -> Figures:
-        """``energy`` and, where it was found, ``lowest_curvature`` of E at the free state."""
-        return {"energy": self.energy(steady.state), **steady.extra}
+        """``energy`` and ``lowest_curvature`` of E at the free state; the latter, where the search
+        did not find it, of the first samples only."""
+        lowest = steady.extra.get("lowest_curvature")
+        if lowest is None:
+            lowest, some = np.full(len(inputs), np.nan), slice(_MEASURED)
+            held, samples = self._held(inputs[some], None), np.arange(len(inputs[some]))
+            if len(held.rows):
+                found = Landscape(held, None, samples).hessian(steady.state[:, some])
+                lowest[some] = found.lowest()
+        return {"energy": self.energy(steady.state), "lowest_curvature": lowest}
 
     def fields(
         self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None
     ) -> list[Field]:
-        """Phases of each sample; couplings and biases."""
+        """Phases of each sample over the couplings; biases; and the gradient by each of these."""
         shown = [
             Field(
-                f"phase_{k}",
-                _wrapped(phases),
-                "vertex",
-                picture="phase",
-                label=r"phase $\phi$",
-                title="phase",
-                scale="cyclic",
-                sample=k,
-                film=True,
+                f"phase_{k}", wrapped(phases), "vertex", picture="phase", label=r"phase $\phi$",
+                title="phase", scale="cyclic", sample=k, film=True,
             )
             for k, phases in enumerate(state.T)
-        ]
-        for name, scale in _SCALES.items():
-            parameter = self.parameters[name]
+        ]  # fmt: skip
+        for name, parameter in self.parameters.items():
+            picture = "phase" if name == "coupling" else name
+            scale: Scale = "cyclic" if name == "bias_phase" else "diverging"
+            values = wrapped(parameter.values) if scale == "cyclic" else parameter.values
             shown.append(
                 Field(
-                    name,
-                    parameter.values,
-                    parameter.on,
-                    picture=name,
-                    label=f"{parameter.label} ${parameter.symbol}$",
-                    title=parameter.label,
-                    scale=scale,
-                    film=True,
+                    name, values, parameter.on, picture=picture, label=parameter.label,
+                    title=parameter.label, scale=scale, film=True,
                 )
-            )
+            )  # fmt: skip
+            if gradient is not None and name in gradient:
+                shown.append(
+                    Field(
+                        f"dC_d{name}", gradient[name], parameter.on,
+                        picture="gradient" if name != "bias_phase" else "",
+                        label=rf"$\partial C/\partial {parameter.symbol}$",
+                        title=f"gradient of the cost by {parameter.label}", scale="diverging",
+                    )
+                )  # fmt: skip
         return shown
 
     def marks(self) -> list[Mark]:
@@ -341,33 +287,27 @@ class Oscillators:
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
     ) -> list[str]:
         """What to change where a training went wrong."""
-        return []
+        said = []
+        cosines = [row.get("gradient_cosine") for row in history]
+        known = [cosine for cosine in cosines if cosine is not None and np.isfinite(cosine)]
+        if known and known[-1] < 0.5 and summary.get("rule") != "adjoint":
+            said.append(
+                f"the contrast of free and nudged phases (cosine {known[-1]:.2f} to the exact "
+                "gradient) is no small step: lower training.beta"
+            )
+        distances = [row["mean_distance"] for row in history if "mean_distance" in row]
+        outputs = np.shape(summary.get("outputs", [[0.0]]))[-1]
+        if distances and np.mean(distances[-20:]) > 0.1 * outputs:
+            said.append(
+                "phases end far from their targets: restart with another seed, take more starts of "
+                "each sample (training.starts), or a training.beta between 0.05 and 0.2, which "
+                "bounds a step by 2 rate / beta"
+            )
+        return said
 
 
-_SCALES: dict[str, Scale] = {"coupling": "diverging", "bias": "diverging", "bias_phase": "cyclic"}
 _SYMBOLS = {
-    "coupling": ("W", "coupling"),
-    "bias": ("h", "bias"),
-    "bias_phase": (r"\psi", "bias phase"),
+    "coupling": ("W", "coupling $W$"),
+    "bias": ("h", "bias $h$"),
+    "bias_phase": (r"\psi", r"bias phase $\psi$"),
 }
-
-
-def _wrapped(phases: np.ndarray) -> np.ndarray:
-    """The same phases in [-pi, pi)."""
-    return (phases + np.pi) % (2 * np.pi) - np.pi
-
-
-def _polished(flowed: Steady, steady: Steady) -> Steady:
-    """States that the flow reached and Newton's method polished; others as the flow left them."""
-    reached = flowed.converged
-    reason = tuple(
-        b if ok else a for ok, a, b in zip(reached, flowed.reason, steady.reason, strict=True)
-    )
-    return Steady(
-        np.where(reached, steady.state, flowed.state),
-        reached & steady.converged,
-        np.where(reached, steady.residual, flowed.residual),
-        flowed.iterations + np.where(reached, steady.iterations, 0),
-        reason,
-        steady.extra | flowed.extra,
-    )

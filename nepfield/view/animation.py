@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nepfield.errors import InputError
 from nepfield.files import replacing
+from nepfield.learning.state import HISTORY
 from nepfield.view.curves import BLUE, RED, color_table, new_figure, tidy, title
 from nepfield.view.lines import line_fields, line_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
@@ -186,7 +187,7 @@ def _draw_cost(run: Path, axes: Axes) -> Any:
     summary = read_summary(run)
     axes.set_title(with_unit("cost C", summary, "cost"), fontsize=10)
     axes.tick_params(labelsize=8)
-    if (run / "history.csv").is_file():
+    if (run / HISTORY).is_file():
         history = read_history(run)
         cost = history["cost"] * factor(summary, "cost")
         axes.plot(history["epoch"], cost, color=BLUE, linewidth=1.6)

@@ -133,21 +133,25 @@ def plot_training(run: Path, output: Path) -> Path:
             panels.setdefault(said["panel"], []).append(column)
     main = columns["cost"]["panel"]
     beside = [panel for panel in panels if panel != main]
-    rows = max(1, len(beside))
-    figure = new_figure(max(5.2, 1.0 + 1.3 * rows))
+    across = 1 if len(beside) <= 4 else 2
+    rows = max(1, -(-len(beside) // across))
+    figure = new_figure(max(5.2, 1.0 + 1.3 * rows), WIDTH if across == 1 else 1.25 * WIDTH)
     title(figure, name)
-    grid = figure.add_gridspec(rows, 2, width_ratios=(1.15, 1))
+    ratios = (1.15, *(1.0 if across == 1 else 0.8,) * across)
+    grid = figure.add_gridspec(rows, 1 + across, width_ratios=ratios)
     left = figure.add_subplot(grid[:, 0])
-    right = [figure.add_subplot(grid[row, 1], sharex=left) for row in range(len(beside))]
+    places = [(number % rows, 1 + number // rows) for number in range(len(beside))]
+    right = [figure.add_subplot(grid[place], sharex=left) for place in places]
     for number, (panel, axes) in enumerate(zip([main, *beside], [left, *right], strict=True)):
         said = {column: columns[column] for column in panels.get(panel, [])}
         _draw_panel(axes, history, summary, said, number)
     left.set_xlabel("epoch")
-    for axes in right[:-1]:
-        axes.tick_params(labelbottom=False)
-    if right:
-        right[-1].set_xlabel("epoch")
-        figure.align_ylabels(right)
+    for (row, column), axes in zip(places, right, strict=True):
+        lowest = (row + 1, column) not in places
+        axes.tick_params(labelbottom=lowest)
+        axes.set_xlabel("epoch" if lowest else "")
+    for column in range(across):
+        figure.align_ylabels([a for p, a in zip(places, right, strict=True) if p[1] == 1 + column])
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     return save_figure(figure, output)
 
@@ -160,23 +164,33 @@ def _draw_panel(
     number: int,
 ) -> None:
     """Some columns of the history over the epochs; `number` tells the panels apart, 0 the first."""
-    limits, flat = None, []
+    curves = {
+        name: history[name] * factor(summary, columns[name].get("unit", "")) for name in columns
+    }
+    known = np.concatenate([np.empty(0), *(y[np.isfinite(y)] for y in curves.values())])
+    # where there is little room, powers of ten alone have labels
+    log = all(said.get("scale", "log") == "log" for said in columns.values())
+    log = log and len(known) > 0 and bool((known > 0).all())
+    log = log and (not number or known.max() > 10 * known.min())
+    limits = None
     for place, (name, said) in enumerate(columns.items()):
-        y = history[name] * factor(summary, said.get("unit", ""))
         if said.get("level") is not None:
             axes.axhline(said["level"], color=GREY, linewidth=1, linestyle="--", zorder=1)
-        log, dots = said.get("scale", "log") == "log", "o" if said.get("dots") else ""
         color = COLORS[(number if len(columns) == 1 else place) % len(COLORS)]
-        _curve(axes, history["epoch"], y, color, said.get("label", ""), log=log, marker=dots)
+        dots = "o" if said.get("dots") else ""
+        _curve(axes, history["epoch"], curves[name], color, said.get("label", ""), marker=dots)
         limits = said.get("limits", limits)
-        flat += [] if log else [y]
-        axes.set_ylabel(with_unit(said["panel"], summary, said.get("unit", "")))
+        axes.set_ylabel(with_unit(_broken(said["panel"]), summary, said.get("unit", "")))
+    if log:
+        axes.set_yscale("log")
+        if known.max() > 10 * known.min():  # powers of ten are labels enough
+            axes.yaxis.set_minor_formatter(NullFormatter())
     if limits is not None:
         room = 0.04 * (limits[1] - limits[0])
         axes.set_ylim(limits[0] - room, limits[1] + room)
         axes.yaxis.set_major_locator(MultipleLocator((limits[1] - limits[0]) / 4))
-    elif flat:
-        axes.set_ylim(*_roomy(np.concatenate(flat)))
+    elif any(said.get("scale") == "linear" for said in columns.values()):
+        axes.set_ylim(*_roomy(known))
     if any(said.get("label") for said in columns.values()):
         where: dict[str, Any] = dict(loc="lower right" if number else "upper right")
         if number and len(columns) > 1:  # little room inside
@@ -185,25 +199,29 @@ def _draw_panel(
     tidy(axes)
 
 
+def _broken(text: str, longest: int = 20) -> str:
+    """A long text on two lines, broken near its middle and not within dollars."""
+    places = [k for k, c in enumerate(text) if c == " " and text[:k].count("$") % 2 == 0]
+    if len(text) <= longest or "\n" in text or not places:
+        return text
+    place = min(places, key=lambda k: abs(k - len(text) / 2))
+    return f"{text[:place]}\n{text[place + 1 :]}"
+
+
 def title(figure: FigureBase, text: str) -> None:
     """A title as it stands, dollars and all."""
     figure.suptitle(text, fontsize=14).set_parse_math(False)
 
 
 def _curve(
-    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str, label: str,
-    *, log: bool = True, marker: str = "",
-) -> None:  # fmt: skip
-    """One curve over the epochs where it is known; logarithmic only if all values are positive."""
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str, label: str, marker: str
+) -> None:
+    """One curve over the epochs where it is known."""
     good = np.isfinite(y)
     few = good.sum() <= 40
     marker = marker if few and marker else ("o" if good.sum() <= 2 else "")
     style: dict[str, Any] = dict(linewidth=1.8, marker=marker, markersize=4)
     axes.plot(x[good], y[good], color=color, label=label, **style)
-    if log and good.any() and (y[good] > 0).all():
-        axes.set_yscale("log")
-        if y[good].max() > 10 * y[good].min():  # powers of ten are labels enough
-            axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _roomy(y: NDArray[np.float64]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nepfield.mesh.cells import quadratic_shapes
 from nepfield.view.curves import BLUE, COLORS, GREY, RED, new_figure, save_figure, tidy
 from nepfield.view.curves import title as draw_title
 from nepfield.view.runs import LINES, Array, Drawn, RunFiles, mark_text
@@ -139,7 +140,7 @@ def _along(files: RunFiles, field: Drawn, along: Array, cells: Array) -> tuple[A
         return ends[by].ravel(), np.repeat(files.raw(field)[by], 2)
     t = np.linspace(0, 1, 9)
     linear = np.stack([1 - t, t])
-    square = np.stack([(1 - t) * (1 - 2 * t), t * (2 * t - 1), 4 * t * (1 - t)])
+    square = quadratic_shapes(t)
     parts = [
         [
             (f[c] @ (linear if c.shape[1] == 2 else square)).ravel()

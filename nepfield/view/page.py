@@ -182,7 +182,8 @@ def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequenc
         if panel.edges is not None and len(shape.edges):
             lines, order = colored_edges(shape, panel.edges)
             lines.cell_data["field"] = panel.edges.values[order]
-            edges = lines.tube(radius=0.003 * shape.size, n_sides=4).translate(move)
+            edges = lines.tube(radius=0.003 * shape.size, n_sides=4)
+            edges.translate(move - [0, 0, 0.004 * shape.size], inplace=True)  # below the discs
             plotter.add_mesh(edges, scalars="field", **look, **panel.edges.colors())
         rings = [line for mark in marks for line in mark.lines]
         nearest = KDTree(shape.surface.points[:, :2])

@@ -75,7 +75,7 @@ class Painter:
         if panel.edges is not None and len(shape.edges):
             lines, order = colored_edges(shape, panel.edges)
             crowd = min(1.0, (300 / len(order)) ** 0.5)  # many edges are thin
-            thick = float(np.clip(0.006 * width * crowd, 1, 6))
+            thick = float(np.clip(0.01 * width * crowd, 1, 6))
             values, colors = panel.edges.values[order], panel.edges.colors()
             plotter.add_mesh(lines, scalars=values, line_width=thick, **style, **colors)
         x, y = (self.low + self.high) / 2

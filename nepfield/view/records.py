@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
+from nepfield.learning.state import HISTORY
 
 
 def read_study(run: Path) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def read_history(run: Path) -> dict[str, NDArray[np.float64]]:
     InputError
         If the file is missing, has no row, or holds something that is not a number.
     """
-    path = Path(run) / "history.csv"
+    path = Path(run) / HISTORY
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             rows = list(csv.DictReader(handle))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import KDTree
 
+from nepfield.mesh.cells import quadratic_shapes
 from nepfield.view.runs import CORNERS, QUADRATIC, Array, RunFiles, mark_text
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ class Shape:
             return []
         _, first, times = np.unique(np.sort(ends, 1), axis=0, return_index=True, return_counts=True)
         alone = first[times == 1]
-        t = np.linspace(0, 1, 9)[:, None]
-        shape = np.stack([(1 - t) * (1 - 2 * t), t * (2 * t - 1), 4 * t * (1 - t)])
+        shape = quadratic_shapes(np.linspace(0, 1, 9)[:, None])
         nodes = np.stack([*self.places[ends[alone]].transpose(1, 0, 2), mid[alone]])
         return _chained(ends[alone], np.einsum("ktl,knd->ntd", shape, nodes))
 

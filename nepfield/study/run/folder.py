@@ -33,7 +33,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field, Mark
 from nepfield.files import STUDY_FILE, replacing
-from nepfield.learning.state import TrainingState
+from nepfield.learning.state import CHECKPOINT, TrainingState
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.meshfile import write_mesh_file
 from nepfield.space.space import Space
@@ -118,7 +118,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
             f"{saved.get(key, 'absent')!r} and is now {wanted.get(key, 'absent')!r}; choose "
             "another --out."
         )
-    checkpoint = path.with_name("checkpoint.npz")
+    checkpoint = path.with_name(CHECKPOINT)
     if checkpoint.exists():
         done, epochs = TrainingState.load(checkpoint).epoch, config.training.epochs
         if done > epochs:

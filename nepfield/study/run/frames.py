@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from nepfield.keys import Keys
-from nepfield.learning.state import TrainingState
+from nepfield.learning.state import CHECKPOINT, TrainingState
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
 from nepfield.study.run.summary import study_entries
@@ -63,7 +63,7 @@ class Frames:
         self.epochs = frame_epochs(config.figures.frames, config.training.epochs)
         for part in self.folder.glob(".*.part.vtu"):
             part.unlink()
-        checkpoint = out / "checkpoint.npz"
+        checkpoint = out / CHECKPOINT
         state = TrainingState.load(checkpoint) if checkpoint.exists() else None
         done = 0 if state is None else state.epoch
         for epoch, path in self._there():

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nepfield.files import START_FILE
+from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
-from nepfield.learning.state import History, TrainingState, history_of
+from nepfield.learning.state import (
+    CHECKPOINT,
+    HISTORY,
+    History,
+    HistoryRow,
+    TrainingState,
+    history_of,
+)
 from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
-from nepfield.study.run.build import build
+from nepfield.study.run.build import Study, build
 from nepfield.study.run.frames import Frames
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import meshes_of, trained_system
@@ -66,7 +74,7 @@ def train_study(
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
-    checkpoint = out / "checkpoint.npz"
+    checkpoint = out / CHECKPOINT
     if resume and checkpoint.exists():
         meshes_of(out, config, meshes)  # refuses a geometry that has changed
     with files.mesh_folder(config, out, meshes) as kept:
@@ -99,7 +107,7 @@ def train_study(
         **complete(study, system, out, len(history), history),
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
-        "samples_left_out": sum(_left_out(row, len(study.task.inputs)) for row in history),
+        "samples_left_out": _left_out(study, history),
         "seconds": time.monotonic() - started,
     }
     summary["advice"] = system.advice(history, summary)
@@ -165,8 +173,14 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     )
 
 
-def _left_out(row: dict[str, float], nsamples: int) -> int:
-    return round((1 - row["fraction_converged"]) * nsamples)
+def _left_out(study: Study, history: list[HistoryRow]) -> int:
+    """Samples of all epochs that had no steady state."""
+    training, count = study.config.training, len(study.task.inputs)
+    classes = classes_of(study.task.targets)
+    if training.per_class is not None and classes is not None:
+        count = training.per_class * len(np.unique(classes))
+    count *= training.starts
+    return sum(round((1 - row["fraction_converged"]) * count) for row in history)
 
 
 def draw_run(run: str | Path) -> list[Path]:
@@ -188,7 +202,7 @@ def draw_run(run: str | Path) -> list[Path]:
     figures = run / "figures"
     figures.mkdir(exist_ok=True)
     drawn: list[Path] = []
-    if (run / "history.csv").exists():
+    if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
     for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
         path = plot(run, figures / f"{name}.png")

@@ -279,6 +279,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.scheduler.allowed-failures": _DEATHS,
         "distributed.scheduler.worker-saturation": 1.0,  # a worker gets a case when it is free
         "distributed.scheduler.worker-ttl": None,  # a long factorisation is no sign of death
+        # A worker that takes long to start again, on a busy machine, is not to be given up.
+        "distributed.deploy.lost-worker-timeout": "1h",
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",  # what watches the workers costs time as well
         "distributed.admin.tick.limit": "1h",

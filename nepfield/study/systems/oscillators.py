@@ -126,7 +126,8 @@ class OscillatorStudy(StudyConfig):
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
-        return super().solver_options() | {"method": self.solver.method}
+        # the lowest curvature of a few samples is enough for the history, and is found there
+        return super().solver_options() | {"method": self.solver.method, "curvature": False}
 
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""

@@ -1,0 +1,79 @@
+"""Tables and picture of the study: `python -m studies xy-xor`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure
+from studies.common import Job, fill_readme, markdown, write_csv
+
+COLORS = {4: ORANGE, 5: BLUE, 8: GREEN, 12: GREY, 30: RED}
+SHOWN = 5  # units of the network in Fig. 3 (a)
+FLOOR = 1e-6  # lowest distance that is drawn
+
+
+def make(job: Job) -> pd.DataFrame:
+    """One row a training."""
+    swept = job.sweep("sizes.toml", trial=lambda case: case.seed < 1)
+    table = swept.table().rename(columns={"domain.vertices": "units"})
+    columns = ["units", "seed", "mean_distance", "success", "epochs_to_success"]
+    table = table[columns]
+    write_csv(table, job.out / "results.csv")
+    curves: dict[int, np.ndarray] = {}
+    for units in COLORS:
+        cases = [case for case in swept.sweep.cases if _units(swept.sweep.base, case) == units]
+        curves[units] = np.array([swept.history(case)["mean_distance"] for case in cases])
+    fill_readme(job.out, sizes=markdown(statistics(table)))
+    figure = new_figure(3.6, 9.0)
+    left, right = figure.subplots(1, 2)
+    draw_density(left, curves[SHOWN])
+    draw_means(right, curves)
+    save_figure(figure, job.out / "result.png", colormaps=["viridis"])
+    return table
+
+
+def _units(base: dict, case: object) -> int:
+    """Units of a case; the study's own number is no swept value."""
+    return int(getattr(case, "values", {}).get("domain.vertices", base["domain"]["vertices"]))
+
+
+def statistics(table: pd.DataFrame) -> pd.DataFrame:
+    """Over the seeds, a row a size."""
+    rows = []
+    for units, part in table.groupby("units"):
+        steps = part["epochs_to_success"].dropna().astype(float)
+        rows.append(
+            {
+                "units": units,
+                "seeds": len(part),
+                "below 0.01": f"{100 * part['success'].astype(bool).mean():.0f} %",
+                "median distance": f"{part['mean_distance'].median():.2g}",
+                "mean distance": f"{part['mean_distance'].mean():.2g}",
+                "steps until first below, median": f"{steps.median():.0f}" if len(steps) else "-",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def draw_density(axes: Axes, distances: np.ndarray) -> None:
+    """Histogram of log D over the trainings at every step, and their mean: Fig. 3 (a)."""
+    logs = np.log10(np.maximum(distances, FLOOR))
+    steps = np.tile(np.arange(logs.shape[1]), len(logs))
+    bins = (min(100, logs.shape[1]), 60)
+    axes.hist2d(steps, logs.ravel(), bins=bins, norm=LogNorm(), cmap="viridis", rasterized=True)
+    axes.plot(np.log10(distances.mean(axis=0)), color="white")
+    axes.set_xlabel("step")
+    axes.set_ylabel(r"$\log_{10}$ mean distance")
+    axes.set_title(f"{SHOWN} units, {len(distances)} trainings; white: their mean")
+
+
+def draw_means(axes: Axes, curves: dict[int, np.ndarray]) -> None:
+    """Mean over the trainings for each size: Fig. 3 (b)."""
+    for units, distances in sorted(curves.items()):
+        axes.semilogy(distances.mean(axis=0), color=COLORS[units], label=f"N = {units}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("mean distance, mean of all trainings")
+    axes.legend(frameon=False)
