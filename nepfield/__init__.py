@@ -42,6 +42,7 @@ from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
+from nepfield.systems.ising import Ising
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
@@ -70,6 +71,7 @@ __all__ = [
     "FieldNudge",
     "Gradient",
     "InputError",
+    "Ising",
     "Keys",
     "LogCosine",
     "Mark",

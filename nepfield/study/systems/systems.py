@@ -10,6 +10,7 @@ from nepfield.errors import InputError
 from nepfield.files import START_FILE
 from nepfield.study.systems.elastic import ElasticStudy
 from nepfield.study.systems.gpe import GPEStudy
+from nepfield.study.systems.ising import IsingStudy
 from nepfield.study.systems.oscillators import OscillatorStudy
 from nepfield.study.systems.quantum_oscillators import QuantumOscillatorStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
@@ -23,6 +24,7 @@ SYSTEMS: dict[str, type[StudyConfig]] = {
     "oscillators": OscillatorStudy,
     "elastic": ElasticStudy,
     "quantum-oscillators": QuantumOscillatorStudy,
+    "ising": IsingStudy,
 }
 """Study classes by the name that ``physics.system`` has for them; the first is the default."""
 
