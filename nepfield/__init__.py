@@ -3,6 +3,7 @@
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.coordinates import phases
+from nepfield.fields.expectations import expectations
 from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
@@ -48,6 +49,7 @@ from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturatio
 from nepfield.systems.oscillators import Oscillators
 from nepfield.systems.quantum_oscillator_field import QuantumOscillatorField
 from nepfield.systems.quantum_oscillators import QuantumOscillators
+from nepfield.systems.quantum_spins import QuantumSpins, transverse_field_ising
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -85,6 +87,7 @@ __all__ = [
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
+    "QuantumSpins",
     "Readout",
     "Saturation",
     "Space",
@@ -103,6 +106,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evolve",
+    "expectations",
     "field_pump",
     "finite_elements",
     "gaussian_pump",
@@ -125,6 +129,7 @@ __all__ = [
     "solve_steady",
     "train",
     "trained",
+    "transverse_field_ising",
     "write_domain",
     "xor",
 ]

@@ -13,6 +13,7 @@ from nepfield.study.systems.gpe import GPEStudy
 from nepfield.study.systems.ising import IsingStudy
 from nepfield.study.systems.oscillators import OscillatorStudy
 from nepfield.study.systems.quantum_oscillators import QuantumOscillatorStudy
+from nepfield.study.systems.quantum_spins import SpinStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
 from nepfield.study.text.outside import load_class
@@ -25,6 +26,7 @@ SYSTEMS: dict[str, type[StudyConfig]] = {
     "elastic": ElasticStudy,
     "quantum-oscillators": QuantumOscillatorStudy,
     "ising": IsingStudy,
+    "quantum-spins": SpinStudy,
 }
 """Study classes by the name that ``physics.system`` has for them; the first is the default."""
 
