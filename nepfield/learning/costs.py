@@ -18,6 +18,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
+from nepfield.learning.classes import one_hot
 from nepfield.space.arrays import all_finite
 
 
@@ -77,11 +78,6 @@ def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
     return array
 
 
-def _one_hot(targets: np.ndarray) -> np.ndarray:
-    """The row (1, 0, 0, ...)."""
-    return (np.arange(targets.shape[1]) == 0).astype(float)
-
-
 def _over(weight: np.ndarray, signals: np.ndarray) -> np.ndarray:
     """A number a signal, in a shape that broadcasts with the signals."""
     return weight.reshape(-1, *(1,) * (signals.ndim - 1))
@@ -128,11 +124,12 @@ class MSE:
         return _checked(targets, self.readout)
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``largest_error``: the largest distance of an output from its target; where the targets
-        are one-hot rows also ``accuracy``, by the largest output."""
+        """``largest_error``: the largest distance of an output from its target; of one-hot targets
+        also ``accuracy``, by the largest output, of equal ones the first."""
         found = {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
-        one_hot = targets.shape[1] > 1 and np.all(np.sort(targets)[:, ::-1] == _one_hot(targets))
-        return found | ({"accuracy": accuracy(outputs, targets)} if one_hot else {})
+        if one_hot(targets):
+            found["accuracy"] = accuracy(outputs, targets)
+        return found
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """The outputs themselves."""
