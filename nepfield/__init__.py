@@ -3,6 +3,7 @@
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.coordinates import phases
+from nepfield.fields.expectations import expectations
 from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
@@ -40,12 +41,15 @@ from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
+from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
+from nepfield.systems.ising import Ising
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
 from nepfield.systems.quantum_oscillator_field import QuantumOscillatorField
 from nepfield.systems.quantum_oscillators import QuantumOscillators
+from nepfield.systems.quantum_spins import QuantumSpins, transverse_field_ising
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -62,12 +66,14 @@ __all__ = [
     "CustomNonlinearity",
     "Density",
     "Domain",
+    "ElasticNetwork",
     "Evaluation",
     "Evolution",
     "Field",
     "FieldNudge",
     "Gradient",
     "InputError",
+    "Ising",
     "Keys",
     "LogCosine",
     "Mark",
@@ -81,6 +87,7 @@ __all__ = [
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
+    "QuantumSpins",
     "Readout",
     "Saturation",
     "Space",
@@ -99,6 +106,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evolve",
+    "expectations",
     "field_pump",
     "finite_elements",
     "gaussian_pump",
@@ -121,6 +129,7 @@ __all__ = [
     "solve_steady",
     "train",
     "trained",
+    "transverse_field_ising",
     "write_domain",
     "xor",
 ]

@@ -116,7 +116,9 @@ def test_metrics() -> None:
     readout = nf.readout(space("chain"), sites=[4, 7])
     outputs = np.array([[0.9, 0.2], [0.3, 0.4], [0.6, 0.5]])
     targets = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    assert nf.MSE(readout).metrics(outputs, targets) == {"largest_error": pytest.approx(0.6)}
+    found = nf.MSE(readout).metrics(outputs, targets)
+    assert found == {"largest_error": pytest.approx(0.6), "accuracy": pytest.approx(2 / 3)}
+    assert set(nf.MSE(readout).metrics(outputs, targets * [1, 2])) == {"largest_error"}
     assert nf.CCE(readout).metrics(outputs, targets) == {"accuracy": pytest.approx(2 / 3)}
 
 

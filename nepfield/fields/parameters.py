@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from nepfield.errors import InputError
 
 Bounds = tuple[float, float]
 Values = dict[str, np.ndarray]
@@ -77,3 +80,42 @@ def moved(parameters: Mapping[str, Parameter], values: Mapping[str, np.ndarray])
         name: parameter.moved(values[name]) if name in values else parameter
         for name, parameter in parameters.items()
     }
+
+
+def placed(
+    value: Parameter | ArrayLike,
+    name: str,
+    on: str,
+    effective: np.ndarray,
+    symbol: str,
+    label: str,
+) -> Parameter:
+    """A parameter with one finite number each, trained only where it has an effect.
+
+    Parameters
+    ----------
+    value : Parameter, number or array
+    name : str
+        For messages.
+    on : {"edge", "vertex"}
+    effective : ndarray of bool, shape (n,)
+        Where a change has an effect.
+    symbol, label : str
+
+    Raises
+    ------
+    InputError
+        If the numbers are not finite, or not one or n.
+    """
+    parameter = value if isinstance(value, Parameter) else Parameter(np.asarray(value, float), on)
+    values = np.asarray(parameter.values, dtype=float)
+    if values.ndim == 0:
+        values = np.full(len(effective), float(values))
+    if values.shape != effective.shape or not np.isfinite(values).all():
+        plural = {"edge": "edges", "vertex": "vertices"}[on]
+        raise InputError(
+            f"{name}: give a finite number, or one for each of the {len(effective)} {plural}; the "
+            f"shape is {np.shape(values)}."
+        )
+    trainable = effective & np.asarray(parameter.trainable)
+    return replace(parameter, values=values, on=on, trainable=trainable, symbol=symbol, label=label)

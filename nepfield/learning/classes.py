@@ -29,6 +29,16 @@ def classes_of(targets: np.ndarray) -> np.ndarray | None:
     return targets.argmax(axis=1)
 
 
+def one_hot(targets: np.ndarray) -> bool:
+    """Whether targets (nsamples, noutputs) take two values, the high one once in each row."""
+    targets = np.asarray(targets)
+    if targets.ndim != 2 or targets.shape[1] < 2 or not len(targets):
+        return False
+    high = targets == targets.max()
+    once = np.count_nonzero(high, axis=1) == 1
+    return bool(once.all() and np.ptp(targets[~high]) == 0)
+
+
 def confusion(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """How often a class was read as another one.
 

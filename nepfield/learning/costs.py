@@ -18,6 +18,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
+from nepfield.learning.classes import one_hot
 from nepfield.space.arrays import all_finite
 
 
@@ -61,7 +62,6 @@ class Cost(Protocol):
         """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
 
 
-_NONE: Mapping[str, str] = {}
 _ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
 _DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
 
@@ -99,7 +99,7 @@ class MSE:
     """
 
     readout: Readout
-    metric_labels = _NONE
+    metric_labels = _ACCURACY
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Cost of each sample, shape (nsamples,)."""
@@ -124,8 +124,12 @@ class MSE:
         return _checked(targets, self.readout)
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``largest_error``: the largest distance of an output from its target."""
-        return {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
+        """``largest_error``: the largest distance of an output from its target; of one-hot targets
+        also ``accuracy``, by the largest output, of equal ones the first."""
+        found = {"largest_error": float(np.abs(outputs - targets).max(initial=0.0))}
+        if one_hot(targets):
+            found["accuracy"] = accuracy(outputs, targets)
+        return found
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """The outputs themselves."""

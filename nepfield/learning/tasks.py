@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.learning.classes import classes_of
+from nepfield.learning.classes import classes_of, one_hot
 
 Levels = tuple[float, float]
 
@@ -172,11 +172,7 @@ def _between(array: np.ndarray, levels: Levels, kind: str) -> np.ndarray:
 def _one_hot_classes(targets: np.ndarray) -> np.ndarray:
     """The class of each sample where each row has one high value among equal low ones; else 0."""
     classes = classes_of(targets)
-    low, high = targets.min(), targets.max()
-    if classes is None or np.any(np.count_nonzero(targets == high, axis=1) != 1):
-        return np.zeros(len(targets), dtype=int)
-    lows = np.count_nonzero(targets == low, axis=1)
-    return classes if np.all(lows == targets.shape[1] - 1) else np.zeros(len(targets), dtype=int)
+    return classes if classes is not None and one_hot(targets) else np.zeros(len(targets), int)
 
 
 def _stratified(order: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Parameter, Values, moved
+from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark, Scale
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
@@ -84,9 +84,12 @@ class Oscillators:
         wiring = wiring or Wiring.of(domain, clamped)
         for name, value in (
             ("domain", domain),
-            ("coupling", _placed(coupling, "coupling", "edge", wiring.acts)),
-            ("bias", _placed(bias, "bias", "vertex", wiring.free)),
-            ("bias_phase", _placed(bias_phase, "bias_phase", "vertex", wiring.free)),
+            ("coupling", placed(coupling, "coupling", "edge", wiring.acts, *_SYMBOLS["coupling"])),
+            ("bias", placed(bias, "bias", "vertex", wiring.free, *_SYMBOLS["bias"])),
+            (
+                "bias_phase",
+                placed(bias_phase, "bias_phase", "vertex", wiring.free, *_SYMBOLS["bias_phase"]),
+            ),
             ("clamped", wiring.clamped),
             ("wiring", wiring),
         ):
@@ -301,23 +304,6 @@ class Oscillators:
                 "bounds a step by 2 rate / beta"
             )
         return said
-
-
-def _placed(value: Parameter | ArrayLike, name: str, on: str, effective: np.ndarray) -> Parameter:
-    """A parameter with one finite number each, trained only where it has an effect."""
-    symbol, label = _SYMBOLS[name]
-    parameter = value if isinstance(value, Parameter) else Parameter(np.asarray(value, float), on)
-    values = np.asarray(parameter.values, dtype=float)
-    if values.ndim == 0:
-        values = np.full(len(effective), float(values))
-    if values.shape != effective.shape or not np.isfinite(values).all():
-        plural = {"edge": "edges", "vertex": "vertices"}[on]
-        raise InputError(
-            f"{name}: give a finite number, or one for each of the {len(effective)} {plural}; the "
-            f"shape is {np.shape(values)}."
-        )
-    trainable = effective & np.asarray(parameter.trainable)
-    return replace(parameter, values=values, on=on, trainable=trainable, symbol=symbol, label=label)
 
 
 _SYMBOLS = {
