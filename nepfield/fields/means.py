@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Means(Coordinates):
         1 or -1.
     """
 
-    variance_rows: np.ndarray = None  # type: ignore[assignment]
-    sign: np.ndarray = None  # type: ignore[assignment]
+    variance_rows: np.ndarray = field(kw_only=True)
+    sign: np.ndarray = field(kw_only=True)
 
     def _spread(self, state: np.ndarray) -> np.ndarray:
         return np.sqrt(np.maximum(state[self.variance_rows], 0.0))

@@ -118,7 +118,7 @@ class ElasticNetwork:
     rules = ("ep", "ep-symmetric", "adjoint")
     nudge = "full"
     warm_start = False  # what is trained is what a network at rest does when it is displaced
-    figure_labels = {  # noqa: RUF012
+    figure_labels = {
         "energy": "energy $E$",
         "lowest_curvature": "lowest curvature of $E$",
         "largest_strain": "largest strain",

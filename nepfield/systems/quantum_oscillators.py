@@ -133,7 +133,7 @@ class QuantumOscillators:
     rules = ("ep", "ep-symmetric", "adjoint")
     nudge = "full"
     warm_start = False
-    figure_labels = {  # noqa: RUF012
+    figure_labels = {
         "energy": r"energy $\langle H \rangle$", "zero_point": "zero-point energy"
     }  # fmt: skip
 

@@ -131,7 +131,7 @@ class QuantumSpins:
 
     rules = ("ep", "ep-symmetric", "adjoint")
     warm_start = True
-    figure_labels = {"energy": "ground-state energy $E$", "gap": "gap above the ground state"}  # noqa: RUF012
+    figure_labels = {"energy": "ground-state energy $E$", "gap": "gap above the ground state"}
 
     @property
     def nspins(self) -> int:
