@@ -24,17 +24,17 @@ class Means(Coordinates):
 
     Attributes
     ----------
-    variance : ndarray of int, shape (nsignals,)
+    variance_rows : ndarray of int, shape (nsignals,)
         Entries of the state that hold the variance of what ``rows`` holds the mean of.
     sign : ndarray, shape (nsignals,)
         1 or -1.
     """
 
-    variance: np.ndarray = None  # type: ignore[assignment]
+    variance_rows: np.ndarray = None  # type: ignore[assignment]
     sign: np.ndarray = None  # type: ignore[assignment]
 
     def _spread(self, state: np.ndarray) -> np.ndarray:
-        return np.sqrt(np.maximum(state[self.variance], 0.0))
+        return np.sqrt(np.maximum(state[self.variance_rows], 0.0))
 
     def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """A standard deviation above and below each mean, shape (nsignals, nsamples)."""
@@ -49,7 +49,7 @@ class Means(Coordinates):
         by_variance = np.divide(
             self.sign[:, None] * slope, twice, np.zeros_like(slope), where=twice > 0
         )
-        np.add.at(pulled, self.variance, by_variance)
+        np.add.at(pulled, self.variance_rows, by_variance)
         return pulled
 
 
@@ -80,6 +80,6 @@ def mean_positions(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[
         weight=np.full(len(rows), 0.5),
         shapes=shapes,
         label=r"mean position $\langle r \rangle$",
-        variance=n + rows * (n + 1),
+        variance_rows=n + rows * (n + 1),
         sign=np.tile([1.0, -1.0], len(chosen)),
     )
