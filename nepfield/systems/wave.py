@@ -25,6 +25,7 @@ RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint")
 
 FIGURE_LABELS = {
     "nonlinearity_ratio": r"mean $g\,n/\gamma$",
+    "loss_ratio": "loss ratio",
     "nudge_loss": "loss of nudge",
 }
 
