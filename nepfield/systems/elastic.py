@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Parameter, Values, moved
+from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
@@ -371,29 +371,12 @@ def _placed(
     value: Parameter | ArrayLike, name: str, effective: np.ndarray, floor: float
 ) -> Parameter:
     """A parameter with one finite number an edge, trained only where it has an effect."""
-    symbol, label = _SYMBOLS[name]
-    parameter = value if isinstance(value, Parameter) else Parameter(np.asarray(value), "edge")
-    values = np.asarray(parameter.values, dtype=float)
-    if values.ndim == 0:
-        values = np.full(len(effective), float(values))
-    if values.shape != effective.shape or not np.isfinite(values).all():
-        raise InputError(
-            f"{name}: give a finite number, or one for each of the {len(effective)} edges; the "
-            f"shape is {np.shape(values)}."
-        )
+    parameter = placed(value, name, "edge", effective, *_SYMBOLS[name])
     bounds = parameter.bounds or (floor, np.inf)
-    lowest = min(bounds[0], values.min(initial=np.inf))
+    lowest = min(bounds[0], parameter.values.min(initial=np.inf))
     if lowest < 0:
         raise InputError(f"{name}: {lowest:g}, but springs have none below 0; check its bounds.")
-    return replace(
-        parameter,
-        values=values,
-        on="edge",
-        bounds=bounds,
-        trainable=effective & np.asarray(parameter.trainable),
-        symbol=symbol,
-        label=label,
-    )
+    return replace(parameter, bounds=bounds)
 
 
 _SYMBOLS = {"stiffness": ("k", "stiffness"), "rest_length": (r"\ell", "rest length")}

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Parameter, Values, moved
+from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
@@ -119,7 +119,7 @@ class QuantumOscillators:
         n = len(domain.points)
         for name, value in (
             ("domain", domain),
-            ("stiffness", _springs(stiffness, wiring)),
+            ("stiffness", placed(stiffness, "stiffness", "edge", wiring.acts, "k", "stiffness k")),
             ("clamped", wiring.clamped),
             ("mass", _numbers("mass", mass, n, "> 0", np.greater)),
             ("pin", _numbers("pin", pin, n, ">= 0", np.greater_equal)),
@@ -370,23 +370,6 @@ class QuantumOscillators:
             "position lies between 0 and the inputs of its sample. Scale the targets down "
             "(task.target_levels)."
         ]
-
-
-def _springs(value: Parameter | ArrayLike, wiring: Wiring) -> Parameter:
-    """Springs with one finite number each, trained where they have an effect."""
-    parameter = value if isinstance(value, Parameter) else Parameter(np.asarray(value), "edge")
-    values = np.asarray(parameter.values, dtype=float)
-    if values.ndim == 0:
-        values = np.full(len(wiring.edges), float(values))
-    if values.shape != wiring.acts.shape or not np.isfinite(values).all():
-        raise InputError(
-            f"stiffness: give a finite number, or one for each of the {len(wiring.acts)} edges; "
-            f"the shape is {np.shape(values)}."
-        )
-    trainable = wiring.acts & np.asarray(parameter.trainable)
-    return replace(
-        parameter, values=values, on="edge", trainable=trainable, symbol="k", label="stiffness k"
-    )
 
 
 def _numbers(name: str, value: ArrayLike, n: int, least: str, fits: np.ufunc) -> np.ndarray:
