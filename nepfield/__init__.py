@@ -3,6 +3,8 @@
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.coordinates import phases
+from nepfield.fields.expectations import expectations
+from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
@@ -22,6 +24,7 @@ from nepfield.learning.training import (
     evaluate,
     train,
 )
+from nepfield.mesh.box import box_mesh
 from nepfield.mesh.domain import Domain, read_domain, write_domain
 from nepfield.mesh.graphs import (
     complete_graph,
@@ -37,11 +40,16 @@ from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.systems.configuration_space import configuration_space
+from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
 from nepfield.systems.ising import Ising
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
+from nepfield.systems.quantum_oscillator_field import QuantumOscillatorField
+from nepfield.systems.quantum_oscillators import QuantumOscillators
+from nepfield.systems.quantum_spins import QuantumSpins, transverse_field_ising
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
@@ -58,6 +66,7 @@ __all__ = [
     "CustomNonlinearity",
     "Density",
     "Domain",
+    "ElasticNetwork",
     "Evaluation",
     "Evolution",
     "Field",
@@ -76,6 +85,9 @@ __all__ = [
     "Parameter",
     "Potential",
     "Pump",
+    "QuantumOscillatorField",
+    "QuantumOscillators",
+    "QuantumSpins",
     "Readout",
     "Saturation",
     "Space",
@@ -86,12 +98,15 @@ __all__ = [
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "box_mesh",
     "compare_gradients",
     "complete_graph",
+    "configuration_space",
     "delaunay_patch",
     "describe",
     "evaluate",
     "evolve",
+    "expectations",
     "field_pump",
     "finite_elements",
     "gaussian_pump",
@@ -101,6 +116,7 @@ __all__ = [
     "lattice",
     "layered_graph",
     "load_task",
+    "mean_positions",
     "near_equilibrium",
     "nudge_loss",
     "phases",
@@ -113,6 +129,7 @@ __all__ = [
     "solve_steady",
     "train",
     "trained",
+    "transverse_field_ising",
     "write_domain",
     "xor",
 ]

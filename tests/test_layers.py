@@ -31,7 +31,7 @@ LAYERS = (
     "cli",
 )
 ORDER = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
-LONGEST = 400
+LONGEST = 399
 
 
 def modules(package: Path = PACKAGE) -> dict[str, Path]:

@@ -236,7 +236,7 @@ def test_wrong_keys_are_told_those_of_the_system(
 def test_an_unknown_system_is_told_those_there_are(tmp_path: Path) -> None:
     path = write_study(tmp_path, PHASES)
     message = refusal(path, "physics.system=bec")
-    assert message.startswith(f'{path}: physics.system = "bec": must be "gpe", "oscillators", or')
+    assert message.startswith(f'{path}: physics.system = "bec": must be "gpe", "oscillators", ')
     assert message.endswith("(from --set)")
     assert '"file.py:Name" or "package.module:Name"' in message
     assert "physics.system = 3: must be" in refusal(path, "physics.system=3")

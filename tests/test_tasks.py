@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 import nepfield as nf
 from nepfield.learning.classes import classes_of, confusion
-from nepfield.learning.sampling import batches, class_batches
+from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.tasks import TASKS, Task, digits8
 
 # -- samples and files -------------------------------------------------------------------
@@ -391,6 +391,14 @@ def test_batches_mix_the_classes() -> None:
     classes = np.repeat([0, 1], 50)
     parts = class_batches(np.random.default_rng(7), classes, 100, 50)
     assert all(10 < np.count_nonzero(classes[part]) < 40 for part in parts)
+
+
+def test_draws_of_the_same_sample_are_told_apart() -> None:
+    drawn = [np.array([3, 1, 3]), np.array([1, 0]), np.array([3])]
+    found = occurrences(drawn)
+    assert [part.tolist() for part in found] == [[0, 0, 1], [1, 0], [2]]
+    once = batches(np.random.default_rng(0), 20, 6)
+    assert not np.concatenate(occurrences(once)).any()
 
 
 def test_bad_numbers_of_samples_are_refused() -> None:

@@ -49,9 +49,10 @@ class Field:
         See `Scale`. A cyclic part "phase" fades where the values are dark.
     sample : int or None
         Which sample it is of; None for what all samples share.
-    part : {"value", "intensity", "phase"}
+    part : {"value", "intensity", "phase", "displacement"}
         What of the values is drawn: they themselves (the real part of complex ones, the length of
-        vectors), ``|z|^2`` or ``arg z`` of complex ones.
+        vectors), ``|z|^2`` or ``arg z`` of complex ones; vectors in mesh units by which the points
+        of its panel are moved, coloured by their length where no field colours the edges.
     film : bool
         Whether it changes in training and belongs into frames, films and pages.
     """

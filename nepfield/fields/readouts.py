@@ -22,6 +22,9 @@ from nepfield.space.space import Space
 class Readout(Protocol):
     """How outputs are read from a state: real signals, each with its share in an output.
 
+    Signals that fluctuate in a state, such as those of a quantum system, also have a method
+    ``variance(state)``, (nsignals, nsamples): the mean of their cost is not the cost of their mean.
+
     Attributes
     ----------
     noutputs : int

@@ -32,7 +32,7 @@ class Gradient:
     measures : dict of float or ndarray
         Of each parameter's support.
     per_sample : ndarray, shape (nsamples,)
-        Cost of each sample; nan where the free state was not found.
+        Cost of each sample, as its nudge acts through it; nan where the free state was not found.
     outputs : ndarray, shape (nsamples, noutputs)
         What was read in the free state; nan where it was not found.
     steady : Steady
@@ -198,9 +198,9 @@ def estimate(
         free, inputs, targets = steady.state[..., chosen], inputs[chosen], targets[chosen].T
         keys = keys and keys[chosen]
         signals = cost.readout.signals(free, keys and keys.fold("signals"))
-        per_sample[chosen] = cost.value(signals, targets)
         outputs[chosen] = cost.readout.means(signals).T
         push = Nudge(cost, targets, free, signals, nudge or system.nudge)
+        per_sample[chosen] = push.costs()
         found = RULES[rule](system, free, push, inputs, beta, keys, options)
         used[chosen] = found.solved
     if np.count_nonzero(used):

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from nepfield.fields.readouts import Readout
 from nepfield.learning.costs import Cost
 
 
@@ -44,10 +45,35 @@ class Nudge:
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""
         signals = self.cost.readout.signals(state)
-        if self.kind == "linearised":
-            slope = self.cost.slope(self.measured, self.targets)
-            return self.beta * np.sum(slope * signals, axis=0)
+        if (slopes := self.slopes) is not None:
+            return np.sum(slopes * signals, axis=0)
         return self.beta * self.cost.value(signals, self.targets)
+
+    @property
+    def readout(self) -> Readout:
+        """What it acts through."""
+        return self.cost.readout
+
+    @property
+    def slopes(self) -> np.ndarray | None:
+        """beta dC/dsignal of a linearised nudge, (nsignals, nsamples); None of one that moves."""
+        if self.kind != "linearised":
+            return None
+        return self.beta * self.cost.slope(self.measured, self.targets)
+
+    def costs(self) -> np.ndarray:
+        """Cost of each sample at the free state, (nsamples,).
+
+        A full nudge of signals that fluctuate in that state acts through the mean of their cost,
+        which is not the cost of their means: <C(s)> = C(<s>) + C'' var(s) / 2, exact for a
+        quadratic cost.
+        """
+        cost = self.cost.value(self.measured, self.targets)
+        variance = getattr(self.readout, "variance", None)
+        if self.kind == "full" and variance is not None:
+            curvature = self.cost.curvature(self.measured, self.targets)
+            cost = cost + 0.5 * np.sum(curvature * variance(self.free), axis=0)
+        return cost
 
     def force(self, state: np.ndarray) -> np.ndarray:
         """beta dC/dstate (by the conjugate of a complex state, in weak form), like the state."""
@@ -77,8 +103,8 @@ class Nudge:
     def table(self, spectrum: np.ndarray) -> np.ndarray:
         """Energies of configurations by their signals, (nsignals, nconfigurations), as
         (nconfigurations, nsamples)."""
-        if self.kind == "linearised":
-            return self.beta * (spectrum.T @ self.cost.slope(self.measured, self.targets))
+        if (slopes := self.slopes) is not None:
+            return spectrum.T @ slopes
         return self.beta * self.cost.value(spectrum[:, :, None], self.targets[:, None, :])
 
     def samples(self, chosen: np.ndarray | slice) -> Self:
@@ -102,8 +128,7 @@ class FieldNudge:
     """
 
     field: np.ndarray
-    free = None
-    rows = None
+    free = rows = readout = slopes = None
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Re <field, state>, shape (nsamples,); twice that for complex states."""

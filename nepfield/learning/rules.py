@@ -80,7 +80,9 @@ def contrast(*signs: int) -> Rule:
             )
         span = betas[1] - betas[0]
         first, second = observed
-        columns = {name: (second[name] - first[name]) / span for name in first}
+        columns = {name: second[name] - first[name] for name in first}
+        for column in columns.values():
+            column /= span  # in place: of many samples and parameters these arrays are large
         return Estimate(columns, solved, state - free)
 
     return rule

@@ -62,6 +62,16 @@ def class_batches(
     return [drawn] if batch is None else _parts(random.permutation(drawn), batch)
 
 
+def occurrences(batches: list[np.ndarray]) -> list[np.ndarray]:
+    """How often each sample was drawn before in the same epoch, batch by batch."""
+    drawn = np.concatenate(batches)
+    order = np.argsort(drawn, kind="stable")
+    ordered = drawn[order]
+    before = np.empty_like(drawn)
+    before[order] = np.arange(len(drawn)) - np.searchsorted(ordered, ordered)
+    return np.split(before, np.cumsum([len(batch) for batch in batches])[:-1])
+
+
 def _parts(order: np.ndarray, batch: int) -> list[np.ndarray]:
     if batch < 1:
         raise InputError(f"batch = {batch}: must be at least 1.")

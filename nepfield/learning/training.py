@@ -22,7 +22,7 @@ from nepfield.learning.gradients import Gradient, checked_rule, checked_samples,
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.record import EpochRecord
 from nepfield.learning.rules import EXACT
-from nepfield.learning.sampling import batches, class_batches
+from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
 from nepfield.space.arrays import columns_of
@@ -223,11 +223,15 @@ def train(
         compare = epoch == epochs or (compare_every > 0 and epoch % compare_every == 0)
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
         record = EpochRecord(cost, compare and exact, options)
-        for chosen in chosen_samples():
-            many, keys = chosen, Keys(seed, epoch, chosen)
+        drawn = chosen_samples()
+        # a sample that is drawn again in an epoch starts somewhere else
+        again: list[Any] = [0] * len(drawn) if classes is None else occurrences(drawn)
+        for chosen, before in zip(drawn, again, strict=True):
+            many, keys = chosen, Keys(seed, epoch, chosen, before)
             if starts > 1:
                 many = np.tile(chosen, starts)
-                keys = Keys(seed, epoch, many, np.repeat(np.arange(starts), len(chosen)))
+                start = np.arange(starts)[:, None] + starts * np.broadcast_to(before, chosen.shape)
+                keys = Keys(seed, epoch, many, start.ravel())
             last = estimate(
                 system,
                 cost,

@@ -282,9 +282,9 @@ def find_phases(
         As in `nepfield.systems.oscillators.Oscillators.equilibrate`.
     method : {"minimum", "flow"}
         "minimum" takes the shortest way down: sweeps in which each oscillator in turn goes to its
-        best phase, then Newton's method. "flow" follows xy (2) and (6), a hundred times slower, and
-        then polishes by Newton's method. From the same start the two may reach different minima, so
-        a census of basins needs the flow.
+        best phase, then Newton's method. "flow" follows xy (2) and (6), five to twenty times
+        slower, and then polishes by Newton's method. From the same start the two may reach
+        different minima, so a census of basins needs the flow.
     sweeps : int
     tolerance, max_iterations
         As `nepfield.steady.minimum.minimum` has them.

@@ -100,7 +100,7 @@ class Oscillators:
     rules = ("ep", "ep-symmetric", "adjoint")
     nudge = "full"
     warm_start = False
-    figure_labels = {"energy": "energy $E$", "lowest_curvature": "lowest curvature of $E$"}  # noqa: RUF012
+    figure_labels = {"energy": "energy $E$", "lowest_curvature": "lowest curvature of $E$"}
 
     @property
     def ninputs(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values
 from nepfield.fields.pictures import Field, Mark
+from nepfield.fields.readouts import Readout
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.space.arrays import all_finite
@@ -26,7 +27,8 @@ Figures = dict[str, np.ndarray]
 class Push(Protocol):
     """A nudge as a system sees it (`nepfield.learning.nudge` has the usual ones).
 
-    All but `samples` and `free` give what is added to the system; a system asks for what it needs.
+    All but `samples`, `free` and `readout` give what is added to the system; a system asks for
+    what it needs.
     """
 
     @property
@@ -36,6 +38,14 @@ class Push(Protocol):
     @property
     def rows(self) -> np.ndarray | None:
         """Rows of the state on which it acts; None where that may be any."""
+
+    @property
+    def readout(self) -> Readout | None:
+        """What it acts through; None for a force that is given everywhere."""
+
+    @property
+    def slopes(self) -> np.ndarray | None:
+        """Slope by each signal of a nudge linear in them, (nsignals, nsamples); else None."""
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""

@@ -110,11 +110,14 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
     """The pictures of the frames, one after the other."""
     painter: Painter | None = None
     whole = _whole(run, frames)
+    reach = 0.0
+    if any(field.moves for field in whole.fields):
+        reach = max(read_run(run, name).reach for _, name in frames)
     marks = find_marks(whole, find_shape(whole))
     try:
         for epoch, name in frames:
             files = read_run(run, name)
-            shape = find_shape(files)
+            shape = replace(find_shape(files), reach=reach)  # all frames show the same stretch
             panels = _chosen(find_panels(files, shape, MAX_INPUTS, scales))
             if painter is None:
                 painter = Painter(shape)
@@ -130,8 +133,12 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
                     outline(axes, shape, marks, panel, named=False)
                 line = _draw_cost(run, cost)
             painter.turn_to(shape)
-            for image, panel in zip(shown, panels, strict=True):
+            for axes, image, panel in zip(grid, shown, panels, strict=True):
                 image.set_data(painter.image(panel, 1.3 * width))
+                if panel.moved is not None:  # what was drawn over it moves along
+                    for artist in [*axes.collections, *axes.lines, *axes.texts]:
+                        artist.remove()
+                    outline(axes, shape, marks, panel, named=False)
             line.set_xdata([epoch, epoch])
             title(figure, f"{files.title}: epoch {epoch}")
             yield _pixels(figure)

@@ -152,7 +152,7 @@ def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequenc
 
     low, high = shape.places.min(axis=0), shape.places.max(axis=0)
     letters = 0.055 * shape.size
-    step = high - low + [0.1 * shape.size, 0.1 * shape.size + 2 * letters]
+    step = high - low + [0.1 * shape.size, 0.1 * shape.size + 2 * letters] + shape.reach
     first = [panel for panel in panels if panel.sample is not None] or panels[:1]
     rows = min(len(first), 2)
     columns = -(-len(first) // rows)
@@ -164,7 +164,8 @@ def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequenc
     flat: dict[str, Any] = dict(lighting=False, copy_mesh=False)
     for panel, (row, column) in zip(panels, places, strict=True):
         move = np.array([column * step[0], -row * step[1], 0.0])
-        surface = pyvista.PolyData(shape.surface.points, faces=shape.surface.faces)
+        here = panel.moved or shape
+        surface = pyvista.PolyData(here.surface.points, faces=here.surface.faces)
         heights, colors = np.zeros(surface.n_points), dict[str, Any](color="#e8e8e8")
         relief = False
         if panel.faces is not None:
@@ -179,15 +180,15 @@ def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequenc
         look: dict[str, Any] = dict(ambient=0.7, diffuse=0.35, specular=0.0, copy_mesh=False)
         look |= dict(show_scalar_bar=False, smooth_shading=relief, nan_color="lightgrey")
         plotter.add_mesh(surface.translate(move), **look, **colors)
-        if panel.edges is not None and len(shape.edges):
-            lines, order = colored_edges(shape, panel.edges)
+        if panel.edges is not None and len(here.edges):
+            lines, order = colored_edges(here, panel.edges)
             lines.cell_data["field"] = panel.edges.values[order]
             edges = lines.tube(radius=0.003 * shape.size, n_sides=4)
             edges.translate(move - [0, 0, 0.004 * shape.size], inplace=True)  # below the discs
             plotter.add_mesh(edges, scalars="field", **look, **panel.edges.colors())
-        rings = [line for mark in marks for line in mark.lines]
-        nearest = KDTree(shape.surface.points[:, :2])
-        for lines, radius, color in ((shape.rim(), 0.003, "#444444"), (rings, 0.0035, "#9aa7b5")):
+        rings = [line for mark in marks for line in mark.on(panel.moved).lines]
+        nearest = KDTree(here.surface.points[:, :2])
+        for lines, radius, color in ((here.rim(), 0.003, "#444444"), (rings, 0.0035, "#9aa7b5")):
             tubes = [
                 _tube(line, _smooth(nearest, heights, line), radius * shape.size) for line in lines
             ]

@@ -17,7 +17,7 @@ from nepfield.view.panels import Layer, Panel
 from nepfield.view.runs import Array
 from nepfield.view.shapes import Outline, Shape
 
-_PLAIN = "#e8e8e8"
+PLAIN = "#e8e8e8"
 _DASHED, _SOLID = ("--", (0, (5, 1, 1, 1))), ("-", (0, (1, 0.8)), "-.")
 
 
@@ -37,7 +37,7 @@ class Painter:
     def turn_to(self, shape: Shape) -> None:
         """Look at another shape from now on."""
         low, high = shape.places.min(axis=0), shape.places.max(axis=0)
-        margin = min(0.03 * shape.size, 0.1 * float((high - low).min()))
+        margin = min(0.03 * shape.size, 0.1 * float((high - low).min())) + shape.reach
         self.low, self.high = low - margin, high + margin
         self.shape = shape
 
@@ -58,7 +58,7 @@ class Painter:
 
     def image(self, panel: Panel, pixels: float) -> Array:
         """(height, width, 3) of uint8, about `pixels` wide."""
-        plotter, shape = self.plotter, self.shape
+        plotter, shape = self.plotter, panel.moved or self.shape
         extent = self.high - self.low
         width = round(min(pixels, 2400, 1800 * extent[0] / extent[1]))
         size = [width, max(1, round(width * extent[1] / extent[0]))]
@@ -68,7 +68,7 @@ class Painter:
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
         style |= dict(nan_color="lightgrey", render=False)
         if panel.faces is None:
-            plotter.add_mesh(shape.surface, scalars=None, color=_PLAIN, **style)
+            plotter.add_mesh(shape.surface, scalars=None, color=PLAIN, **style)
         else:
             values, colors = panel.faces.values, panel.faces.colors()
             plotter.add_mesh(shape.surface, scalars=values, **style, **colors)
@@ -79,9 +79,10 @@ class Painter:
             values, colors = panel.edges.values[order], panel.edges.colors()
             plotter.add_mesh(lines, scalars=values, line_width=thick, **style, **colors)
         x, y = (self.low + self.high) / 2
-        plotter.camera_position = [(x, y, 2 * shape.size), (x, y, 0), (0, 1, 0)]
+        away = self.shape.size
+        plotter.camera_position = [(x, y, 2 * away), (x, y, 0), (0, 1, 0)]
         plotter.camera.parallel_scale = extent[1] / 2
-        plotter.camera.clipping_range = (shape.size, 3 * shape.size)
+        plotter.camera.clipping_range = (away, 3 * away)
         plotter.render()  # a screenshot alone may show what was rendered last
         return np.asarray(plotter.screenshot(None, return_img=True))
 
@@ -142,6 +143,11 @@ def outline(
 ) -> None:
     """The rim of the domain and what is placed on it, faint where its input is 0."""
     thin: dict[str, Any] = dict(linewidths=0.8 * weight)
+    if panel.moved is not None:  # and faintly where it was
+        was: list[Array] = [*shape.edges] if len(shape.edges) else shape.rim()
+        style: dict[str, Any] = dict(colors="#aaaaaa", linestyles=":", zorder=0.5)
+        axes.add_collection(LineCollection(was, **style, **thin))
+        shape, marks = panel.moved, [mark.on(panel.moved) for mark in marks]
     if len(shape.links) and panel.edges is None:
         links = LineCollection(list(shape.links), colors="#999999", zorder=0.5, **thin)
         axes.add_collection(links)

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 
 from nepfield.view.runs import Array, Drawn, RunFiles
-from nepfield.view.shapes import Shape
+from nepfield.view.shapes import Shape, moved_shape
 
 MAX_PANELS = 8
 DARK = 1e-5
@@ -93,6 +93,8 @@ class Panel:
     sample : int or None
     off : frozenset of int
         Inputs that are 0 in its sample.
+    moved : Shape or None
+        The domain as its sample displaces it.
     """
 
     title: str
@@ -100,6 +102,7 @@ class Panel:
     edges: Layer | None = None
     sample: int | None = None
     off: frozenset[int] = frozenset()
+    moved: Shape | None = None
 
     @property
     def layers(self) -> list[Layer]:
@@ -179,13 +182,19 @@ def find_panels(
             if field.sample is not None:
                 title = files.sample(field.sample) + (f", {field.title}" if several else "")
                 off = frozenset(k for k in range(inputs) if not files.drives(field.sample, k))
-            own = _layer(files, field, data, scales)
+            moved, here = None, data
+            if field.moves:
+                moved = moved_shape(files, shape, field)
+                here = {**moved.surface.point_data, **moved.surface.cell_data}
+            own: Layer | None = _layer(files, field, here, scales)
             if not faces:
                 panels.append(Panel(title, None, own, field.sample, off))
                 continue
             beside = _beside(edges, field.sample)
-            lines = None if beside is None else _layer(files, beside, data, scales)
-            panels.append(Panel(title, own, lines, field.sample, off))
+            lines = None if beside is None else _layer(files, beside, here, scales)
+            if field.moves and lines is not None:
+                own = None  # what is seen to move needs no colours
+            panels.append(Panel(title, own, lines, field.sample, off, moved))
         pictures[name] = panels
     return pictures
 

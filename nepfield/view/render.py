@@ -21,7 +21,7 @@ from nepfield.errors import InputError
 from nepfield.view.curves import DPI, WIDTH, new_figure, save_figure, title
 from nepfield.view.lines import draw_line
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
-from nepfield.view.painting import Painter, colored_edges, legend, outline
+from nepfield.view.painting import PLAIN, Painter, colored_edges, legend, outline
 from nepfield.view.panels import Layer, Panel, find_panels
 from nepfield.view.runs import RunFiles, open_run, read_run
 from nepfield.view.shapes import Outline, Shape, find_marks, find_shape, subdivided
@@ -130,25 +130,30 @@ def interactive(run: Path, *, off_screen: bool = False) -> pyvista.Plotter:
         name = kinds[chosen["kind"]]
         panel = pages[name][min(chosen["sample"], len(pages[name]) - 1)]
         style: dict[str, Any] = dict(lighting=False, show_scalar_bar=False, copy_mesh=True)
+        here = panel.moved or shape
         plotter.remove_actor("edges")
-        if panel.faces is not None:
+        if panel.faces is None:
+            plotter.add_mesh(here.surface, color=PLAIN, name="field", **style)
+        else:
             values, colors = panel.faces.values, panel.faces.colors()
-            plotter.add_mesh(shape.surface, scalars=values, name="field", **style, **colors)
-        if panel.edges is not None and len(shape.edges):
-            lines, order = colored_edges(shape, panel.edges)
+            plotter.add_mesh(here.surface, scalars=values, name="field", **style, **colors)
+        if panel.edges is not None and len(here.edges):
+            lines, order = colored_edges(here, panel.edges)
             values, colors = panel.edges.values[order], panel.edges.colors()
             plotter.add_mesh(lines, scalars=values, name="edges", line_width=4, **style, **colors)
         low, high = panel.layers[0].scale.limits
         plotter.add_text(f"{files.title}: {name}, {low:.3g} to {high:.3g}", name="title")
+        placed = [line for mark in marks for line in mark.on(panel.moved).lines]
+        for number, line in enumerate([*here.rim(), *placed]):
+            points = np.column_stack([line, np.full(len(line), 1e-3 * shape.size)])
+            drawn = pyvista.lines_from_points(points)
+            plotter.add_mesh(drawn, color="grey", line_width=3, name=f"line {number}")
 
     def choose(what: str, value: int) -> None:
         chosen[what] = value
         show()
 
     show()
-    for line in [*shape.rim(), *(line for mark in marks for line in mark.lines)]:
-        points = np.column_stack([line, np.full(len(line), 1e-3 * shape.size)])
-        plotter.add_mesh(pyvista.lines_from_points(points), color="grey", line_width=3)
     for what, names, start in (("kind", kinds, 0.05), ("sample", samples, 0.55)):
         if len(names) > 1:
             plotter.add_text_slider_widget(

@@ -63,6 +63,11 @@ class Drawn:
         return self.picture, self.title, self.on == "edge"
 
     @property
+    def moves(self) -> bool:
+        """Whether it moves the points of its panel."""
+        return self.part == "displacement"
+
+    @property
     def fades(self) -> bool:
         """Whether its colours fade where the values are dark."""
         return self.part == "phase" and len(self.arrays) == 2
@@ -134,8 +139,21 @@ class RunFiles:
 
     @property
     def has_edges(self) -> bool:
-        """Whether a field colours edges."""
-        return any(f.on == "edge" for f in self.fields)
+        """Whether a field colours edges, or moves their ends."""
+        return any(f.on == "edge" or f.moves for f in self.fields)
+
+    def displacement(self, field: Drawn) -> Array:
+        """By how much a field moves the points, (npoints, 3), where it is known."""
+        vectors = np.zeros((self.grid.n_points, 3))
+        found = np.nan_to_num(np.asarray(self.raw(field), dtype=float))
+        vectors[:, : found.shape[1]] = found * factor(self.summary, "length")
+        return vectors
+
+    @property
+    def reach(self) -> float:
+        """The farthest that a field moves a point."""
+        moves = [self.displacement(f) for f in self.fields if f.moves]
+        return max((float(np.linalg.norm(m, axis=1).max()) for m in moves), default=0.0)
 
     def of(self, picture: str) -> list[Drawn]:
         """The fields of a picture."""

@@ -5,14 +5,14 @@ PyVista is imported inside functions, because VTK is slow to load and only some 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from nepfield.mesh.cells import quadratic_shapes
-from nepfield.view.runs import CORNERS, QUADRATIC, Array, RunFiles, mark_text
+from nepfield.view.runs import CORNERS, QUADRATIC, Array, Drawn, RunFiles, mark_text
 
 if TYPE_CHECKING:
     import pyvista
@@ -39,6 +39,8 @@ class Shape:
     places : (ids, 2) coordinates of the corners
     links : (nlinks, 2, 2) lines between discs to draw, may be empty
     edges : (nedges, 2, 2) ends of all edges of a graph
+    radius : of the discs of a graph; 0 where there are none
+    reach : how far fields move points from their places
     """
 
     surface: pyvista.PolyData
@@ -46,6 +48,8 @@ class Shape:
     places: Array
     links: Array
     edges: Array
+    radius: float = 0.0
+    reach: float = 0.0
 
     @property
     def size(self) -> float:
@@ -108,9 +112,17 @@ def subdivided(grid: pyvista.UnstructuredGrid, finest: int = 3) -> pyvista.PolyD
 
 def find_shape(files: RunFiles, finest: int = 3) -> Shape:
     """The faces of a run on a planar mesh or a graph; `finest` as in `subdivided`."""
-    if files.graph:
-        return graph_shape(files.grid, files.has_edges)
-    return mesh_shape(files.grid, finest)
+    shape = (
+        graph_shape(files.grid, files.has_edges) if files.graph else mesh_shape(files.grid, finest)
+    )
+    return replace(shape, reach=files.reach)
+
+
+def moved_shape(files: RunFiles, shape: Shape, field: Drawn) -> Shape:
+    """The faces of a run where a field of vectors has moved its points."""
+    grid = files.grid.copy()
+    grid.points = grid.points + files.displacement(field)
+    return graph_shape(grid, True, shape.radius) if files.graph else mesh_shape(grid)
 
 
 def mesh_shape(grid: pyvista.UnstructuredGrid, finest: int = 3) -> Shape:
@@ -124,7 +136,9 @@ def mesh_shape(grid: pyvista.UnstructuredGrid, finest: int = 3) -> Shape:
     return Shape(subdivided(grid, finest), corners, places, none, none)
 
 
-def graph_shape(grid: pyvista.UnstructuredGrid, edges: bool = False) -> Shape:
+def graph_shape(
+    grid: pyvista.UnstructuredGrid, edges: bool = False, radius: float | None = None
+) -> Shape:
     """A square for each site of a regular lattice; discs and links for any other graph.
 
     Parameters
@@ -132,6 +146,8 @@ def graph_shape(grid: pyvista.UnstructuredGrid, edges: bool = False) -> Shape:
     grid : UnstructuredGrid
     edges : bool
         Whether edges are to be seen, which squares side by side would hide.
+    radius : float, optional
+        Of the discs; by default one that suits the edges.
     """
     import pyvista
 
@@ -148,12 +164,13 @@ def graph_shape(grid: pyvista.UnstructuredGrid, edges: bool = False) -> Shape:
     links = np.empty((0, 2, 2))
     regular = abs(steps - cell).max() < 1e-3 and len(np.unique(cell, axis=0)) == len(cell)
     if regular and not edges:
+        radius = 0.0
         around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
         keys, ids = np.unique((cell[:, None] + around).reshape(-1, 2), axis=0, return_inverse=True)
         places = sites.min(axis=0) + short * (keys - 0.5)
         ids = ids.reshape(-1, 4)
     else:
-        radius = _disc_radius(sites, lengths, short, edges)
+        radius = _disc_radius(sites, lengths, short, edges) if radius is None else radius
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         places = (sites[:, None] + ring).reshape(-1, 2)
@@ -167,7 +184,7 @@ def graph_shape(grid: pyvista.UnstructuredGrid, edges: bool = False) -> Shape:
     for name, values in grid.point_data.items():
         surface.cell_data[name] = values
     corners: list[tuple[Array, Array, Array | None]] = [(np.arange(len(ids)), ids, None)]
-    return Shape(surface, corners, places, links, sites[pairs])
+    return Shape(surface, corners, places, links, sites[pairs], radius)
 
 
 def _disc_radius(sites: Array, lengths: Array, short: float, edges: bool) -> float:
@@ -195,6 +212,14 @@ class Outline:
     dashed: bool = False
     driver: int | None = None  # the input that drives it
     arrow: Array | None = None
+    faces: Array | None = None  # those that it is the rim of, if it is
+
+    def on(self, shape: Shape | None) -> Outline:
+        """The same on a shape whose points were moved; as it is where none were."""
+        if shape is None or self.faces is None:
+            return self
+        lines = shape.rim(self.faces)
+        return replace(self, lines=lines, place=_top(lines))
 
 
 def _circle(center: Array, radius: float) -> Array:
@@ -206,7 +231,7 @@ def find_marks(run: RunFiles, shape: Shape) -> list[Outline]:
     """The marks of a run as things to draw; those of which nothing is known are left out."""
     outlines = []
     for mark in run.marks:
-        arrow = None
+        arrow, mask = None, None
         circle = mark.shape.get("circle")
         if circle is not None and len(circle["center"]) == 2:
             center, radius = np.array(circle["center"]), float(circle["radius"])
@@ -221,7 +246,7 @@ def find_marks(run: RunFiles, shape: Shape) -> list[Outline]:
         if lines:
             text = mark_text(mark)
             outlines.append(
-                Outline(lines, _top(lines), text, mark.kind, mark.dashed, mark.input, arrow)
+                Outline(lines, _top(lines), text, mark.kind, mark.dashed, mark.input, arrow, mask)
             )
     return outlines
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
+from nepfield.study.sweeps.design import Case
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure
 from studies.common import Job, fill_readme, markdown, write_csv
 
@@ -17,15 +18,20 @@ FLOOR = 1e-6  # lowest distance that is drawn
 
 def make(job: Job) -> pd.DataFrame:
     """One row a training."""
-    swept = job.sweep("sizes.toml", trial=lambda case: case.seed < 1)
-    table = swept.table().rename(columns={"domain.vertices": "units"})
-    columns = ["units", "seed", "mean_distance", "success", "epochs_to_success"]
-    table = table[columns]
-    write_csv(table, job.out / "results.csv")
+    tables: list[pd.DataFrame] = []
     curves: dict[int, np.ndarray] = {}
-    for units in COLORS:
-        cases = [case for case in swept.sweep.cases if _units(swept.sweep.base, case) == units]
-        curves[units] = np.array([swept.history(case)["mean_distance"] for case in cases])
+    for file in ("seeds.toml", "sizes.toml"):
+        swept = job.sweep(file, trial=lambda case: case.seed < 1)
+        table = swept.table()
+        own = int(swept.sweep.base["domain"]["vertices"])
+        table["units"] = table["domain.vertices"].astype(int) if "domain.vertices" in table else own
+        tables.append(table[["units", "seed", "mean_distance", "success", "epochs_to_success"]])
+        for units in table["units"].unique():
+            cases = [case for case in swept.sweep.cases if _units(case, own) == units]
+            distances = [swept.history(case).get("mean_distance") for case in cases]
+            curves[int(units)] = np.array([values for values in distances if values is not None])
+    table = pd.concat(tables, ignore_index=True)
+    write_csv(table, job.out / "results.csv")
     fill_readme(job.out, sizes=markdown(statistics(table)))
     figure = new_figure(3.6, 9.0)
     left, right = figure.subplots(1, 2)
@@ -35,9 +41,9 @@ def make(job: Job) -> pd.DataFrame:
     return table
 
 
-def _units(base: dict, case: object) -> int:
-    """Units of a case; the study's own number is no swept value."""
-    return int(getattr(case, "values", {}).get("domain.vertices", base["domain"]["vertices"]))
+def _units(case: Case, own: int) -> int:
+    """Units of the network of a case; `own` is that of the study."""
+    return int(case.values.get("domain.vertices", own))
 
 
 def statistics(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,12 @@ from typing import Any
 
 from nepfield.errors import InputError
 from nepfield.files import START_FILE
+from nepfield.study.systems.elastic import ElasticStudy
 from nepfield.study.systems.gpe import GPEStudy
 from nepfield.study.systems.ising import IsingStudy
 from nepfield.study.systems.oscillators import OscillatorStudy
+from nepfield.study.systems.quantum_oscillators import QuantumOscillatorStudy
+from nepfield.study.systems.quantum_spins import SpinStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
 from nepfield.study.text.outside import load_class
@@ -20,7 +23,10 @@ from nepfield.study.text.values import names_class_in_file
 SYSTEMS: dict[str, type[StudyConfig]] = {
     "gpe": GPEStudy,
     "oscillators": OscillatorStudy,
+    "elastic": ElasticStudy,
+    "quantum-oscillators": QuantumOscillatorStudy,
     "ising": IsingStudy,
+    "quantum-spins": SpinStudy,
 }
 """Study classes by the name that ``physics.system`` has for them; the first is the default."""
 

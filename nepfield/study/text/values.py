@@ -148,10 +148,12 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def _or_run(check: Callable[[Any], Any], right: str) -> PlainValidator:
-    """As `_form`, or the absolute path of a run folder in quotes."""
+def _or_run(check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()) -> PlainValidator:
+    """As `_form`, or the absolute path of a run folder in quotes, or one of these words."""
 
     def validate(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and value in words:
+            return value
         if isinstance(value, str | Path) and str(value):
             return _run(value, info, right)
         result = check(value)
@@ -322,6 +324,14 @@ ParameterOrRun = Annotated[
         _parameter_values,
         f"a finite number, a list of them, {_UNIFORM} {_NORMAL}, or {{ scaled_normal = s }} with"
         " s > 0",
+    ),
+]
+LengthsOrRun = Annotated[
+    float | tuple[float, ...] | Uniform | Normal | Path | Literal["mesh"],
+    _or_run(
+        _values,
+        f'"mesh" for the lengths in the domain, a finite number, a list of them, {_DRAWS}',
+        ("mesh",),
     ),
 ]
 WeightOrRun = Annotated[
