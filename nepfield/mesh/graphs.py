@@ -102,7 +102,7 @@ def layered_graph(*sizes: int, sets: Sets | None = None) -> Domain:
     if taken:
         raise InputError(f"{source}: {taken[0]!r} is a layer; give your set another name")
     regions |= {"input": layers[0], "output": layers[-1]}
-    return _graph(_columns(layer), np.concatenate(edges), regions, sets, source)
+    return _graph(_columns(layer, even=True), np.concatenate(edges), regions, sets, source)
 
 
 def random_geometric_graph(
@@ -303,14 +303,19 @@ def _graph(
     return add_sets(domain, sets or {})
 
 
-def _columns(column: Ints) -> Floats:
-    """Points of vertices that stand in columns: 1 apart, each column centred, 4 wide to 3 high."""
+def _columns(column: Ints, even: bool = False) -> Floats:
+    """Points of vertices that stand in columns: 1 apart, each column centred, 4 wide to 3 high.
+
+    With `even` those of shorter columns are farther apart, so that all are equally high.
+    """
     counts = np.bincount(column)
     apart = max(1, math.ceil(4 / 3 * (counts.max() - 1) / (len(counts) - 1)))
     order = np.argsort(column, kind="stable")
     row = np.empty(len(column))
     row[order] = np.arange(len(column)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.column_stack([apart * column, (counts[column] - 1) / 2 - row])  # from the top
+    height = (counts[column] - 1) / 2 - row  # from the top
+    stretch = counts.max() / counts[column] if even else 1.0
+    return np.column_stack([apart * column, stretch * height])
 
 
 def _refuse_pieces(domain: Domain) -> None:

@@ -151,11 +151,13 @@ def outline(
     if len(shape.links) and panel.edges is None:
         links = LineCollection(list(shape.links), colors="#999999", zorder=0.5, **thin)
         axes.add_collection(links)
-    axes.add_collection(LineCollection(shape.rim(), colors="black", zorder=1, **thin))
+    fine = weight * shape.fineness
+    rim: dict[str, Any] = dict(colors="black", zorder=1, linewidths=0.8 * fine)
+    axes.add_collection(LineCollection(shape.rim(), **rim))
     styles = line_styles(marks)
     for mark in marks:
         on = mark.driver not in panel.off
-        style = {**ink(panel.cmap, weight), "linewidth": 1.4 * weight, "zorder": 3}
+        style = {**ink(panel.cmap, fine), "linewidth": 1.4 * fine, "zorder": 3}
         if not on:
             style |= {"alpha": 0.4, "path_effects": None}
         for line in mark.lines:

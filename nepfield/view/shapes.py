@@ -39,7 +39,7 @@ class Shape:
     places : (ids, 2) coordinates of the corners
     links : (nlinks, 2, 2) lines between discs to draw, may be empty
     edges : (nedges, 2, 2) ends of all edges of a graph
-    radius : of the discs of a graph; 0 where there are none
+    radius : of the disc of each vertex of a graph, or 0 where there are none
     reach : how far fields move points from their places
     """
 
@@ -48,13 +48,19 @@ class Shape:
     places: Array
     links: Array
     edges: Array
-    radius: float = 0.0
+    radius: float | Array = 0.0
     reach: float = 0.0
 
     @property
     def size(self) -> float:
         """Larger side of the box around the shape, mesh units."""
         return float(np.ptp(self.places, axis=0).max()) or 1.0
+
+    @property
+    def fineness(self) -> float:
+        """By how much outlines are thinner than usual, for discs that are small."""
+        smallest = float(np.min(self.radius, initial=np.inf))
+        return min(1.0, smallest / (0.02 * self.size)) if smallest > 0 else 1.0
 
     def rim(self, chosen: Array | None = None) -> list[Array]:
         """Polylines around the chosen faces (mask; default all): the edges of one face alone."""
@@ -137,7 +143,7 @@ def mesh_shape(grid: pyvista.UnstructuredGrid, finest: int = 3) -> Shape:
 
 
 def graph_shape(
-    grid: pyvista.UnstructuredGrid, edges: bool = False, radius: float | None = None
+    grid: pyvista.UnstructuredGrid, edges: bool = False, radius: float | Array | None = None
 ) -> Shape:
     """A square for each site of a regular lattice; discs and links for any other graph.
 
@@ -146,8 +152,8 @@ def graph_shape(
     grid : UnstructuredGrid
     edges : bool
         Whether edges are to be seen, which squares side by side would hide.
-    radius : float, optional
-        Of the discs; by default one that suits the edges.
+    radius : ndarray, shape (nvertices,), optional
+        Of the discs; by default such that suit the edges.
     """
     import pyvista
 
@@ -170,15 +176,18 @@ def graph_shape(
         places = sites.min(axis=0) + short * (keys - 0.5)
         ids = ids.reshape(-1, 4)
     else:
-        radius = _disc_radius(sites, lengths, short, edges) if radius is None else radius
+        if radius is None:
+            radius = _disc_radii(sites, lengths, short, edges)
+        radii = np.broadcast_to(radius, len(sites))
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        places = (sites[:, None] + ring).reshape(-1, 2)
+        ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        places = (sites[:, None] + radii[:, None, None] * ring).reshape(-1, 2)
         ids = np.arange(len(places)).reshape(-1, 24)
-        far = lengths > 2 * radius  # links end at the discs, which would hide them
+        far = lengths > radii[pairs].sum(axis=1)  # links end at the discs, which would hide them
         links = sites[pairs[far]]
-        step = (links[:, 1] - links[:, 0]) * (radius / lengths[far])[:, None]
-        links = np.stack([links[:, 0] + step, links[:, 1] - step], axis=1)
+        along = (links[:, 1] - links[:, 0]) / lengths[far][:, None]
+        near, end = radii[pairs[far]].T[:, :, None]
+        links = np.stack([links[:, 0] + near * along, links[:, 1] - end * along], axis=1)
     faces = np.column_stack([np.full(len(ids), ids.shape[1]), ids]).ravel()
     surface = pyvista.PolyData(np.column_stack([places, np.zeros(len(places))]), faces=faces)
     for name, values in grid.point_data.items():
@@ -187,15 +196,18 @@ def graph_shape(
     return Shape(surface, corners, places, links, sites[pairs], radius)
 
 
-def _disc_radius(sites: Array, lengths: Array, short: float, edges: bool) -> float:
-    """Radius of the discs of a graph: a share of an edge, and less than what lets them touch."""
+def _disc_radii(sites: Array, lengths: Array, short: float, edges: bool) -> Array:
+    """Radii of the discs of a graph: a share of an edge, and less than what lets them touch; larger
+    where there is room for what would be too small to see."""
     typical = float(np.median(lengths)) if len(lengths) else 1.0
     wanted = 0.22 * short if edges else max(0.25 * typical, 0.45 * short)
     if len(sites) < 2:
-        return wanted
+        return np.full(len(sites), wanted)
     apart = KDTree(sites).query(sites, k=2)[0][:, 1]
     nearest = float(np.median(apart[apart > 0])) if (apart > 0).any() else short
-    return min(max(wanted, 0.22 * nearest), 0.45 * nearest)
+    usual = min(max(wanted, 0.22 * nearest), 0.45 * nearest)
+    visible = 0.02 * float(np.ptp(sites, axis=0).max())
+    return np.maximum(usual, np.minimum(0.45 * apart, visible))
 
 
 # ---------------------------------------------------------------- what is placed on the domain
