@@ -47,7 +47,8 @@ class Keys:
     def words(self) -> np.ndarray:
         """The keys as 64-bit words, shape (nsamples,)."""
         word = np.zeros(self.index.shape, np.uint64)
-        for part in (self.seed, self.epoch, self.index, self.start):
+        seed = self.seed % 2**64  # of a seed that is longer, the last 64 bits
+        for part in (seed, self.epoch, self.index, self.start):
             word = _mixed(
                 word * np.uint64(3) + _mixed(np.atleast_1d(np.asarray(part)).astype(np.uint64))
             )

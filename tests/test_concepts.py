@@ -226,7 +226,15 @@ def test_other_samples_are_evaluated_every_so_often() -> None:
 
 def test_several_starts_of_a_wave_are_the_same_start_several_times() -> None:
     one, three = (
-        nf.train(start(), chain_cost(), XOR, optimizer=nf.SGD(0.1), epochs=4, starts=n)
+        nf.train(
+            start(),
+            chain_cost(),
+            XOR,
+            optimizer=nf.SGD(0.1),
+            epochs=4,
+            starts=n,
+            warm_start=False,
+        )
         for n in (1, 3)
     )
     for name, parameter in one.system.parameters.items():

@@ -18,7 +18,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
-from nepfield.learning.classes import one_hot
+from nepfield.learning.classes import classes_of, one_hot
 from nepfield.space.arrays import all_finite
 
 
@@ -67,7 +67,10 @@ _DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
 
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
-    array = np.asarray(targets, dtype=float)
+    try:
+        array = np.asarray(targets).astype(float, casting="same_kind")
+    except (TypeError, ValueError):
+        raise InputError("targets: they must be an array of real numbers.") from None
     if array.ndim != 2 or array.shape[1] != readout.noutputs:
         raise InputError(
             f"targets: {readout.noutputs} {readout.noun}s need an array of shape (nsamples, "
@@ -256,7 +259,7 @@ class LogCosine:
         also ``accuracy``, by the largest 1 + sin(phi)."""
         distance = np.sum(1 - np.cos(outputs - targets), axis=1)
         found = {"mean_distance": float(distance.mean())}
-        if targets.shape[1] > 1:
+        if classes_of(self.scores(targets)) is not None:
             found["accuracy"] = accuracy(self.scores(outputs), self.scores(targets))
         return found
 

@@ -76,6 +76,11 @@ class Gradient:
         return float(self.per_sample[self.used].sum() / self.count) if self.count else np.nan
 
     def __add__(self, other: Gradient) -> Gradient:
+        if self.rule != other.rule or self.sums.keys() != other.sums.keys():
+            raise InputError(
+                f"gradients by {self.rule} of {', '.join(self.sums)} and by {other.rule} of "
+                f"{', '.join(other.sums)}: only parts of one batch can be added."
+            )
         first, second = self.steady, other.steady
         steady = Steady(
             np.concatenate([first.state, second.state], axis=-1),
@@ -86,11 +91,11 @@ class Gradient:
             {
                 name: np.concatenate([values, second.extra[name]])
                 for name, values in first.extra.items()
+                if name in second.extra
             },
         )
-        response = None
-        if self.response is not None and other.response is not None:
-            response = np.concatenate([self.response, other.response], axis=-1)
+        found = [part.response for part in (self, other) if part.response is not None]
+        response = np.concatenate(found, axis=-1) if found else None
         return replace(
             self,
             sums={name: total + other.sums[name] for name, total in self.sums.items()},

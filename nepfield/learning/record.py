@@ -62,6 +62,8 @@ class EpochRecord:
                 system, self._cost, inputs[chosen], targets[chosen], EXACT, 1.0,
                 steady=steady, **self._options,
             )  # fmt: skip
+            if exact.count < count:  # nothing to hold these samples against
+                return
             self._products += count * np.array(
                 [
                     inner_product(system, found.params, exact.params),

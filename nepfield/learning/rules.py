@@ -70,7 +70,7 @@ def contrast(*signs: int) -> Rule:
                     inputs, push, free, keys and keys.fold(f"nudged {sign}"), **options
                 )
                 state, found = nudged.state, nudged.converged
-                if sign < 0 and push.branch(free) is not None:
+                if push.beta < 0 and push.branch(free) is not None:
                     # away from the target there may be no state at all: one side alone is measured
                     state, betas[k] = np.where(found, state, free), np.where(found, betas[k], 0.0)
                 else:

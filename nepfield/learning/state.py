@@ -182,9 +182,14 @@ def _lines(names: list[str], rows: list[HistoryRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        values = (row.get(name, np.nan) for name in names)
-        writer.writerow(["" if value != value else repr(value) for value in values])
+        writer.writerow([_word(name, row.get(name, np.nan)) for name in names])
     return text.getvalue()
+
+
+def _word(name: str, value: float) -> str:
+    if name == "epoch":
+        return str(int(value))
+    return "" if value != value else repr(float(value))  # a metric may be a NumPy number
 
 
 def _number(name: str, word: str) -> float:

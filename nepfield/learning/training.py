@@ -203,11 +203,24 @@ def train(
         )
     if not trained(system):
         raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
-    warm_start = system.warm_start if warm_start is None else warm_start
+    if warm_start is None:
+        warm_start = system.warm_start and starts == 1
+    if warm_start and starts > 1:
+        raise InputError(
+            f"starts = {starts}: a warm start is one start; give warm_start = False with several."
+        )
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed = {seed!r}: it must be a whole number >= 0.")
+    if unknown := set(getattr(optimizer, "rates", ())) - set(system.parameters):
+        raise InputError(
+            f"optimiser: a rate for {sorted(unknown)[0]!r}, but the parameters are "
+            f"{', '.join(system.parameters)}."
+        )
     exact = EXACT in system.rules
     state = _starting_state(system, optimizer, seed)
-    if resume and checkpoint is not None and Path(checkpoint).exists():
-        state = _resumed_state(checkpoint, state, nsamples, warm_start)
+    if checkpoint is not None:
+        if resume and Path(checkpoint).exists():
+            state = _resumed_state(checkpoint, state, nsamples, warm_start)
         History(history_of(Path(checkpoint))).cut(state.history)
     system = system.with_parameters(state.parameters)
     random = np.random.default_rng(seed)
@@ -334,6 +347,11 @@ def _resumed_state(
     ):
         if _shapes(have) != _shapes(want):
             raise InputError(_not_of_this_study(checkpoint, f"{what} ({', '.join(sorted(have))})"))
+    if [row["epoch"] for row in saved.history] != list(range(1, saved.epoch + 1)):
+        raise InputError(
+            f"{history_of(Path(checkpoint))}: it does not hold the {saved.epoch} epochs of "
+            f"{Path(checkpoint).name}; put it back as it was, or train again into another folder."
+        )
     if not fits:
         count = 0 if saved.warm is None else saved.warm.shape[-1]
         raise InputError(_not_of_this_study(checkpoint, f"warm starts (of {count} samples)"))

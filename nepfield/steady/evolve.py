@@ -112,6 +112,11 @@ def evolve(
             rtol=tolerance,
             atol=tolerance / 100,
         )
+        if not solution.success:
+            raise InputError(
+                f"time = {time}: the wave cannot be followed beyond {solution.t[-1]:.3g}, where it "
+                f"grows without bound ({solution.message})."
+            )
         states = solution.y.T.reshape(-1, *drive.shape)
     else:
         kept = [state]

@@ -101,14 +101,16 @@ def find_steady(
         state, residual, iterations = _newton(
             equation, drive, scale, start.copy(), tolerance, max_iterations, nudged
         )
+        residual[nudged & (iterations == 0) & (residual > 0)] = np.inf  # it has taken no step
     else:
         state, iterations = start.copy(), np.zeros(drive.shape[1], dtype=int)
         residual = np.full(drive.shape[1], np.inf)
     reason = ["converged"] * len(residual)
     for k in np.flatnonzero(~(residual <= tolerance)):
         column, reached, steps = continue_in_pseudotime(
-            equation, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations
-        )
+            equation, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations,
+            least=int(nudged[k]),
+        )  # fmt: skip
         iterations[k] += steps
         if not residual[k] <= reached:
             state[:, k], residual[k] = column[:, 0], reached

@@ -29,6 +29,7 @@ def continue_in_pseudotime(
     start: np.ndarray,
     tolerance: float,
     max_steps: int,
+    least: int = 0,
 ) -> tuple[np.ndarray, float, int]:
     """Follow one sample in pseudo-time until it is steady.
 
@@ -40,6 +41,9 @@ def continue_in_pseudotime(
         Norm by which residuals are divided.
     tolerance : float
     max_steps : int
+    least : int
+        Steps that it takes even where the start is steady within the tolerance: a nudge may be
+        smaller than that.
 
     Returns
     -------
@@ -51,10 +55,12 @@ def continue_in_pseudotime(
     state = start.copy()
     force = equation.residual(state, drive)
     residual = float(space.norm(force)[0]) / scale
-    dt = 1.0
+    dt, taken = 1.0, 0
     for steps in range(max_steps):
-        if residual <= tolerance or not np.isfinite(residual) or dt < 1e-9:
+        if residual == 0 or (residual <= tolerance and taken >= least):
             return state, residual, steps
+        if not np.isfinite(residual) or dt < 1e-9:
+            return state, residual if taken >= least else np.inf, steps
         linear = equation.linearise(state)
         inertia = (-1j / dt) * space.mass
         direct = np.zeros(len(space.w)) if linear.direct is None else linear.direct[..., 0]
@@ -79,8 +85,8 @@ def continue_in_pseudotime(
             continue
         growth = max(residual / max(trial_residual, 1e-300), 0.5 * _LARGEST_CHANGE / change)
         dt *= float(np.clip(growth, 0.5, 4.0))
-        state, force, residual = trial, trial_force, trial_residual
-    return state, residual, max_steps
+        state, force, residual, taken = trial, trial_force, trial_residual, taken + 1
+    return state, residual if taken >= least else np.inf, max_steps
 
 
 def _sum_of_maps(

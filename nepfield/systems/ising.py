@@ -91,7 +91,7 @@ class Ising:
         if ground_state not in GROUND_STATES:
             names = " or ".join(repr(name) for name in GROUND_STATES)
             raise InputError(f"ground_state = {ground_state!r}: choose {names}.")
-        known, wiring = wiring is not None, wiring or Wiring.of(domain, clamped)
+        known, wiring = wiring, Wiring.of(domain, clamped, wiring)
         for name, value in (
             ("domain", domain),
             ("coupling", placed(coupling, "coupling", "edge", wiring.acts, "J", "coupling $J$")),
@@ -101,7 +101,7 @@ class Ising:
             ("wiring", wiring),
         ):
             object.__setattr__(self, name, value)
-        if not known:  # nothing has changed in training
+        if wiring is not known:  # else nothing has changed but what is trained
             self.check_read(())
 
     # -- what it is -------------------------------------------------------------------

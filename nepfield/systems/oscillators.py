@@ -81,7 +81,7 @@ class Oscillators:
     ) -> None:
         if domain.kind != "graph":
             raise InputError(f"oscillators: {domain.source} is a mesh; they live on a graph.")
-        wiring = wiring or Wiring.of(domain, clamped)
+        wiring = Wiring.of(domain, clamped, wiring)
         for name, value in (
             ("domain", domain),
             ("coupling", placed(coupling, "coupling", "edge", wiring.acts, *_SYMBOLS["coupling"])),

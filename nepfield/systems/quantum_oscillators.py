@@ -108,7 +108,7 @@ class QuantumOscillators:
                 f"quantum oscillators: {domain.source} is a mesh; their springs are the edges of a "
                 "graph."
             )
-        wiring = wiring or Wiring.of(domain, clamped)
+        wiring = Wiring.of(domain, clamped, wiring)
         if not wiring.free.any():
             raise InputError(
                 f"clamped = {np.asarray(clamped).tolist()}: this is every vertex of "

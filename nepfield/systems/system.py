@@ -167,7 +167,10 @@ def checked_inputs(system: System, inputs: np.ndarray) -> np.ndarray:
     InputError
         If their shape is another one, or a number is not finite.
     """
-    array = np.asarray(inputs, dtype=float)
+    try:
+        array = np.asarray(inputs).astype(float, casting="same_kind")
+    except (TypeError, ValueError):
+        raise InputError("inputs: they must be an array of real numbers.") from None
     if array.ndim != 2 or array.shape[1] != system.ninputs:
         raise InputError(
             f"inputs: {system.driven} need an array of shape (nsamples, {system.ninputs}); this "

@@ -100,11 +100,12 @@ def train_study(
         system = study.system if last is None else study.system.with_parameters(last.parameters)
         history = [] if last is None else last.history
         History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
+    epochs = TrainingState.load(checkpoint).epoch if checkpoint.exists() else 0
     compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
     summary = {
         "status": status,
-        "epochs": len(history),
-        **complete(study, system, out, len(history), history),
+        "epochs": epochs,
+        **complete(study, system, out, epochs, history),
         "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
         "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": _left_out(study, history),

@@ -44,7 +44,7 @@ def load_class(name: str | Path) -> Any:
 def _imported(package: str) -> ModuleType:
     try:
         return importlib.import_module(package)
-    except Exception as error:  # a module may fail in any way
+    except (Exception, SystemExit) as error:  # a module may fail in any way
         raise InputError(f"{package}: cannot be imported: {_told(error)}") from None
 
 
@@ -65,11 +65,11 @@ def _module_of_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # its classes are looked up there while they are made
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{path}: cannot be imported: {_told(error)}") from None
     return module
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -239,6 +239,8 @@ class TrainingConfig(Section):
             raise ValueError('gain goes with cost = "cce"')
         if self.epsilon is not None and self.optimizer != "adam":
             raise ValueError('epsilon goes with optimizer = "adam"')
+        if self.starts > 1 and self.warm_start:
+            raise ValueError("starts above 1 goes with warm_start = false")
         return self
 
     def build_optimizer(self, rates: dict[str, float]) -> Optimizer:
