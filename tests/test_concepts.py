@@ -244,3 +244,65 @@ def test_several_starts_of_a_wave_are_the_same_start_several_times() -> None:
 def test_samples_by_class_need_classes() -> None:
     with pytest.raises(nf.InputError, match="name a class"):
         nf.train(start(), chain_cost(), XOR, optimizer=nf.SGD(0.1), epochs=1, per_class=2)
+
+
+# -- what is refused before any work ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"starts": 2, "warm_start": True}, "starts = 2: a warm start is one start"),
+        ({"seed": -1}, "seed = -1"),
+        ({"seed": 0.5}, "seed = 0.5"),
+        ({"optimizer": nf.SGD(0.1, {"nothing": 1.0})}, "a rate for 'nothing', but"),
+    ],
+)
+def test_training_says_what_does_not_go_together(options: dict, message: str) -> None:
+    options = {"optimizer": nf.SGD(0.1), "epochs": 1, **options}
+    with pytest.raises(nf.InputError, match=message):
+        nf.train(start(), chain_cost(), XOR, **options)
+
+
+def test_gradients_of_two_rules_are_no_parts_of_one_batch() -> None:
+    system, cost = start(), chain_cost()
+    one, other = (
+        nf.gradient(system, cost, XOR.inputs, XOR.targets, rule) for rule in ("nep", "adjoint")
+    )
+    with pytest.raises(nf.InputError, match="only parts of one batch"):
+        one + other
+
+
+def test_a_history_that_lacks_epochs_is_not_continued(tmp_path: Path) -> None:
+    options = {"optimizer": nf.SGD(0.1), "checkpoint": tmp_path / "checkpoint.npz"}
+    nf.train(start(), chain_cost(), XOR, epochs=3, **options)
+    history = history_of(tmp_path / "checkpoint.npz")
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(lines[:-1]))
+    with pytest.raises(nf.InputError, match="does not hold the 3 epochs"):
+        nf.train(start(), chain_cost(), XOR, epochs=5, resume=True, **options)
+
+
+def test_a_row_ahead_of_a_checkpoint_is_cut_in_a_fresh_training(tmp_path: Path) -> None:
+    options = {"optimizer": nf.SGD(0.1), "checkpoint": tmp_path / "checkpoint.npz", "epochs": 2}
+    once = nf.train(start(), chain_cost(), XOR, **options).history
+    (tmp_path / "checkpoint.npz").unlink()
+    nf.train(start(), chain_cost(), XOR, **options)
+    kept = TrainingState.load(tmp_path / "checkpoint.npz").history
+    assert [row["epoch"] for row in kept] == [1, 2]
+    assert [row["cost"] for row in kept] == [row["cost"] for row in once]
+
+
+def test_numbers_of_a_history_are_plain_numbers(tmp_path: Path) -> None:
+    """A cost of a user may return NumPy numbers."""
+    history = History(tmp_path / "history.csv")
+    history.complete([{"epoch": np.int64(1), "cost": np.float64(0.25), "accuracy": 1}])
+    assert (tmp_path / "history.csv").read_text().splitlines()[1].split(",") == ["1", "0.25", "1.0"]
+
+
+def test_a_nudge_below_the_tolerance_still_moves_the_state() -> None:
+    system, cost = start(), chain_cost()
+    loose = {"tolerance": 1e-3}
+    steady = nf.solve_steady(system, XOR.inputs, **loose)
+    found = nf.gradient(system, cost, XOR.inputs, XOR.targets, "nep", 1e-6, steady=steady, **loose)
+    assert any(np.abs(values).max() > 0 for values in found.sums.values())
