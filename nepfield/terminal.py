@@ -251,14 +251,20 @@ def _row(values: Any, style: str = "g") -> str:
 
 
 def print_comparison(table: pd.DataFrame, name: str) -> None:
-    """Print what `compare_gradients` gives; a file or a narrow terminal gets all of it too."""
+    """Print what `compare_gradients` gives."""
     title = f"{escape(name)}: gradient rules against the adjoint"
     printed = Table(title=title, box=box.SIMPLE_HEAD)
     for column in (table.index.name, *table.columns):
         printed.add_column(_heading(str(column)), no_wrap=True)
     for row in table.reset_index().itertuples(index=False):
         printed.add_row(*(f"{v:.5f}" if isinstance(v, float) else str(v) for v in row))
-    Console(width=max(Console().width, 100)).print(printed)
+    _print_whole(printed)
+
+
+def _print_whole(printed: Table) -> None:
+    """Print a table; a file or a narrow terminal gets all of it too."""
+    whole = Console(width=1000).measure(printed).maximum
+    Console(width=max(Console().width, whole)).print(printed)
 
 
 def print_statistics(path: Path) -> None:
@@ -284,8 +290,7 @@ def print_statistics(path: Path) -> None:
         printed.add_column(f"{head}\n{last}".strip().replace("_", " "), no_wrap=True)
     for row in shown:
         printed.add_row(*(_cell(name, row[name]) for name in names))
-    whole = Console(width=1000).measure(printed).maximum  # a file gets all of it too
-    Console(width=max(Console().width, whole)).print(printed)
+    _print_whole(printed)
     if len(rows) > len(shown):
         typer.echo(f"  ... and {len(rows) - len(shown)} more rows in {path}")
 

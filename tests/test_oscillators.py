@@ -564,3 +564,18 @@ class TestTraining:
                 parts.system.parameters[parameter].values,
                 whole.system.parameters[parameter].values,
             )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("domain.sets.output=[0]", "readout: vertex 0 is clamped"),
+        ("physics.clamp='inlet'", "physics.clamp: .*no region called 'inlet'"),
+        ("training.per_class=3", "name no classes, which training.per_class needs"),
+        ("training.starts=3 training.warm_start=true", "goes with warm_start = false"),
+    ],
+)
+def test_a_study_of_phases_says_what_does_not_go_together(change: str, message: str) -> None:
+    path = Path(__file__).parent.parent / "studies" / "xy-xor" / "study.toml"
+    with pytest.raises(nf.InputError, match=message):
+        build(load_study(path, change.split()))

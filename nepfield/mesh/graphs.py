@@ -332,7 +332,7 @@ def _refuse_pieces(domain: Domain) -> None:
     raise InputError(
         f"{domain.source}: disconnected: it falls into {pieces} pieces, the largest of "
         f"{np.bincount(piece).max()} of {n} vertices; take {advice}, another seed, or "
-        "allow_disconnected=True"
+        "allow_disconnected = true"
     )
 
 

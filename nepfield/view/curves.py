@@ -57,6 +57,7 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
     output = Path(output)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
+    figure.draw_without_rendering()  # ticks may change with the layout, which must know them
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     try:

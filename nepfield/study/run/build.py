@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nepfield.errors import InputError, located
+from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.state import TrainingState
@@ -101,6 +102,8 @@ def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = No
         with located(where if name == "train" else f"{where} ({name} samples)"):
             checked_inputs(system, inputs)
             cost.checked_targets(targets)
+    if config.training.per_class is not None and classes_of(task.targets) is None:
+        raise InputError(f"{where}: its targets name no classes, which training.per_class needs.")
     if not trained(system):
         keys = " or ".join(f"{section}.trainable" for section in config.parameter_sections())
         raise InputError(f"nothing is trainable: set {keys} to true.")

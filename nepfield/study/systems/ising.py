@@ -132,10 +132,12 @@ class IsingStudy(StudyConfig):
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Ising:
         """The spins with their starting parameters."""
         given = (domain, begun, sources)
+        with located("physics.clamp"):
+            clamped = domain.region(self.physics.clamp)
         return Ising(
             domain,
             coupling=self.parameter("coupling", "edge", *given, symbol="J", label="coupling J"),
             field=self.parameter("field", "vertex", *given, symbol="h", label="field h"),
-            clamped=domain.region(self.physics.clamp),
+            clamped=clamped,
             ground_state=self.physics.ground_state,
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from nepfield.errors import located
+from nepfield.errors import InputError, located
 from nepfield.fields.coordinates import phases
 from nepfield.fields.readouts import Readout
 from nepfield.mesh.domain import Domain
@@ -121,8 +121,12 @@ class OscillatorStudy(StudyConfig):
 
     def build_readout(self, system: System) -> Readout:
         """The phases of named sets of vertices."""
+        assert isinstance(system, Oscillators)
         with located("readout"):
-            return phases(system.domain, self.readout.sets)
+            found = phases(system.domain, self.readout.sets)
+            if held := [int(k) for k in found.rows if k in system.clamped]:
+                raise InputError(f"vertex {held[0]} is clamped: its phase is an input.")
+        return found
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
@@ -132,6 +136,8 @@ class OscillatorStudy(StudyConfig):
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""
         given = (domain, begun, sources)
+        with located("physics.clamp"):
+            clamped = domain.region(self.physics.clamp)
         return Oscillators(
             domain,
             coupling=self.parameter(
@@ -141,5 +147,5 @@ class OscillatorStudy(StudyConfig):
             bias_phase=self.parameter(
                 "bias_phase", "vertex", *given, symbol=r"\psi", label=r"bias phase $\psi$"
             ),
-            clamped=domain.region(self.physics.clamp),
+            clamped=clamped,
         )
