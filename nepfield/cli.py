@@ -218,8 +218,8 @@ def plot(
             "--output",
             "-o",
             metavar="FILE",
-            help="write one file: .png a picture, .gif the training (figures.frames), .html to "
-            "turn and zoom in a browser; of a sweep a .png",
+            help="write one file: .png, .pdf or .svg a picture, .gif the training "
+            "(figures.frames), .html to turn and zoom in a browser; of a sweep a picture",
         ),
     ] = None,
     field: Annotated[
@@ -231,13 +231,21 @@ def plot(
             "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="samples of a run to draw, such as 3 or 0,8-15"),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="logarithmic colours and axes for intensities")
+    ] = False,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
     with _errors():
-        from nepfield.study.plot import draw
+        from nepfield.study.plot import draw, read_samples
 
-        for path in draw(run, output, field, interactive):
+        chosen = read_samples(samples)
+        for path in draw(run, output, field, interactive, samples=chosen, log=log):
             typer.echo(str(path))
 
 

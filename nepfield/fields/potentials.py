@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Bounds, Parameter
+from nepfield.reprs import Described
 from nepfield.space.arrays import as_parameter, squared_magnitude
 from nepfield.space.space import Space
 
+_MOST_PIXELS = 1e9  # along a side: their numbers are exact, and a point more or less is no matter
+
 
 @dataclass(frozen=True, eq=False)
-class Potential:
+class Potential(Described):
     """A piecewise constant potential V(r): one value for each cell, region or pixel.
 
     Attributes
@@ -98,6 +102,11 @@ class Potential:
         """``-2 Re int l dkappa/dV`` of l Psi at the points (nq, nsamples), (nvalues, nsamples)."""
         integral = self.integrate(space.w[:, None] * product)
         return as_parameter(self.values, -2 * (-1j * integral).conj())
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        head, rows = self.parameter.about()
+        return head.replace(f"Parameter {self.parameter.label}", "Potential", 1), rows
 
 
 def potential(
@@ -206,6 +215,13 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
     pitch = np.broadcast_to(pitch, dim)
     if not np.all(pitch > 0) or not np.all(np.isfinite(pitch)):
         raise InputError(f"potential: pixels = {pitch.tolist()}: sizes must be positive.")
+    size = np.ptp(space.domain.points, axis=0)
+    if np.any(size > _MOST_PIXELS * pitch):
+        sides = " x ".join(f"{side:.6g}" for side in size)
+        raise InputError(
+            f"potential: pixels = {pitch.tolist()}: more than {_MOST_PIXELS:.0e} of them lie along "
+            f"the domain, whose box is {sides}; choose larger ones."
+        )
     used, support = np.unique(pixel_of(space, pitch, space.points), axis=0, return_inverse=True)
     return support.ravel(), used
 

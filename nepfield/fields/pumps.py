@@ -12,13 +12,14 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.reprs import Described, counted, numbers
 from nepfield.space.arrays import as_parameter
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
 
 
 @dataclass(frozen=True)
-class Pump:
+class Pump(Described):
     """A coherent drive w_k X_k G_k(r) (nep 10).
 
     Attributes
@@ -32,6 +33,8 @@ class Pump:
     trainable : bool
     shape : callable, optional
         Maps a Space to where the pump is, as `Mark.shape` has it, for pictures.
+    words : str
+        What it is, for people.
     """
 
     profile: Callable[[Space], np.ndarray]
@@ -39,6 +42,14 @@ class Pump:
     input: int | None = None
     trainable: bool = True
     shape: Callable[[Space], dict[str, Any]] | None = None
+    words: str = ""
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        where = f": {self.words}" if self.words else ""
+        trained = "trained" if self.trainable else "fixed"
+        driver = "the one of its place in the list" if self.input is None else str(self.input)
+        return f"Pump{where}, weight {self.weight:.4g}, {trained}", {"input": driver}
 
 
 def gaussian_pump(
@@ -84,7 +95,8 @@ def gaussian_pump(
     shape: dict[str, Any] = {"circle": circle}
     if wavevector is not None and np.any(wavevector):
         shape["arrow"] = np.atleast_1d(wavevector).tolist()
-    return Pump(profile, weight, shape=lambda _: shape, **options)
+    words = f"Gaussian spot at {circle['center']} of width {width:g}"
+    return Pump(profile, weight, shape=lambda _: shape, words=words, **options)
 
 
 def site_pump(site: Site, weight: complex = 1.0, **options: Any) -> Pump:
@@ -98,7 +110,7 @@ def site_pump(site: Site, weight: complex = 1.0, **options: Any) -> Pump:
     def shape(space: Space) -> dict[str, Any]:
         return {"cells": [site_index(space, site)]}
 
-    return Pump(profile, weight, shape=shape, **options)
+    return Pump(profile, weight, shape=shape, words=f"vertex {site}", **options)
 
 
 def region_pump(region: str, weight: complex = 1.0, **options: Any) -> Pump:
@@ -110,18 +122,18 @@ def region_pump(region: str, weight: complex = 1.0, **options: Any) -> Pump:
     def shape(space: Space) -> dict[str, Any]:
         return {"cells": space.domain.region(region).tolist()}
 
-    return Pump(profile, weight, shape=shape, **options)
+    return Pump(profile, weight, shape=shape, words=f"region {region}", **options)
 
 
 def field_pump(
     field: Callable[[np.ndarray], np.ndarray], weight: complex = 1.0, **options: Any
 ) -> Pump:
     """A pump of any shape: `field` maps points (nq, dim) to the values of G, shape (nq,)."""
-    return Pump(lambda space: np.asarray(field(space.points)), weight, **options)
+    return Pump(lambda space: np.asarray(field(space.points)), weight, words="any shape", **options)
 
 
 @dataclass(frozen=True, eq=False)
-class PumpArray:
+class PumpArray(Described):
     """The pumps of a system, placed on its space.
 
     Attributes
@@ -171,6 +183,11 @@ class PumpArray:
         """``-2 Re int l dkappa/dw_k``, shape (npumps, nsamples)."""
         overlap = inputs[:, self.input].T * (self.load.T @ multiplier)
         return as_parameter(self.weights, -2 * overlap.conj())
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        n = len(self.weights)
+        return f"{counted(n, 'pump')}: w = {numbers(self.weights)}", {"inputs": self.ninputs}
 
 
 def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:

@@ -20,6 +20,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
+from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -28,7 +29,7 @@ HistoryRow = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingState:
+class TrainingState(Described):
     """All that the next epoch depends on, and the history up to it.
 
     Attributes
@@ -95,6 +96,13 @@ class TrainingState:
             )
         except Exception as error:
             raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"TrainingState after epoch {self.epoch}", {
+            **self.parameters,
+            "memory": listed(self.memory) or None,
+        }
 
 
 def history_of(checkpoint: Path) -> Path:

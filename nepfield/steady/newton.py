@@ -95,7 +95,7 @@ def find_steady(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
         )
-    scale = equation.space.norm(drive)
+    scale = equation.space.residual_norm(drive)
     scale[scale == 0] = 1.0
     if method == "newton":
         state, residual, iterations = _newton(
@@ -202,7 +202,7 @@ def _evaluated(
     """A state with all that Newton's method asks of it."""
     local = equation.local(state)
     force = equation.residual(state, drive, local)
-    residual = equation.space.norm(force) / scale
+    residual = equation.space.residual_norm(force) / scale
     return _Iterates(local, state, force, residual, drive, scale, nudged)
 
 

@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from nepfield.errors import InputError, located
+from nepfield.fields.names import told_outputs
 from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
+from nepfield.reprs import counted
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
 from nepfield.study.systems.gpe_build import (
@@ -47,6 +49,7 @@ from nepfield.study.text.values import wrong
 from nepfield.systems.gpe import GPE
 from nepfield.systems.system import solve_steady
 
+_OUTSIDE = 0.25  # share of a pump that may be cut off without a word
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
 
 
@@ -167,12 +170,20 @@ class GPEStudy(StudyConfig):
         kind = "graph" if space.is_graph else f"finite elements of order {self.domain.order}"
         lines = [
             f"study {self.name!r}: {kind}, {space.ndof} complex unknowns",
-            f"  {len(system.potential.values)} values of V "
+            f"  {counted(len(system.potential.values), 'value')} of V "
             f"({'trained' if system.potential.trainable else 'fixed'}), "
-            f"{len(system.pumps.weights)} pumps ({system.pumps.trainable.sum()} trained), "
-            f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
-            f"{len(study.task.inputs)} samples",
+            f"{counted(len(system.pumps.weights), 'pump')} "
+            f"({system.pumps.trainable.sum()} trained), "
+            f"{counted(system.pumps.ninputs, 'input')}, {told_outputs(study.cost.readout)}, "
+            f"{counted(len(study.task.inputs), 'sample')}",
         ]
+        for k, pump in enumerate(self.pump):
+            outside = 1 - pump.share_inside(space)
+            if outside > _OUTSIDE:
+                lines.append(
+                    f"  warning: pump.{k}: {outside:.0%} of its power falls outside of the domain; "
+                    "is its center where it should be?"
+                )
         unnamed = describe_domain(space.domain).unnamed_facets
         if unnamed and self.domain.dirichlet is not None:
             lines.append(

@@ -13,6 +13,7 @@ from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import PumpArray, place_pumps
 from nepfield.fields.transfer import transfer
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import counted
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
@@ -192,7 +193,7 @@ def _trained_weight(source: Source, index: int, count: int, space: Space) -> com
     weights = source.system.pumps.weights
     if len(weights) != count:
         raise InputError(
-            f"{source.run}: this run has {len(weights)} pumps and the study {count}; weights "
-            "are taken by the place in the list, so both must have as many."
+            f"{source.run}: this run has {counted(len(weights), 'pump')} and the study {count}; "
+            "weights are taken by the place in the list, so both must have as many."
         )
     return weights[index].item()

@@ -48,6 +48,10 @@ class AnyPumpConfig(Kind):
         """Lengths that a mesh has to resolve: name, length, and how much of the pump is where."""
         return iter(())
 
+    def share_inside(self, space: Space) -> float:
+        """Which part of its power, the integral of |G|^2, falls on the domain."""
+        return 1.0
+
 
 class GaussianPumpConfig(AnyPumpConfig):
     """A Gaussian spot."""
@@ -70,6 +74,14 @@ class GaussianPumpConfig(AnyPumpConfig):
         """The pump with a starting weight."""
         options = self.options(oblique=True)
         return gaussian_pump(self.center, self.width, weight, self.wavevector, **options)
+
+    def share_inside(self, space: Space) -> float:
+        """Which part of its power, the integral of |G|^2, falls on the domain."""
+        if space.is_graph:
+            return 1.0
+        offset = np.sum((space.points - np.asarray(self.center)) ** 2, axis=1)
+        whole = (np.sqrt(np.pi) * self.width) ** space.points.shape[1]
+        return float(space.w @ np.exp(-offset / self.width**2) / whole)
 
     def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
         """Its width and, of an oblique one, its wavelength."""
