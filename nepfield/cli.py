@@ -1,4 +1,4 @@
-"""The command line: check, solve, train, compare, sweep, plot."""
+"""The command line: check, solve, train, compare, sweep, plot, keys."""
 
 from __future__ import annotations
 
@@ -247,6 +247,34 @@ def plot(
         chosen = read_samples(samples)
         for path in draw(run, output, field, interactive, samples=chosen, log=log):
             typer.echo(str(path))
+
+
+@app.command()
+def keys(
+    section: Annotated[
+        str | None, typer.Argument(metavar="[SECTION]", help="such as pump or potential.imaginary")
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", metavar="NAME", help='as in physics.system [default: "gpe"]'),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="all keys of all systems as a page")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="a JSON schema, from which editors complete")
+    ] = False,
+) -> None:
+    """Say which keys a study may have, what each takes, and what it is without."""
+    with _errors():
+        from nepfield.study.systems import keys_page
+
+        if (markdown or schema) and (section or system or (markdown and schema)):
+            raise InputError("--markdown and --schema are of all systems, and go alone.")
+        if markdown or schema:
+            typer.echo(keys_page.page() if markdown else keys_page.schema(), nl=False)
+            return
+        typer.echo(keys_page.text(keys_page.named_system(system), section))
 
 
 def _study_or_run(

@@ -195,6 +195,19 @@ _DIMENSIONS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Quantity(BeforeValidator):
+    """Marks a field with its dimension; texts in it become numbers.
+
+    Attributes
+    ----------
+    words : str
+        What such a text is: 'a length, such as "2 um"'.
+    """
+
+    words: str = ""
+
+
 def _key(
     dimension: str, *, step: bool = False, text: bool = False, path: bool = False
 ) -> BeforeValidator:
@@ -253,7 +266,7 @@ def _key(
             border.dimensions.setdefault(f'{info.field_name} = "{value}"', int(power / wanted.per))
         return number
 
-    return BeforeValidator(convert)
+    return Quantity(convert, words=_DIMENSIONS[dimension].needed)
 
 
 LENGTH, WAVENUMBER, ENERGY = _key("length"), _key("wavenumber"), _key("energy")

@@ -33,6 +33,7 @@ from nepfield.study.text.values import (
     Share,
     SystemName,
     Uniform,
+    Written,
 )
 
 OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
@@ -73,7 +74,7 @@ def _admitted(names: str) -> PlainValidator:
             raise one_of(admitted)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, study=names)
 
 
 def _known(names: dict[str, Any]) -> PlainValidator:
@@ -82,7 +83,7 @@ def _known(names: dict[str, Any]) -> PlainValidator:
             raise one_of(names)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, right=" or ".join(f'"{name}"' for name in names))
 
 
 OptimizerName = Annotated[str, _known(OPTIMIZERS)]

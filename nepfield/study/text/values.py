@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,21 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("form", "{message}", {"message": message})
 
 
+@dataclass(frozen=True, slots=True)
+class Written(PlainValidator):
+    """A check of a value that may be written in several forms, with these forms in words.
+
+    Attributes
+    ----------
+    right : str
+    study : str
+        Name of the method of a study class that lists what is right, where that depends on it.
+    """
+
+    right: str = ""
+    study: str = ""
+
+
 def _form(check: Callable[[Any], Any], right: str) -> PlainValidator:
     """Validator that says `right` where `check` returns None."""
 
@@ -43,7 +59,7 @@ def _form(check: Callable[[Any], Any], right: str) -> PlainValidator:
             raise wrong(f"must be {right}")
         return result
 
-    return PlainValidator(validate)
+    return Written(validate, right=right)
 
 
 def _number(value: Any) -> float | None:
@@ -161,7 +177,7 @@ def _or_run(check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()
             raise wrong(f"must be {right}, or the folder of a trained run in quotes")
         return result
 
-    return PlainValidator(validate)
+    return Written(validate, right=f"{right}, or the folder of a trained run in quotes")
 
 
 def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
@@ -243,9 +259,11 @@ Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
 FolderName = Annotated[str, Strict(), AfterValidator(_folder_name)]
-File = Annotated[Path, PlainValidator(_file)]
-GeometryFile = Annotated[Path, PlainValidator(_geometry)]
-SystemName = Annotated[str | Path, PlainValidator(_system)]
+File = Annotated[Path, Written(_file, right="a file name in quotes")]
+GeometryFile = Annotated[Path, Written(_geometry, right='"x.geo" or "file.py:function"')]
+SystemName = Annotated[
+    str | Path, Written(_system, right='the name of a system, or "file.py:Name"')
+]
 GeometryParameter = Annotated[
     int | float | str, _form(_parameter, "a finite number or text in quotes")
 ]
