@@ -160,7 +160,7 @@ def test_what_the_command_prints() -> None:
     assert "[physics]" not in done.stdout
     assert invoke("coupling", "--system", "oscillators").exit_code == 0
     for arguments, says in (
-        (["nothing"], "there is absorber, domain"),
+        (["nothing"], "there is absorber, background, domain"),
         (["pump", "--system", "oscillators"], "no such section of this system"),
         (["--system", "gp"], 'must be "gpe", "oscillators"'),
         (["pump", "--schema"], "go alone"),

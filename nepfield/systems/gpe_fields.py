@@ -108,10 +108,13 @@ def pump_marks(system: Wave) -> list[Mark]:
     """The pumps that know where they are, with their weights."""
     pumps = system.pumps
     return [
-        Mark("pump", "w", shape, int(k), dashed=True, value=weight.item(), unit="weight")
+        Mark(
+            "pump", "w", shape, int(k) if k >= 0 else None, dashed=True, value=weight.item(),
+            unit="weight",
+        )
         for shape, k, weight in zip(pumps.shapes, pumps.input, pumps.weights, strict=False)
         if shape is not None
-    ]
+    ]  # fmt: skip
 
 
 def per_element(space: Space, values: np.ndarray) -> np.ndarray:

@@ -255,6 +255,12 @@ def find_marks(run: RunFiles, shape: Shape) -> list[Outline]:
         else:
             mask = run.chosen(mark)
             lines = [] if mask is None else shape.rim(mask)
+            along = np.array(mark.shape.get("arrow", [0.0, 0.0]), dtype=float)
+            if lines and along.shape == (2,) and along.any():
+                points = np.concatenate(lines)
+                low, high = points.min(axis=0), points.max(axis=0)
+                reach = 0.4 * float((high - low).min()) * along / np.linalg.norm(along)
+                arrow = np.array([(low + high) / 2, (low + high) / 2 + reach])
         if lines:
             text = mark_text(mark)
             outlines.append(

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nepfield.errors import InputError
+from nepfield.fields.places import region_indicator
 from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
@@ -30,7 +31,11 @@ class AnyPumpConfig(Kind):
         default=None, description="plane-wave factor exp(i k.r), [kx] or [kx, ky]"
     )
     input: Count | None = Field(
-        default=None, description="input that drives it; absent: its place in the list"
+        default=None,
+        description="input that drives it; absent: its place among the pumps that inputs drive",
+    )
+    constant: Flag = Field(
+        default=False, description="no input drives it: it is always on (a bias)"
     )
     trainable: Flag = Field(default=True, description="whether training changes the weight")
 
@@ -41,8 +46,14 @@ class AnyPumpConfig(Kind):
     def options(self, oblique: bool = False) -> dict[str, Any]:
         """What all pumps take; InputError for a wave vector that this kind has no use for."""
         if self.wavevector is not None and not oblique:
-            raise InputError("wavevector goes with center and width.")
-        return {"input": self.input, "trainable": self.trainable}
+            raise InputError("wavevector goes with center and width, or with region.")
+        return {"input": self.input, "trainable": self.trainable, "constant": self.constant}
+
+    @model_validator(mode="after")
+    def _check_driver(self) -> AnyPumpConfig:
+        if self.constant and self.input is not None:
+            raise ValueError("a constant pump takes no input: leave one of the two out")
+        return self
 
     def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
         """Lengths that a mesh has to resolve: name, length, and how much of the pump is where."""
@@ -106,7 +117,7 @@ class SitePumpConfig(AnyPumpConfig):
 
 
 class RegionPumpConfig(AnyPumpConfig):
-    """An even pump."""
+    """An even pump, or a plane wave, over a region."""
 
     key: ClassVar[str] = "region"
 
@@ -114,7 +125,13 @@ class RegionPumpConfig(AnyPumpConfig):
 
     def build(self, weight: complex) -> Pump:
         """The pump with a starting weight."""
-        return region_pump(self.region, weight, **self.options())
+        return region_pump(self.region, weight, self.wavevector, **self.options(oblique=True))
+
+    def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
+        """The wavelength of a plane wave."""
+        k = 0.0 if self.wavevector is None else float(np.linalg.norm(self.wavevector))
+        if k > 0:
+            yield "pump wavelength", 2 * np.pi / k, space.w * region_indicator(space, self.region)
 
 
 PumpConfig = Annotated[GaussianPumpConfig | SitePumpConfig | RegionPumpConfig, OneOf()]

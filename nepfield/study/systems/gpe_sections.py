@@ -29,7 +29,7 @@ from nepfield.study.text.sections import (
 from nepfield.study.text.values import (
     Basis,
     Bounds,
-    Flag,
+    FlagOrRegions,
     Impedance,
     Initial,
     InitialOrRun,
@@ -120,7 +120,9 @@ class PotentialConfig(Section):
     disorder: Annotated[Initial | None, ENERGY] = Field(
         default=None, description="fixed landscape added to the trained one, one value a cell"
     )
-    trainable: Flag = Field(default=True, description="whether training changes it")
+    trainable: FlagOrRegions = Field(
+        default=True, description="whether training changes it, or the regions in which it does"
+    )
     rate: Annotated[Positive | None, STEP] = Field(
         default=None, description="step size for V; absent: training.rate"
     )

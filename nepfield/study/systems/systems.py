@@ -46,7 +46,7 @@ def load_study(
     overrides : sequence of str
         Values that replace or add to the file's, ``"section.key=value"``. The value is read as
         TOML, and as plain text where it is no TOML; a number in the key picks an entry of a list,
-        from 0 (``"pump.0.weight=0.5"``).
+        from 0 (``"pump.0.weight=0.5"``). Nothing after the sign takes the key away.
     seed : int, optional
         Replaces the study's seed.
     resumed : callable, optional

@@ -14,7 +14,7 @@ from nepfield.mesh.domain import Domain, read_domain
 from nepfield.mesh.geometry import described, mesh_geometry
 from nepfield.mesh.graphs import add_sets, make_graph
 from nepfield.mesh.lattice import lattice
-from nepfield.study.text.kinds import check_one
+from nepfield.study.text.kinds import Exclusive, check_one
 from nepfield.study.text.quantities import GEOMETRY_LENGTH, LENGTH
 from nepfield.study.text.values import (
     AtLeastOne,
@@ -79,7 +79,8 @@ class DomainConfig(Section):
         if self.graph is None:
             check_one([*_PLACES], given)
         elif given:
-            raise ValueError(f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}")
+            message = f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}"
+            raise Exclusive(message, ["graph", *given])
         if self.geometry is None and self.parameters:
             raise ValueError("parameters goes with geometry, not with mesh or lattice")
         for key in ("periodic", "sites"):

@@ -143,12 +143,25 @@ def _levels(value: Any) -> tuple[float, float] | None:
     return pair if pair and pair[0] != pair[1] else None
 
 
-def _basis(value: Any) -> str | Pixels | None:
-    if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
+def _flag_or_names(value: Any) -> bool | tuple[str, ...] | None:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    return tuple(value) if all(isinstance(v, str) and v for v in value) else None
+
+
+def _basis(value: Any) -> str | Pixels | Regions | None:
+    if isinstance(value, Pixels | Regions) or (
+        isinstance(value, str) and value in ("cells", "regions")
+    ):
         return value
     if isinstance(value, dict) and set(value) == {"pixels"}:
         size = _point(value["pixels"])
         return Pixels(pixels=size) if size and min(size) > 0 else None
+    if isinstance(value, dict) and set(value) == {"regions"}:
+        names = _flag_or_names(value["regions"])
+        return Regions(regions=names) if isinstance(names, tuple) else None
     return None
 
 
@@ -326,6 +339,14 @@ class Pixels(Form):
     )
 
 
+class Regions(Form):
+    """Regions with a value each, written ``{ regions = ["core", "cavity"] }``."""
+
+    regions: tuple[str, ...] = Field(
+        description="named regions; where they overlap the first one counts", min_length=1
+    )
+
+
 Random = Uniform | Normal | ScaledNormal
 Impedance = Annotated[float | complex, _form(_complex, "a finite number or [real, imaginary]")]
 Initial = Annotated[
@@ -359,7 +380,15 @@ WeightOrRun = Annotated[
         f"a finite number, [real, imaginary], {_DRAWS}",
     ),
 ]
+FlagOrRegions = Annotated[
+    bool | tuple[str, ...],
+    _form(_flag_or_names, 'true, false, or names of regions, ["core", "rim"]'),
+]
 Basis = Annotated[
-    Literal["cells", "regions"] | Pixels,
-    _form(_basis, '"cells", "regions", or { pixels = [dx, dy] } with positive sizes'),
+    Literal["cells", "regions"] | Pixels | Regions,
+    _form(
+        _basis,
+        '"cells", "regions", or { regions = ["core", "cavity"] } (where they overlap the first one'
+        " counts), or { pixels = [dx, dy] } with positive sizes",
+    ),
 ]
