@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nepfield import __version__
 from nepfield.errors import InputError
-from nepfield.files import STUDY_FILE
+from nepfield.files import STUDY_FILE, unused
 from nepfield.memory import keep_memory
 from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich would take "[default: ...]" for markup
     help="Physical learning: train a system by nothing but the contrast of its equilibria.",
@@ -47,6 +47,22 @@ EXIT_INPUT = 2
 EXIT_NOT_CONVERGED = 3
 EXIT_NO_PICTURES = 4
 EXIT_INTERRUPTED = 130
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nepfield {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    told: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="tell the version"),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -110,7 +126,8 @@ def solve(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained]",
+            help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained; "
+            "with -2, -3, ... where there is one]",
         ),
     ] = None,
     overrides: Set = None,
@@ -123,7 +140,7 @@ def solve(
 
         config, run = _study_or_run(study, overrides, seed)
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
-        folder = out or Path("runs") / name
+        folder = out or unused(Path("runs") / name)
         summary = solve_study(config, folder, run)
         tell(summary, folder, quiet)
     if summary["not_converged"]:

@@ -13,6 +13,15 @@ START_FILE = "start.npz"
 """File of a run folder: what the run began with, where that came from another run."""
 
 
+def unused(folder: Path) -> Path:
+    """The folder, or the first of ``folder-2``, ``folder-3``, ... that is not there or empty."""
+    number, found = 1, folder
+    while found.exists() and (not found.is_dir() or any(found.iterdir())):
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Name to write a file under, which takes the place of `path` at the end of the block.

@@ -29,6 +29,7 @@ LAYERS = (
     "study.check study.plot",
     "terminal",
     "cli",
+    "__main__",
 )
 ORDER = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
 LONGEST = 399

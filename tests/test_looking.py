@@ -491,3 +491,66 @@ def test_population_of_a_state(wave: nf.GPE) -> None:
     assert space.population(state)[1] == pytest.approx(4 * space.population(state)[0])
     assert nf.graph(nf.lattice(5)).population(np.full((5, 1), 2.0)) == pytest.approx([20.0])
     assert not hasattr(space, "norm")
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_version_and_module_and_completion() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nepfield", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"nepfield {nf.__version__}"
+    assert "--install-completion" in invoke("--help").output
+    assert (Path(nf.__file__).parent / "py.typed").is_file()
+
+
+def test_a_second_solve_finds_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = write_study(tmp_path)
+    for _ in range(3):
+        done = invoke("solve", str(study), "--set", "figures.enabled=false")
+        assert done.exit_code == 0, done.output
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["two-solve", "two-solve-2", "two-solve-3"]
+    first = (tmp_path / "runs" / "two-solve" / "summary.json").read_bytes()
+    done = invoke("solve", str(study), "--out", "runs/two-solve")  # a name that is given stands
+    assert done.exit_code == 2
+    assert (tmp_path / "runs" / "two-solve" / "summary.json").read_bytes() == first
+
+
+@pytest.mark.slow
+@needs_opengl
+def test_the_readme_in_its_own_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its study and its commands, one after the other, as a new user would."""
+    pytest.importorskip("trame_pyvista")
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    first = text.index("**2. A study.**")
+    last = text.index("The same in Python")
+    study, commands, wanted = [], [], text[first:last]
+    for line in wanted[: wanted.index("**3. Run it.**")].splitlines():
+        study += [line.removeprefix("    ")] if line.startswith("    ") else []
+    joined = wanted.replace("\\\n", " ")
+    for line in joined.splitlines():
+        if line.startswith("    nepfield "):
+            commands.append(line.split("#")[0].split()[1:])
+    assert len(commands) >= 8
+    monkeypatch.chdir(tmp_path)
+    for name in ("device.msh", "device-fine.msh"):
+        (tmp_path / name).write_bytes((MESHES / "billiard.msh").read_bytes())
+    written = "\n".join(study).replace("epochs = 200", "epochs = 4")
+    assert "epochs = 4" in written
+    (tmp_path / "device.toml").write_text(written + "\n[figures]\nframes = 3\n")
+    for command in commands:
+        done = invoke(*command)
+        assert done.exit_code == 0, (command, done.output)
+    assert {"wave.png", "run.html", "film.gif"} <= {path.name for path in tmp_path.iterdir()}
+    block = text[last:].split("```python\n")
+    space: dict[str, Any] = {}
+    for part in block[1:3]:
+        code = part.split("```")[0].replace("epochs=200", "epochs=2")
+        code = code.replace('sweep = nf.open_sweep("runs/device-sweep")', "")
+        exec(compile(code, "README.md", "exec"), space)
+    assert space["run"].summary["epochs"] == 4
