@@ -554,3 +554,15 @@ def test_the_readme_in_its_own_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         code = code.replace('sweep = nf.open_sweep("runs/device-sweep")', "")
         exec(compile(code, "README.md", "exec"), space)
     assert space["run"].summary["epochs"] == 4
+
+
+def test_discs_of_a_graph_do_not_overlap() -> None:
+    from nepfield.view.grids import Seen, memory_files
+    from nepfield.view.shapes import graph_shape
+
+    for graph in (nf.layered_graph(8, 5, 3), nf.random_geometric_graph(30, 0.4)):
+        shape = graph_shape(memory_files(Seen(graph, [], [])).grid, edges=True)
+        radii = np.broadcast_to(shape.radius, len(graph.points))
+        apart = np.linalg.norm(graph.points[:, None] - graph.points, axis=2)
+        np.fill_diagonal(apart, np.inf)
+        assert np.all(radii[:, None] + radii <= apart)

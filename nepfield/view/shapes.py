@@ -207,7 +207,8 @@ def _disc_radii(sites: Array, lengths: Array, short: float, edges: bool) -> Arra
     nearest = float(np.median(apart[apart > 0])) if (apart > 0).any() else short
     usual = min(max(wanted, 0.22 * nearest), 0.45 * nearest)
     visible = 0.02 * float(np.ptp(sites, axis=0).max())
-    return np.maximum(usual, np.minimum(0.45 * apart, visible))
+    apart = np.where(apart > 0, apart, nearest)
+    return np.maximum(np.minimum(usual, 0.45 * apart), np.minimum(0.45 * apart, visible))
 
 
 # ---------------------------------------------------------------- what is placed on the domain
