@@ -42,6 +42,7 @@ from nepfield.errors import InputError
 from nepfield.files import replacing
 from nepfield.mesh.cells import NODES, SIDES, Ints
 from nepfield.mesh.mshguard import guard_msh
+from nepfield.mesh.seams import labelled_pairs
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
 TAG_ARRAYS = ("gmsh:physical", "medit:ref", "cell_tags")
@@ -60,8 +61,9 @@ class MeshFile:
 
     ``points`` (npoints, 3); ``blocks`` the cells in the file's blocks, each (n, nodes); ``regions``
     cell indices over all blocks (graph: points); ``boundaries`` facets as rows of points (graph:
-    points, one row a missing neighbour); ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the
-    number of coordinates if the file tells.
+    points, one row a missing neighbour); ``periodic`` pairs of points that are one, by the name of
+    their boundaries; ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the number of
+    coordinates if the file tells.
     """
 
     source: str
@@ -70,6 +72,7 @@ class MeshFile:
     blocks: list[Ints]
     regions: dict[str, Ints] = field(default_factory=dict)
     boundaries: dict[str, Ints] = field(default_factory=dict)
+    periodic: dict[str, Ints] = field(default_factory=dict)
     edge_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     vertex_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     dim: int | None = None
@@ -99,9 +102,10 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{where}: unknown mesh format {suffix or '(no suffix)'!r}; nepfield reads "
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
+    links = []
     if suffix == ".msh":
         try:
-            guard_msh(path.read_bytes(), where)
+            links = guard_msh(path.read_bytes(), where)
         except OSError as error:
             raise InputError(f"{where}: cannot be read ({error.strerror})") from error
     mesh = _read_quietly(path, where)
@@ -116,6 +120,9 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
     result = MeshFile(where, points, kind, [_as_cells(mesh, i, kind, where) for i in top])
     if suffix == ".msh":
         _groups(mesh, result, top)
+        result.periodic = {
+            link.name: link.pairs for link in links if link.dim == mesh.cells[top[0]].dim - 1
+        }
     else:
         _arrays(mesh, result, top)
     return result
@@ -312,6 +319,8 @@ def _arrays(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
         parts = [cells[owner[:, None], local[side]]]
         parts += [rows[i][_whole(data[i], key, 1, where) == 1] for i in facets]
         result.boundaries[name] = _joined(parts, name, where)
+    for key, name in _named(mesh.point_data, "periodic:", where):
+        result.periodic[name] = labelled_pairs(np.asarray(mesh.point_data[key]), key, where)
     tags = next((mesh.cell_data[key] for key in TAG_ARRAYS if key in mesh.cell_data), None)
     if tags is not None and not result.regions and not result.boundaries:
         largest = np.iinfo(np.int32).max

@@ -2,21 +2,37 @@
 
 meshio allocates whatever the counts and node numbers of a file say, so one wrong byte can end the
 process for want of memory; it leaves points undefined where counts disagree; and of two physical
-groups with one name it keeps the last. `guard_msh` refuses such files.
+groups with one name it keeps the last. `guard_msh` refuses such files. It also reads which points
+are periodic: meshio gives their numbers in the file, which need not be those of its points.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
+from nepfield.mesh.cells import Ints
 
 # Nodes of the Gmsh element types that are worth a message of their own.
 _GMSH_NODES = {15: 1, 1: 2, 8: 3, 26: 4, 2: 3, 9: 6, 21: 10, 3: 4, 16: 8, 10: 9}
 _GMSH_NODES |= {4: 4, 5: 8, 6: 6, 7: 5, 11: 10, 12: 27, 13: 18, 14: 14, 17: 20, 18: 15, 19: 13}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two entities of a .msh file, of dimension ``dim``, of which one is the other moved.
+
+    ``name``: such as "curves 4 and 2"; ``pairs`` (npairs, 2): points of the first of the two, and
+    those that they are on the second.
+    """
+
+    dim: int
+    name: str
+    pairs: Ints
 
 
 class _Numbers:
@@ -39,6 +55,8 @@ class _Numbers:
             part = np.frombuffer(self.body, dtype, count, place)
         if len(part) != count or (dtype.kind == "u" and (part < 0).any()):
             raise ValueError("ends early")
+        if dtype.kind in "iu" and not np.isfinite(part).all():
+            raise ValueError("a count is not a number")
         return part
 
     def sizes(self, count: int) -> list[int]:
@@ -55,8 +73,13 @@ def _section(raw: bytes, name: str) -> bytes | None:
     return raw[start.end() : end]
 
 
-def guard_msh(raw: bytes, where: str) -> None:
+def guard_msh(raw: bytes, where: str) -> list[Link]:
     """Refuse the bytes of a .msh file that meshio would misread.
+
+    Returns
+    -------
+    list of Link
+        What the file says of periodic points.
 
     Raises
     ------
@@ -77,14 +100,18 @@ def guard_msh(raw: bytes, where: str) -> None:
         )
     try:
         _guard_names(_section(raw, "PhysicalNames") or b"", where)
-        for name in ("Entities", "Nodes", "Elements"):
+        tags, links = np.zeros(0, dtype=np.int64), list[Link]()
+        for name in ("Entities", "Nodes", "Elements", "Periodic"):
             body = _section(raw, name)
-            if body is None and name != "Entities":
+            if body is None and name in ("Nodes", "Elements"):
                 raise ValueError(f"${name} is missing")
             if name == "Nodes":
-                _guard_nodes(_Numbers(body or b"", text, int(head[3])), where)
+                tags = _guard_nodes(_Numbers(body or b"", text, int(head[3])), where)
             elif name == "Elements":
                 _guard_elements(_Numbers(body or b"", text, int(head[3])), where)
+            elif name == "Periodic" and body is not None:
+                links = _links(_Numbers(body, text, int(head[3])), tags)
+        return links
     except InputError:
         raise
     except (ValueError, OverflowError) as error:
@@ -102,9 +129,10 @@ def _guard_names(body: bytes, where: str) -> None:
             )
 
 
-def _guard_nodes(numbers: _Numbers, where: str) -> None:
+def _guard_nodes(numbers: _Numbers, where: str) -> Ints:
+    """The numbers of the nodes, in the order in which they stand."""
     nblocks, total, _, _ = numbers.sizes(4)
-    seen = 0
+    seen, all_tags = 0, [np.zeros(0, dtype=np.int64)]
     for _ in range(nblocks):
         _, _, parametric = numbers.take("i4", 3)
         if parametric:
@@ -112,6 +140,7 @@ def _guard_nodes(numbers: _Numbers, where: str) -> None:
         (count,) = numbers.sizes(1)
         tags = numbers.take(numbers.size, count)
         numbers.take("f8", 3 * count)
+        all_tags.append(tags.astype(np.int64))
         seen += count
         if count and tags.min() < 1:
             raise ValueError("$Nodes has a node number below 1")
@@ -122,6 +151,7 @@ def _guard_nodes(numbers: _Numbers, where: str) -> None:
             )
     if seen != total:
         raise ValueError(f"$Nodes announces {total} nodes and has {seen}")
+    return np.concatenate(all_tags)
 
 
 def _guard_elements(numbers: _Numbers, where: str) -> None:
@@ -138,3 +168,21 @@ def _guard_elements(numbers: _Numbers, where: str) -> None:
         seen += count
     if seen != total:
         raise ValueError(f"$Elements announces {total} elements and has {seen}")
+
+
+def _links(numbers: _Numbers, tags: Ints) -> list[Link]:
+    """The section $Periodic; pairs with a point that the file does not have are left out."""
+    order = np.argsort(tags)
+    found = []
+    (count,) = numbers.sizes(1)
+    for _ in range(count):
+        dim, slave, master = (int(n) for n in numbers.take("i4", 3))
+        numbers.take("f8", numbers.sizes(1)[0])  # the motion shows in the points as well
+        (npairs,) = numbers.sizes(1)
+        pairs = numbers.take(numbers.size, 2 * npairs).astype(np.int64).reshape(-1, 2)[:, ::-1]
+        place = np.searchsorted(tags, pairs, sorter=order)
+        points = np.append(order, -1)[np.minimum(place, len(tags) - 1)]
+        known = np.append(tags, -1)[points] == pairs
+        what = {0: "points", 1: "curves"}.get(dim, "surfaces")
+        found.append(Link(dim, f"{what} {master} and {slave}", points[known.all(axis=1)]))
+    return [link for link in found if len(link.pairs)]
