@@ -82,24 +82,37 @@ def train(
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
     with _errors(quiet):
-        from nepfield.study.run.jobs import train_study
         from nepfield.study.systems.systems import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        folder = folder_of(config.name)
-        with TrainingBar(config.name, config.training.epochs, quiet) as bar:
-            summary = train_study(
-                config,
-                folder,
-                resume=resume,
-                on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
-            )
-        tell(summary, folder, quiet)
-    if summary["status"] == "interrupted":
-        raise typer.Exit(EXIT_INTERRUPTED)
+        summary = _train(config, folder_of(config.name), resume, quiet)
+    _end_of(summary)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="folder to write, or to go on with")
+    ] = Path("nepfield-demo"),
+    run: Annotated[
+        bool, typer.Option("--run/--no-run", help="train it, or write the files only")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Write the demo study and its mesh to a folder, and train it there: XOR in a billiard."""
+    with _errors(quiet):
+        from nepfield.study.demo import write_demo
+        from nepfield.study.systems.systems import load_study
+
+        study = write_demo(folder)
+        if not run:
+            typer.echo(f"{study}: nepfield train runs it")
+            return
+        summary = _train(load_study(study), folder / "run", True, quiet)
+    _end_of(summary)
 
 
 @app.command()
@@ -252,6 +265,26 @@ def _study_or_run(
         raise InputError(f"{run}: this is no run folder (it has no {STUDY_FILE}).")
     file = path if run is None else run / STUDY_FILE
     return load_study(file, tuple(overrides or ()), seed), run
+
+
+def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict[str, Any]:
+    """Train a study with a progress bar, and say how it went."""
+    from nepfield.study.run.jobs import train_study
+
+    with TrainingBar(config.name, config.training.epochs, quiet) as bar:
+        summary = train_study(
+            config,
+            folder,
+            resume=resume,
+            on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
+        )
+    tell(summary, folder, quiet)
+    return summary
+
+
+def _end_of(summary: dict[str, Any]) -> None:
+    if summary["status"] == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 @contextmanager
