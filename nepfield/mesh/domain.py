@@ -116,8 +116,7 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
         points = np.ascontiguousarray(raw.points[:, : _graph_dimension(raw)])
     else:
         points = checks.drop_constant(raw.points, cell_geometry.DIMENSION[kind], kind, where)
-    # block by block: a Gmsh surface whose outline runs clockwise has clockwise cells throughout
-    cells = np.concatenate([cell_geometry.orient(points, block, kind) for block in raw.blocks])
+    cells = cell_geometry.orient(points, np.concatenate(raw.blocks), kind)
     boundaries = raw.boundaries
     if kind != "graph":
         sides = cell_geometry.sides_of(cells, kind)

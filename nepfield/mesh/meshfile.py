@@ -24,10 +24,8 @@ This module raises `InputError` whatever the bytes of a file; geometry is checke
 
 from __future__ import annotations
 
-import contextlib
-import io
+import codecs
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,9 +37,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
+from nepfield.files import read_regular, replacing
 from nepfield.mesh.cells import NODES, SIDES, Ints
-from nepfield.mesh.mshguard import guard_msh
+from nepfield.mesh.mshfile import read_msh
+from nepfield.mesh.vtufile import read_vtu
+from nepfield.mesh.xdmffile import read_xdmf
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
 TAG_ARRAYS = ("gmsh:physical", "medit:ref", "cell_tags")
@@ -99,12 +99,17 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{where}: unknown mesh format {suffix or '(no suffix)'!r}; nepfield reads "
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
+    try:
+        raw = read_regular(path).removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({error.strerror})") from error
+    unread: list[str] = []
     if suffix == ".msh":
-        try:
-            guard_msh(path.read_bytes(), where)
-        except OSError as error:
-            raise InputError(f"{where}: cannot be read ({error.strerror})") from error
-    mesh = _read_quietly(path, where)
+        mesh, unread = read_msh(raw, where)
+    elif suffix == ".vtu":
+        mesh, unread = read_vtu(raw, where)
+    else:
+        mesh = read_xdmf(path, raw, where)
     points = _as_points(mesh, where)
     blocks = [(block.type, block.data) for block in mesh.cells if len(block.data)]
     if not blocks:
@@ -154,37 +159,6 @@ def write_mesh_file(
             mesh.write(part, **options)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _read_quietly(path: Path, where: str) -> meshio.Mesh:
-    """`meshio.read`, which may print, warn, raise anything and call `sys.exit`."""
-    sink = io.StringIO()
-    try:
-        with (
-            contextlib.redirect_stdout(sink),
-            contextlib.redirect_stderr(sink),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message="string or file could not be read")
-            mesh = meshio.read(path)
-    except ImportError as error:
-        raise InputError(
-            f"{where}: reading this file needs the package {error.name}: pip install {error.name}"
-        ) from error
-    except (Exception, SystemExit) as error:
-        said = " ".join(sink.getvalue().split()) or f"{error}" or type(error).__name__
-        if "Incompatible cell data 'gmsh:physical'" in said:
-            raise InputError(
-                f"{where}: some elements belong to no physical group; put every surface (and curve "
-                "that is saved) into one, or export with Mesh.SaveAll = 0"
-            ) from error
-        hint = "; of mixed cells meshio reads .vtu better" if path.suffix == ".xdmf" else ""
-        raise InputError(f"{where}: cannot be read as a mesh ({said[:300]}){hint}") from error
-    said = " ".join(sink.getvalue().split())
-    if re.search("cannot handle|not closed|corrupt", said):
-        raise InputError(f"{where}: cannot be read as a mesh ({said[:300]})")
-    return mesh
 
 
 def _as_points(mesh: meshio.Mesh, where: str) -> NDArray[np.float64]:
