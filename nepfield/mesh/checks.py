@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh.cells import Floats, Ints
-from nepfield.mesh.meshfile import is_data_name
+from nepfield.mesh.meshdata import is_data_name
 
 # Lengths below this fraction of the mesh's size count as zero.
 TINY = 1e-12
@@ -49,8 +49,8 @@ def check_points(points: Floats, cells: Ints, kind: str, where: str) -> None:
         if len(twins):
             raise InputError(
                 f"{where}: points {first} and {other} coincide at {_near(points[first])} "
-                f"({len(twins)} such points); merge them (Gmsh: Coherence, or Coherence Mesh; ParaView: "
-                "the filter Clean to Grid)"
+                f"({len(twins)} such points); merge them (Gmsh: Coherence, or Coherence Mesh; "
+                "ParaView: Clean to Grid)"
             )
     unused = np.setdiff1d(np.arange(len(points)), cells)
     if len(unused) and kind != "graph":

@@ -20,7 +20,8 @@ from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh import checks
 from nepfield.mesh.cells import Floats, Ints
-from nepfield.mesh.meshfile import MeshFile, read_mesh_file, write_mesh_file
+from nepfield.mesh.meshdata import MeshFile
+from nepfield.mesh.meshfile import read_mesh_file, write_mesh_file
 
 Sets = Mapping[str, ArrayLike]
 """Named sets of vertices: a name and an index or indices."""

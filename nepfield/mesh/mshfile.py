@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import meshio
 import numpy as np
@@ -28,7 +29,21 @@ _TYPES = {
     17: ("hexahedron20", 20), 18: ("wedge15", 15), 19: ("pyramid13", 13),
 }  # fmt: skip
 _READ = ("MeshFormat", "Comments", "PhysicalNames", "Entities", "Nodes", "Elements", "Periodic")
+_MANY = 10_000_000  # physical groups times blocks of elements
 _SPARSE = 10_000_000  # node numbers may be so much larger than there are nodes
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two entities of a .msh file, of dimension ``dim``, of which one is the other moved.
+
+    ``pairs`` (npairs, 2): points of the master and those that they are on the slave.
+    """
+
+    dim: int
+    master: int
+    slave: int
+    pairs: Ints
 
 
 class _Numbers:
@@ -67,7 +82,7 @@ class _Numbers:
         return len(self.body) if self.values is None else len(self.values)
 
 
-def read_msh(raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
+def read_msh(raw: bytes, where: str) -> tuple[meshio.Mesh, list[Link], list[str]]:
     """Read the bytes of a .msh file.
 
     Parameters
@@ -81,9 +96,11 @@ def read_msh(raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
     mesh : meshio.Mesh
         Its `cell_sets` are the physical groups (indices in each block), `field_data` their tags
         and dimensions, `cell_data` "gmsh:physical" (the first group of each block) where all
-        blocks have one, `gmsh_periodic` the links of $Periodic.
+        blocks have one.
+    links : list of Link
+        What the file says of periodic points.
     unread : list of str
-        Sections that are left alone.
+        Sections and physical groups that are left alone.
 
     Raises
     ------
@@ -130,16 +147,15 @@ def read_msh(raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
         groups = _entities(numbers("Entities")) if "Entities" in sections else {}
         tags, points = _nodes(numbers("Nodes"), where)
         blocks = _elements(numbers("Elements"), where)
-        links = _periodic(numbers("Periodic")) if "Periodic" in sections else None
+        links = _links(numbers("Periodic"), tags) if "Periodic" in sections else []
+        if len(names) * len(blocks) > _MANY:
+            raise ValueError(f"{len(names)} physical groups and {len(blocks)} blocks of elements")
     except (ValueError, OverflowError, IndexError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where}: the file is truncated or damaged ({error})") from error
     order = np.argsort(tags)
-    cells = []
-    for _, _, kind, rows in blocks:
-        at = order[np.minimum(np.searchsorted(tags, rows, sorter=order), len(tags) - 1)]
-        cells.append((kind, np.where(tags[at] == rows, at, -1)))
+    cells = [(kind, _places(tags, order, rows)) for _, _, kind, rows in blocks]
     sets = {
         name: [
             np.arange(len(rows) if dim == of[1] and of[0] in groups.get((dim, tag), ()) else 0)
@@ -160,9 +176,12 @@ def read_msh(raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
         cell_data={"gmsh:physical": physical} if physical else {},
         field_data={name: np.array(of) for name, of in names.items()},
         cell_sets=sets,
-        gmsh_periodic=links,
     )
-    return mesh, [f"${name}" for name in sections if name not in _READ]
+    unread = [f"${name}" for name in sections if name not in _READ]
+    named = {(dim, tag) for tag, dim in names.values()}
+    used = {(dim, group) for (dim, _), tags in groups.items() for group in tags}
+    unread += [f"physical group {tag} of dimension {dim}" for dim, tag in sorted(used - named)]
+    return mesh, links, unread
 
 
 def _sections(raw: bytes, where: str) -> dict[str, list[bytes]]:
@@ -277,12 +296,20 @@ def _elements(numbers: _Numbers, where: str) -> list[tuple[int, int, str, Ints]]
     return found
 
 
-def _periodic(numbers: _Numbers) -> list[list]:
-    """For each link: dimension, (entity, master), affine map, pairs of node numbers less 1."""
+def _places(tags: Ints, order: Ints, wanted: Ints) -> Ints:
+    """Points by their numbers; -1 where there is none of the number."""
+    at = order[np.minimum(np.searchsorted(tags, wanted, sorter=order), len(tags) - 1)]
+    return np.where(tags[at] == wanted, at, -1)
+
+
+def _links(numbers: _Numbers, tags: Ints) -> list[Link]:
+    """The section $Periodic; pairs with a point that the file does not have are left out."""
+    order = np.argsort(tags)
     found = []
-    for _ in _times(*numbers.sizes(1), numbers):
-        dim, tag, master = numbers.integers(3)
-        affine = numbers.take("f8", *numbers.sizes(1))
-        pairs = numbers.take(numbers.size, 2 * numbers.sizes(1)[0]).reshape(-1, 2)
-        found.append([dim, (tag, master), affine, pairs.astype(np.int64) - 1])
+    for _ in _times(numbers.sizes(1)[0], numbers):
+        dim, slave, master = numbers.integers(3)
+        numbers.take("f8", *numbers.sizes(1))  # the motion shows in the points as well
+        pairs = numbers.take(numbers.size, 2 * numbers.sizes(1)[0]).reshape(-1, 2)[:, ::-1]
+        points = _places(tags, order, pairs.astype(np.int64))
+        found.append(Link(dim, master, slave, points[(points >= 0).all(axis=1)]))
     return found

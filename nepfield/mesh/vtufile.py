@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 from xml.etree import ElementTree
 
 import meshio
@@ -27,7 +28,9 @@ from nepfield.files import LARGEST
 from nepfield.mesh.cells import Ints
 from nepfield.mesh.parsing import numbers_in, whole_number
 
-_TYPES = {f"{name}{8 * n}": f"{name[0].lower()}{n}" for name in ("Int", "UInt") for n in (1, 2, 4, 8)}
+_TYPES = {
+    f"{name}{8 * n}": f"{name[0].lower()}{n}" for name in ("Int", "UInt") for n in (1, 2, 4, 8)
+}
 _TYPES |= {"Float32": "f4", "Float64": "f8"}
 # VTK's numbers of the cells that are read or worth a message of their own: meshio's name, nodes.
 _CELLS = {
@@ -89,7 +92,7 @@ _COMPRESSORS |= {"vtkLZ4DataCompressor": _lz4}
 class _Arrays:
     """How the arrays of a file are written."""
 
-    order: str  # "<" or ">"
+    order: Literal["<", ">"]
     header: np.dtype  # of the lengths before an array
     expand: Callable[[bytes, int], bytes] | None  # a compressed block and the size that it gets
     appended: bytes
@@ -245,19 +248,23 @@ def _grid(root: ElementTree.Element, where: str) -> ElementTree.Element:
 
 
 def _encoding(root: ElementTree.Element, appended: bytes, where: str) -> _Arrays:
-    orders = {"LittleEndian": "<", "BigEndian": ">"}
+    orders: dict[str, Literal["<", ">"]] = {"LittleEndian": "<", "BigEndian": ">"}
     order = root.get("byte_order", "LittleEndian")
     header = root.get("header_type", "UInt32")
     encoding = "base64"
     if (place := root.find("AppendedData")) is not None:
         encoding = place.get("encoding", "base64")
-    if order not in orders or header not in ("UInt32", "UInt64") or encoding not in ("raw", "base64"):
+    if (
+        order not in orders
+        or header not in ("UInt32", "UInt64")
+        or encoding not in ("raw", "base64")
+    ):
         raise ValueError(f"byte order {order[:20]}, lengths in {header[:20]}, {encoding[:20]}")
     compressor = root.get("compressor")
     if compressor and compressor not in _COMPRESSORS:
         raise InputError(
-            f"{where}: compressed by {compressor[:40]}, which is not known; save with the compressor "
-            "ZLib, or none"
+            f"{where}: compressed by {compressor[:40]}, which is not known; save with the "
+            "compressor ZLib, or none"
         )
     return _Arrays(
         orders[order],

@@ -77,7 +77,9 @@ def _check(path: Path, root: ElementTree.Element, where: str) -> None:
         if form == "HDF":
             left -= _hdf_size(path, (item.text or "").strip(), where)
         elif form != "XML":
-            raise InputError(f"{where}: data in the format {form[:20]} are not read, XML or HDF are")
+            raise InputError(
+                f"{where}: data in the format {form[:20]} are not read, XML or HDF are"
+            )
     if left < 0:
         raise InputError(f"{where}: its arrays would take more than {LARGEST >> 20} MiB")
 
@@ -98,7 +100,9 @@ def _hdf_size(path: Path, place: str, where: str) -> int:
         found = file
         for key in filter(None, inside.split("/")):
             if isinstance(found.get(key, getlink=True), h5py.ExternalLink):
-                raise InputError(f"{where}: {inside[:60]!r} lies in another file, which is not read")
+                raise InputError(
+                    f"{where}: {inside[:60]!r} lies in another file, which is not read"
+                )
             found = found[key]
         if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
             raise InputError(f"{where}: {inside[:60]!r} is no data set of {name}")
