@@ -14,8 +14,9 @@ How a name is found:
   1) and ``boundary:NAME`` (number of missing neighbours) are cell arrays and stand on the vertex
   cells. Every other cell array of floating-point numbers is edge data under its own name
   (``coupling``, ``stiffness``, ``rest_length``) and stands on the line cells; every such point
-  array is vertex data. The ``.xdmf`` reader of meshio cannot mix vertices with lines, so there regions and boundaries are point arrays, and a
-  point array ``graph`` (the number of coordinates) tells that the lines are a graph.
+  array is vertex data. The ``.xdmf`` reader of meshio cannot mix vertices with lines, so there
+  regions and boundaries are point arrays, and a point array ``graph`` (the number of coordinates)
+  tells that the lines are a graph.
 
 This module raises `InputError` whatever the bytes of a file; geometry is checked in
 `nepfield.mesh.domain`.
