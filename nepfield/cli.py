@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +55,15 @@ EXIT_INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the command `nepfield`."""
+    os.environ["MPLBACKEND"] = "agg"  # Jupyter's, which is inherited, need not be installed here
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # signs that the terminal lacks
     keep_memory()
-    app()
+    try:
+        app()
+    except OSError as error:  # before a command has begun
+        sys.exit(f"error: {_told(error)}")
 
 
 @app.command()
@@ -287,6 +298,12 @@ def _end_of(summary: dict[str, Any]) -> None:
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
+def _told(error: OSError) -> str:
+    """What is wrong with which file."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}"
+
+
 @contextmanager
 def _errors(quiet: bool = False) -> Iterator[None]:
     """Errors that a user can mend end with their message and an exit status, not a traceback."""
@@ -303,9 +320,12 @@ def _errors(quiet: bool = False) -> Iterator[None]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_INPUT) from None
     except OSError as error:
-        if error.filename is None:
+        if error.errno == errno.EPIPE:  # who reads the output has had enough
             raise
-        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        typer.echo(f"error: {_told(error)}", err=True)
+        raise typer.Exit(EXIT_INPUT) from None
+    except MemoryError as error:
+        typer.echo(f"error: there is too little memory: {error}", err=True)
         raise typer.Exit(EXIT_INPUT) from None
     except NotConverged as error:
         typer.echo(f"not converged: {error}", err=True)

@@ -3,6 +3,7 @@ a run."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import warnings
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 import skfem
 from helpers import interval
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_cli import LINE, invoke, write_study
 from test_domain import Msh, refused
 from test_periodic import ACROSS, BOTH, ONE, box, quarter, skewed, turned
@@ -131,6 +134,26 @@ def test_a_damaged_periodic_section_is_refused(tmp_path: Path) -> None:
         assert old in whole
         (tmp_path / "bad.msh").write_bytes(whole.replace(old, new))
         refused(tmp_path / "bad.msh", "truncated or damaged")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    binary=st.booleans(),
+    places=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
+    bytes_there=st.binary(min_size=4, max_size=4),
+)
+def test_a_periodic_section_with_wrong_bytes_is_read_or_refused(
+    binary: bool, places: list[float], bytes_there: bytes, tmp_path: Path
+) -> None:
+    raw = bytearray(with_periodic(LINK, binary=binary))
+    start = raw.index(b"$Periodic") + len(b"$Periodic\n")
+    for place, byte in zip(places, bytes_there, strict=False):
+        index = start + int(place * (len(raw) - start))
+        raw[index] = byte if binary else b"0123456789 -.en\n"[byte % 16]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with contextlib.suppress(InputError):
+            nf.finite_elements(reading(tmp_path, bytes(raw)), order=1)
 
 
 def test_periodic_curves_that_close_nothing_are_named(tmp_path: Path) -> None:

@@ -136,7 +136,12 @@ def point_labels(seam: Seam, npoints: int) -> Ints:
 
 def labelled_pairs(labels: NDArray, key: str, where: str) -> Ints:
     """The pairs (npairs, 2) of what `point_labels` made; InputError for any other array."""
-    if labels.ndim == 2 and labels.shape[1] == 2 and np.all(labels == np.floor(labels)):
+    if (
+        labels.ndim == 2
+        and labels.shape[1] == 2
+        and labels.dtype.kind in "biuf"
+        and np.all(labels == np.floor(labels))
+    ):
         points = [np.flatnonzero(column) for column in labels.T]
         orders = [np.argsort(labels[index, k]) for k, index in enumerate(points)]
         near, far = (index[order] for index, order in zip(points, orders, strict=True))

@@ -27,8 +27,7 @@ from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
     is_done,
-    locked,
-    open_sweep,
+    opened,
     run_content,
     write_error,
 )
@@ -109,12 +108,7 @@ def run_sweep(
         raise InputError("--workers and --scheduler: give one of them.")
     out = Path(out).resolve()
     check_cases(sweep)
-    if out.is_dir():
-        with locked(out / ".lock", wait=False):
-            open_sweep(sweep, out, resume)
-    else:
-        open_sweep(sweep, out, resume)
-    with locked(out / ".lock", wait=False):
+    with opened(sweep, out, resume):
         todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
         if todo:
             try:
