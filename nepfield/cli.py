@@ -17,6 +17,7 @@ import typer
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
+from nepfield.mesh.geocommands import trust_geometries
 from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
@@ -45,6 +46,15 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-geometry",
+        help="let .geo files run commands and write files",
+        callback=lambda trusted: trust_geometries() if trusted else None,
+        expose_value=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
 
 EXIT_INPUT = 2
@@ -70,9 +80,14 @@ def main() -> None:
 def check(
     path: Annotated[Path, typer.Argument(metavar="STUDY.toml|MESH")],
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
 ) -> None:
-    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength."""
+    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength.
+
+    A geometry is a program: a .geo is run by Gmsh and may only draw (--trust-geometry lifts that),
+    a Python function runs as any code of yours.
+    """
     with _errors():
         from nepfield.study.check import check as report
 
@@ -88,6 +103,7 @@ def train(
     ] = False,
     out: Out = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -138,6 +154,7 @@ def solve(
         ),
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -162,6 +179,7 @@ def compare(
         Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -199,6 +217,7 @@ def sweep(
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -255,6 +274,7 @@ def plot(
             "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
+    _trust: Trust = False,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
