@@ -36,6 +36,7 @@ from nepfield.mesh.graphs import (
     random_geometric_graph,
 )
 from nepfield.mesh.lattice import lattice
+from nepfield.mesh.periodic import periodic
 from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
@@ -154,6 +155,7 @@ __all__ = [
     "nudge_loss",
     "open_run",
     "open_sweep",
+    "periodic",
     "phases",
     "plot",
     "potential",

@@ -26,8 +26,8 @@ LAYERS = (
     "study.systems",
     "study.run",
     "study.sweeps",
-    "study.check study.plot",
-    "terminal",
+    "study.check study.plot study.demo",
+    "terminal endings",
     "cli",
     "__main__",
 )

@@ -276,8 +276,8 @@ def test_training_inside_chosen_regions_only(tmp_path: Path) -> None:
     said = invoke("check", str(tmp_path / "study.toml"), "--set", 'potential.trainable=["output"]')
     assert f"64 values of V ({inside.sum()} trained)" in said.output
     for value, says in (
-        ('["nowhere"]', "no region called 'nowhere'"), ("[]", "true, false, or names of regions"),
-        ('"output"', "true, false, or names of regions"),
+        ('["nowhere"]', "no region called 'nowhere'"), ("[]", "true or false, or names of regions"),
+        ('"output"', "true or false, or names of regions"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=says):
             build(load(tmp_path, f"potential.trainable={value}"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from nepfield.errors import InputError
+from nepfield.files import check_within, make_within
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
 from nepfield.study.systems.systems import study_class
 
@@ -121,6 +123,8 @@ def _draw_pictures(
     if output is None and field is None:
         wanted = list(picture_names(run))
     written = []
+    if output is None:
+        make_within(run / "figures")
     for name in wanted:
         drawn, figure, maps = run_figure(run, name, samples, log)
         written.append(save_figure(figure, output or run / "figures" / f"{drawn}.png", maps))
@@ -138,6 +142,7 @@ def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive
     from nepfield.view.curves import FORMATS
 
     check_new_file(output, FORMATS, "-o")
+    check_within(sweep / "figures")
     from nepfield.view.sheets import plot_sheet, sheet_names
     from nepfield.view.sweeps import plot_sweep, read_results
 
@@ -191,7 +196,7 @@ def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) ->
         known = " and ".join(", ".join(suffixes).rsplit(", ", 1))
         film = "; for a film choose .gif" if path.suffix.lower() in (".mp4", ".avi") else ""
         raise InputError(f"{path}: {option} writes {known} files only; choose such a name{film}.")
-    if path.exists():
+    if os.path.lexists(path):  # also a link that leads nowhere
         raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first.")

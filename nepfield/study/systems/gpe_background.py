@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -10,10 +11,12 @@ from pydantic import Field
 from nepfield.errors import InputError
 from nepfield.fields.formulas import evaluate_formula
 from nepfield.fields.places import region_indicator
+from nepfield.files import read_regular
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
+from nepfield.study.text.paths import File
 from nepfield.study.text.quantities import ENERGY
-from nepfield.study.text.values import File, Name, Number
+from nepfield.study.text.values import Name, Number
 
 
 class AnyBackgroundConfig(Kind):
@@ -68,7 +71,7 @@ class FileBackgroundConfig(AnyBackgroundConfig):
         count = len(space.elements)
         what = f"one number for each of the {count} {'vertices' if space.is_graph else 'cells'}"
         try:
-            values = np.load(self.file, allow_pickle=False, mmap_mode="r")
+            values = np.load(BytesIO(read_regular(self.file)), allow_pickle=False)
         except Exception as error:  # NumPy raises what it likes
             raise InputError(f"{self.file}: this is no .npy file of numbers ({error}).") from None
         shape, kind = getattr(values, "shape", None), getattr(values, "dtype", np.dtype(object))
@@ -76,7 +79,7 @@ class FileBackgroundConfig(AnyBackgroundConfig):
             raise InputError(f"{self.file}: give {what} as an array of shape ({count},).")
         if not np.isfinite(values).all():
             raise InputError(f"{self.file}: holds values that are not finite.")
-        return self.scale * np.array(values)[space.element_of_point]
+        return self.scale * values[space.element_of_point]
 
 
 BackgroundConfig = Annotated[

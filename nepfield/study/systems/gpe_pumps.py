@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from nepfield.errors import InputError
 from nepfield.fields.places import region_indicator
 from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
+from nepfield.mesh.seams import nearest_images
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
 from nepfield.study.text.quantities import LENGTH, WAVENUMBER, WEIGHT_OR_RUN
@@ -34,8 +35,8 @@ class AnyPumpConfig(Kind):
         default=None,
         description="input that drives it; absent: its place among the pumps that inputs drive",
     )
-    constant: Flag = Field(
-        default=False, description="no input drives it: it is always on (a bias)"
+    constant: Flag | None = Field(
+        default=None, description="true: no input drives it, it is always on (a bias)"
     )
     trainable: Flag = Field(default=True, description="whether training changes the weight")
 
@@ -47,7 +48,7 @@ class AnyPumpConfig(Kind):
         """What all pumps take; InputError for a wave vector that this kind has no use for."""
         if self.wavevector is not None and not oblique:
             raise InputError("wavevector goes with center and width, or with region.")
-        return {"input": self.input, "trainable": self.trainable, "constant": self.constant}
+        return {"input": self.input, "trainable": self.trainable, "constant": bool(self.constant)}
 
     @model_validator(mode="after")
     def _check_driver(self) -> AnyPumpConfig:
@@ -96,7 +97,8 @@ class GaussianPumpConfig(AnyPumpConfig):
 
     def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
         """Its width and, of an oblique one, its wavelength."""
-        offset = np.sum((space.points - np.asarray(self.center)) ** 2, axis=1)
+        points = nearest_images(space.domain.seams, space.points, np.asarray(self.center))
+        offset = np.sum((points - np.asarray(self.center)) ** 2, axis=1)
         spot = space.w * np.exp(-offset / (2 * self.width**2))
         yield "pump width", self.width, spot
         k = 0.0 if self.wavevector is None else float(np.linalg.norm(self.wavevector))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from nepfield.study.text.domains import DomainConfig
+from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
     DENSITY,
     ENERGY,
@@ -43,7 +44,6 @@ from nepfield.study.text.values import (
     Rows,
     Section,
     Site,
-    SystemName,
 )
 
 

@@ -17,8 +17,8 @@ from nepfield.study.systems.quantum_spins import SpinStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
 from nepfield.study.text.outside import load_class
+from nepfield.study.text.paths import names_class_in_file
 from nepfield.study.text.study import StudyConfig
-from nepfield.study.text.values import names_class_in_file
 
 SYSTEMS: dict[str, type[StudyConfig]] = {
     "gpe": GPEStudy,

@@ -118,8 +118,12 @@ def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
         raise InputError(f"{path}: is not valid TOML: {error}") from None
 
 
-REMOVED = ""
-"""What stands for the value of a key that is taken away; no key of a study may be empty text."""
+class _Removed(str):
+    """An empty text that is told from one that a user wrote; it may be kept in a TOML file."""
+
+
+REMOVED = _Removed()
+"""What stands for the value of a key that is taken away."""
 
 
 def parse_override(override: str) -> tuple[str, Any]:
@@ -157,7 +161,7 @@ def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
             )
         step: Any = int(part) if isinstance(place, list) else part
         if depth == len(parts) - 1:
-            if value != REMOVED:
+            if not isinstance(value, _Removed):
                 place[step] = value
             elif isinstance(place, list) or step in place:
                 del place[step]

@@ -31,7 +31,8 @@ from nepfield.study.text.units import (
     scales,
     shown_unit,
 )
-from nepfield.study.text.values import Name, Section, wrong
+from nepfield.study.text.values import Name, Section
+from nepfield.study.text.written import wrong
 
 LINES = '[units], length = "1 um", mass = "1e-4 m_e" (yours)'
 """What a study needs before it may have units."""

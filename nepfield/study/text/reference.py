@@ -17,7 +17,8 @@ from nepfield.errors import InputError
 from nepfield.study.text.kinds import Kind, keys_of
 from nepfield.study.text.quantities import Quantity
 from nepfield.study.text.study import StudyConfig, sections_in
-from nepfield.study.text.values import Form, Written
+from nepfield.study.text.values import Form
+from nepfield.study.text.written import Written
 
 Schema = dict[str, Any]
 

@@ -17,11 +17,11 @@ from pydantic_core import PydanticCustomError
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.tasks import TASKS, Task, load_task
 from nepfield.study.text.kinds import check_one
+from nepfield.study.text.paths import File, SystemName
 from nepfield.study.text.values import (
     AtLeastOne,
     Bounds,
     Count,
-    File,
     Flag,
     Levels,
     Name,
@@ -31,10 +31,9 @@ from nepfield.study.text.values import (
     Rows,
     Section,
     Share,
-    SystemName,
     Uniform,
-    Written,
 )
+from nepfield.study.text.written import Written
 
 OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
     "adam": Adam,
