@@ -45,6 +45,10 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="go on although mesh or task have changed since"),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
 
 EXIT_INPUT = 2
@@ -86,6 +90,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the run in the folder, if there is one")
     ] = False,
+    accept: Accept = False,
     out: Out = None,
     overrides: Set = None,
     seed: Seed = None,
@@ -106,6 +111,7 @@ def train(
                 config,
                 folder,
                 resume=resume,
+                accept_changes=accept,
                 on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
             )
         tell(summary, folder, quiet)
@@ -124,6 +130,7 @@ def solve(
             help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained]",
         ),
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     seed: Seed = None,
     quiet: Quiet = False,
@@ -135,7 +142,7 @@ def solve(
         config, run = _study_or_run(study, overrides, seed)
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
         folder = out or Path("runs") / name
-        summary = solve_study(config, folder, run)
+        summary = solve_study(config, folder, run, accept)
         tell(summary, folder, quiet)
     if summary["not_converged"]:
         typer.echo(summary["not_converged"][0], err=True)
@@ -148,6 +155,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     seed: Seed = None,
     quiet: Quiet = False,
@@ -160,7 +168,7 @@ def compare(
 
         check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
-        result = compare_study(config, run)
+        result = compare_study(config, run, accept)
         if not quiet:
             print_comparison(result, config.name)
         if out is not None:
@@ -181,6 +189,7 @@ def sweep(
     resume: Annotated[
         bool, typer.Option("--resume", help="do what is not finished, and what failed")
     ] = False,
+    accept: Accept = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
@@ -207,6 +216,7 @@ def sweep(
                 workers=workers,
                 scheduler=scheduler,
                 resume=resume,
+                accept_changes=accept,
                 on_progress=bar.show,
             )
         finished = int((table["status"] == "finished").sum())

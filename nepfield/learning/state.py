@@ -21,6 +21,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
+from nepfield.learning.origin import Origin
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -46,6 +47,9 @@ class TrainingState:
         The last free states, from which the next epoch starts; nan for samples without one.
     history : list of dict
         One row an epoch.
+    origin : dict of dict of str
+        Digests of what the training is made from (`nepfield.learning.origin`); empty in
+        checkpoints of version 0.1.
     """
 
     epoch: int
@@ -54,6 +58,7 @@ class TrainingState:
     random_state: Mapping[str, Any]
     warm: np.ndarray | None
     history: list[HistoryRow] = field(default_factory=list)
+    origin: Origin = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint, an .npz file, atomically, and append what the history lacks."""
@@ -65,6 +70,8 @@ class TrainingState:
             arrays["warm"] = self.warm
         arrays["epoch"] = np.array(self.epoch)
         arrays["random_state"] = np.array(json.dumps(self.random_state))
+        if self.origin:
+            arrays["origin"] = np.array(json.dumps(self.origin))
         with replacing(path) as part, part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
 
@@ -93,9 +100,29 @@ class TrainingState:
                 random_state=json.loads(str(arrays["random_state"])),
                 warm=arrays.get("warm"),
                 history=history,
+                origin=_origin(arrays),
             )
         except Exception as error:
             raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
+
+
+def saved_origin(checkpoint: Path) -> Origin | None:
+    """What a checkpoint says it was made from, and nothing else of it; None if there is none.
+
+    A file that cannot be read says nothing.
+    """
+    try:
+        with np.load(checkpoint, allow_pickle=False) as data:
+            return _origin(data)
+    except Exception:  # it will be told by whoever needs more of it
+        return None
+
+
+def _origin(arrays: Mapping[str, np.ndarray]) -> Origin:
+    if "origin" not in arrays:
+        return {}
+    origin = json.loads(str(arrays["origin"]))
+    return {str(group): dict(parts) for group, parts in dict(origin).items()}
 
 
 def history_of(checkpoint: Path) -> Path:

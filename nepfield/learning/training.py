@@ -7,7 +7,7 @@ a run that is killed at any moment and resumed gives the bit-identical result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
+from nepfield.learning.origin import Origin, check_origin, origin_of
 from nepfield.learning.record import EpochRecord
 from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
@@ -131,6 +132,8 @@ def train(
     warm_start: bool | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    accept_changes: bool = False,
+    made_from: Origin | None = None,
     on_epoch: Callable[[TrainingState], None] | None = None,
     **options: Any,
 ) -> TrainingResult:
@@ -169,6 +172,11 @@ def train(
         File written after each epoch; the history lies beside it (`history_of`).
     resume : bool
         Go on from the checkpoint if it exists.
+    accept_changes : bool
+        Go on although the domain, the task or what else the training was made from has changed.
+    made_from : dict of dict of str, optional
+        Digests of what else the training is made from (`nepfield.learning.origin`), kept in the
+        checkpoint.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch, when its checkpoint is on disk.
     **options
@@ -181,7 +189,8 @@ def train(
     Raises
     ------
     InputError
-        If the task does not fit the system, or a number is out of range.
+        If the task does not fit the system, a number is out of range, or a training that is to go
+        on was made from something else.
     NotConverged
         If in a whole epoch no sample has a steady state.
     """
@@ -217,11 +226,18 @@ def train(
             f"{', '.join(system.parameters)}."
         )
     exact = EXACT in system.rules
-    state = _starting_state(system, optimizer, seed)
+    origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
+    state = _starting_state(system, optimizer, seed, origin)
     if checkpoint is not None:
         if resume and Path(checkpoint).exists():
             state = _resumed_state(checkpoint, state, nsamples, warm_start)
+            if not accept_changes:
+                names = {"domain": system.domain.source}
+                check_origin(state.origin, origin, checkpoint, names)
         History(history_of(Path(checkpoint))).cut(state.history)
+        if accept_changes and state.origin != origin:
+            state = replace(state, origin=origin)
+            state.save(checkpoint)
     system = system.with_parameters(state.parameters)
     random = np.random.default_rng(seed)
     random.bit_generator.state = state.random_state
@@ -286,6 +302,7 @@ def train(
             random.bit_generator.state,
             warm,
             state.history,
+            origin,
         )
         if checkpoint is not None:
             state.save(checkpoint)
@@ -324,7 +341,9 @@ def _kept(
     return warm
 
 
-def _starting_state(system: System, optimizer: Optimizer, seed: int) -> TrainingState:
+def _starting_state(
+    system: System, optimizer: Optimizer, seed: int, origin: Origin
+) -> TrainingState:
     values = {name: p.values for name, p in trained(system).items()}
     return TrainingState(
         epoch=0,
@@ -332,6 +351,7 @@ def _starting_state(system: System, optimizer: Optimizer, seed: int) -> Training
         memory=optimizer.start(values),
         random_state=np.random.default_rng(seed).bit_generator.state,
         warm=None,
+        origin=origin,
     )
 
 

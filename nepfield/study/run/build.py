@@ -15,7 +15,7 @@ from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task
 from nepfield.learning.training import TrainingResult, train
 from nepfield.study.run.beginning import read_start
-from nepfield.study.run.trained import load_run, meshes_of, trained_system
+from nepfield.study.run.trained import load_run, made_from, meshes_of, trained_system
 from nepfield.study.text.study import Source, StudyConfig
 from nepfield.systems.system import checked_inputs, trained
 
@@ -71,6 +71,8 @@ class Study:
             warm_start=training.warm_start,
             checkpoint=checkpoint,
             resume=resume,
+            accept_changes=True,  # what is read from files has been checked
+            made_from=made_from(self.config),
             on_epoch=on_epoch,
             **self.solver,
         )

@@ -67,6 +67,7 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
+    accept_changes: bool = False,
     on_progress: Callable[[SweepProgress], None] | None = None,
 ) -> pd.DataFrame:
     """Run all cases of a sweep.
@@ -87,6 +88,9 @@ def run_sweep(
         the same files under the same paths.
     resume : bool
         Go on with the sweep in the folder: what is not finished, and what failed.
+    accept_changes : bool
+        Go on although the content of a mesh or a task has changed since cases were begun; what is
+        finished stays.
     on_progress : callable, optional
         Called with a `SweepProgress` after each case and about once a second.
 
@@ -108,12 +112,12 @@ def run_sweep(
         raise InputError("--workers and --scheduler: give one of them.")
     out = Path(out).resolve()
     check_cases(sweep)
-    with opened(sweep, out, resume):
+    with opened(sweep, out, resume, accept_changes):
         todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
         if todo:
             try:
                 with _client(min(workers or _processors(), len(todo)), scheduler) as client:
-                    _Work(sweep, out, todo, client, on_progress).run()
+                    _Work(sweep, out, todo, client, on_progress, accept_changes).run()
             finally:
                 table = write_results(out)
         return table if todo else write_results(out)
@@ -129,8 +133,10 @@ class _Work:
         todo: list[Case],
         client: Client,
         on_progress: Callable[[SweepProgress], None] | None,
+        accept_changes: bool,
     ) -> None:
         self.sweep, self.out, self.client = sweep, out, client
+        self.accept_changes = accept_changes
         self.waiting: Iterator[Case] = iter(todo)
         self.pending: dict[Future, Case] = {}
         self.ended: Queue[Future] = Queue()
@@ -180,6 +186,7 @@ class _Work:
             keys,
             str(case_folder(self.out, case)),
             str(self.out / "meshes"),
+            self.accept_changes,
             # Keys of one group: all but the first two a worker wait in one queue. Else Dask deals
             # out all cases before one has begun, and who is ahead waits for others to share.
             key=(self.group, case.number, self.deaths.get(case.number, 0)),
