@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Values
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
@@ -22,6 +21,7 @@ from nepfield.learning.gradients import Gradient, checked_rule, checked_samples,
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.origin import Origin, check_origin, origin_of
 from nepfield.learning.record import EpochRecord
+from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
@@ -212,8 +212,7 @@ def train(
         )
     if not trained(system):
         raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
-    if warm_start is None:
-        warm_start = system.warm_start and starts == 1
+    warm_start = begins_warm(system, warm_start, starts)
     if warm_start and starts > 1:
         raise InputError(
             f"starts = {starts}: a warm start is one start; give warm_start = False with several."
@@ -227,10 +226,10 @@ def train(
         )
     exact = EXACT in system.rules
     origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
-    state = _starting_state(system, optimizer, seed, origin)
+    state = starting_state(system, optimizer, seed, origin)
     if checkpoint is not None:
         if resume and Path(checkpoint).exists():
-            state = _resumed_state(checkpoint, state, nsamples, warm_start)
+            state = resumed_state(checkpoint, state, nsamples, warm_start)
             if not accept_changes:
                 names = {"domain": system.domain.source}
                 check_origin(state.origin, origin, checkpoint, names)
@@ -339,51 +338,3 @@ def _kept(
     good = columns_of(steady.converged)
     warm[..., chosen[good]] = state[..., good]
     return warm
-
-
-def _starting_state(
-    system: System, optimizer: Optimizer, seed: int, origin: Origin
-) -> TrainingState:
-    values = {name: p.values for name, p in trained(system).items()}
-    return TrainingState(
-        epoch=0,
-        parameters=values,
-        memory=optimizer.start(values),
-        random_state=np.random.default_rng(seed).bit_generator.state,
-        warm=None,
-        origin=origin,
-    )
-
-
-def _resumed_state(
-    checkpoint: str | Path, fresh: TrainingState, nsamples: int, warm_start: bool
-) -> TrainingState:
-    """The saved state, after a check that it belongs to this training."""
-    saved = TrainingState.load(checkpoint)
-    fits = saved.warm is None or (warm_start and saved.warm.shape[-1] == nsamples)
-    for what, have, want in (
-        ("parameters", saved.parameters, fresh.parameters),
-        ("memory of the optimiser", saved.memory, fresh.memory),
-    ):
-        if _shapes(have) != _shapes(want):
-            raise InputError(_not_of_this_study(checkpoint, f"{what} ({', '.join(sorted(have))})"))
-    if [row["epoch"] for row in saved.history] != list(range(1, saved.epoch + 1)):
-        raise InputError(
-            f"{history_of(Path(checkpoint))}: it does not hold the {saved.epoch} epochs of "
-            f"{Path(checkpoint).name}; put it back as it was, or train again into another folder."
-        )
-    if not fits:
-        count = 0 if saved.warm is None else saved.warm.shape[-1]
-        raise InputError(_not_of_this_study(checkpoint, f"warm starts (of {count} samples)"))
-    return saved
-
-
-def _shapes(values: Values) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (value.shape, value.dtype) for name, value in values.items()}
-
-
-def _not_of_this_study(checkpoint: str | Path, what: str) -> str:
-    return (
-        f"{checkpoint}: its {what} are not those of this study; resume with the study that began "
-        "the run, or choose another folder."
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import START_FILE, make_within, remove_parts
+from nepfield.files import START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.state import (
@@ -25,7 +25,7 @@ from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.frames import Frames
-from nepfield.study.run.opening import keeping, mesh_folder, opened
+from nepfield.study.run.opening import check_folder, keeping, mesh_folder, opened
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -84,13 +84,16 @@ def train_study(
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
+    check_folder(out, config, resume)
     if resume and (out / CHECKPOINT).exists():
         meshes_of(out, config, meshes)  # refuses a geometry that has changed
     with ExitStack() as stack:
         with mesh_folder(config, out, meshes) as kept:
             study = build(config, kept, out if resume else None)
-            if resume and not accept_changes:
-                check_unchanged(study, out)
+            if resume and (out / CHECKPOINT).exists():
+                if not accept_changes:
+                    check_unchanged(study, out)
+                study.check_resumable(out / CHECKPOINT)
             stack.enter_context(opened(out, config, resume, held))
             if config.runs() and not (out / START_FILE).exists():
                 write_start(out, study.system)
@@ -160,6 +163,7 @@ def solve_study(
         What is in summary.json.
     """
     out = Path(out)
+    check_folder(out, config, resume=None)
     if run is not None:
         meshes_of(run, config)  # refuses a geometry that has changed
     with ExitStack() as stack:
@@ -233,7 +237,7 @@ def draw_run(run: str | Path) -> list[Path]:
 
     run = Path(run)
     figures = run / "figures"
-    make_within(figures)
+    check_within(figures)
     remove_parts(figures)
     drawn: list[Path] = []
     if (run / HISTORY).exists():

@@ -23,6 +23,7 @@ import nepfield
 from nepfield.errors import InputError
 from nepfield.study.sweeps.design import Case, Sweep
 from nepfield.study.sweeps.results import error_of, write_results
+from nepfield.study.sweeps.surroundings import check_address, check_guard, provide_handles
 from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
@@ -110,6 +111,10 @@ def run_sweep(
         raise InputError(f"--workers {workers}: must be at least 1.")
     if workers is not None and scheduler is not None:
         raise InputError("--workers and --scheduler: give one of them.")
+    if scheduler is not None:
+        check_address(scheduler)
+    else:
+        check_guard()
     out = Path(out).resolve()
     check_cases(sweep)
     with opened(sweep, out, resume, accept_changes):
@@ -287,21 +292,28 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.tick.limit": "1h",
         "distributed.admin.system-monitor.interval": "10s",
     }
+    provide_handles(workers)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
         with _workers_without_ctrl_c():
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
+            try:
+                cluster = stack.enter_context(
+                    LocalCluster(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        host="127.0.0.1",
+                        dashboard_address="127.0.0.1:0",
+                        scheduler_kwargs={"dashboard": False},
+                        memory_limit=0,
+                        silence_logs=logging.CRITICAL,
+                    )
                 )
-            )
+            except (RuntimeError, OSError) as error:  # a worker that does not start
+                raise InputError(
+                    f"{workers} workers cannot be started ({error}): is there too little memory "
+                    "for as many, or a limit of it (ulimit -v)? Give fewer --workers."
+                ) from None
             client = stack.enter_context(Client(cluster, set_as_default=False))
         yield client
 

@@ -42,7 +42,7 @@ from nepfield.study.run.opening import keeping
 from nepfield.study.run.trained import made_from, meshes_of
 from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
-from nepfield.study.sweeps.results import listing_of, read_json
+from nepfield.study.sweeps.results import listing_of, read_json, read_listing
 from nepfield.study.sweeps.success import check_names
 from nepfield.study.systems.systems import validate_study
 from nepfield.study.text.config import on_one_line, study_to_toml
@@ -158,7 +158,7 @@ def _check_folder(sweep: Sweep, out: Path, resume: bool) -> None:
     for name in ("cases", "meshes"):
         check_within(out / name)
     wanted = json.loads(listing_of(sweep))
-    _check_same(json.loads(saved.read_text(encoding="utf-8")), wanted, out)
+    _check_same(read_listing(out), wanted, out)
     for case in sweep.cases:
         _check_case(sweep, case, case_folder(out, case))
 
@@ -215,7 +215,7 @@ def is_done(config: StudyConfig, folder: Path) -> bool:
     if (folder / "error.json").exists():
         return False
     summary = read_json(folder / "summary.json")
-    return summary.get("status") == "finished" and summary["epochs"] == config.training.epochs
+    return summary.get("status") == "finished" and summary.get("epochs") == config.training.epochs
 
 
 def run_case(config: StudyConfig, folder: str, meshes: str, accept_changes: bool = False) -> str:
