@@ -34,6 +34,7 @@ from nepfield.mesh.graphs import (
     random_geometric_graph,
 )
 from nepfield.mesh.lattice import lattice
+from nepfield.mesh.periodic import periodic
 from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
@@ -119,6 +120,7 @@ __all__ = [
     "mean_positions",
     "near_equilibrium",
     "nudge_loss",
+    "periodic",
     "phases",
     "potential",
     "random_geometric_graph",

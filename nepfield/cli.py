@@ -17,6 +17,7 @@ import typer
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
+from nepfield.mesh.geocommands import trust_geometries
 from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
@@ -49,6 +50,15 @@ Accept = Annotated[
     bool,
     typer.Option("--accept-changes", help="go on although mesh or task have changed since"),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-geometry",
+        help="let .geo files run commands and write files",
+        callback=lambda trusted: trust_geometries() if trusted else None,
+        expose_value=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
 
 EXIT_INPUT = 2
@@ -74,9 +84,14 @@ def main() -> None:
 def check(
     path: Annotated[Path, typer.Argument(metavar="STUDY.toml|MESH")],
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
 ) -> None:
-    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength."""
+    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength.
+
+    A geometry is a program: a .geo is run by Gmsh and may only draw (--trust-geometry lifts that),
+    a Python function runs as any code of yours.
+    """
     with _errors():
         from nepfield.study.check import check as report
 
@@ -93,30 +108,43 @@ def train(
     accept: Accept = False,
     out: Out = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
     with _errors(quiet):
-        from nepfield.study.run.jobs import train_study
         from nepfield.study.systems.systems import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        folder = folder_of(config.name)
-        with TrainingBar(config.name, config.training.epochs, quiet) as bar:
-            summary = train_study(
-                config,
-                folder,
-                resume=resume,
-                accept_changes=accept,
-                on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
-            )
-        tell(summary, folder, quiet)
-    if summary["status"] == "interrupted":
-        raise typer.Exit(EXIT_INTERRUPTED)
+        summary = _train(config, folder_of(config.name), resume, quiet, accept)
+    _end_of(summary)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="folder to write, or to go on with")
+    ] = Path("nepfield-demo"),
+    run: Annotated[
+        bool, typer.Option("--run/--no-run", help="train it, or write the files only")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Write the demo study and its mesh to a folder, and train it there: XOR in a billiard."""
+    with _errors(quiet):
+        from nepfield.study.demo import write_demo
+        from nepfield.study.systems.systems import load_study
+
+        study = write_demo(folder)
+        if not run:
+            typer.echo(f"{study}: nepfield train runs it")
+            return
+        summary = _train(load_study(study), folder / "run", True, quiet)
+    _end_of(summary)
 
 
 @app.command()
@@ -132,6 +160,7 @@ def solve(
     ] = None,
     accept: Accept = False,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -157,6 +186,7 @@ def compare(
     ] = None,
     accept: Accept = False,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -195,6 +225,7 @@ def sweep(
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -252,6 +283,7 @@ def plot(
             "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
+    _trust: Trust = False,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
@@ -273,6 +305,29 @@ def _study_or_run(
         raise InputError(f"{run}: this is no run folder (it has no {STUDY_FILE}).")
     file = path if run is None else run / STUDY_FILE
     return load_study(file, tuple(overrides or ()), seed), run
+
+
+def _train(
+    config: StudyConfig, folder: Path, resume: bool, quiet: bool, accept_changes: bool = False
+) -> dict[str, Any]:
+    """Train a study with a progress bar, and say how it went."""
+    from nepfield.study.run.jobs import train_study
+
+    with TrainingBar(config.name, config.training.epochs, quiet) as bar:
+        summary = train_study(
+            config,
+            folder,
+            resume=resume,
+            accept_changes=accept_changes,
+            on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
+        )
+    tell(summary, folder, quiet)
+    return summary
+
+
+def _end_of(summary: dict[str, Any]) -> None:
+    if summary["status"] == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _told(error: OSError) -> str:

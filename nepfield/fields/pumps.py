@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.mesh.seams import nearest_images
 from nepfield.space.arrays import as_parameter
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
@@ -50,6 +51,9 @@ def gaussian_pump(
 ) -> Pump:
     """A Gaussian beam ``exp(-|r - center|^2 / (2 width^2) + i k . r)`` (nep 10).
 
+    On a periodic mesh r is the copy of a point that is nearest to the center, so that the beam
+    reaches across; half a period away, where two copies are as near, its slope jumps.
+
     Parameters
     ----------
     center : sequence of float, shape (dim,)
@@ -64,7 +68,8 @@ def gaussian_pump(
 
     def profile(space: Space) -> np.ndarray:
         middle = checked_point(space, center, "pump center")
-        offset = space.points - middle
+        points = nearest_images(space.domain.seams, space.points, middle)
+        offset = points - middle
         if not width > 0 or not np.isfinite(width):
             raise InputError(f"pump at {middle.tolist()}: width = {width}; it must be positive.")
         values = np.exp(-np.sum(offset**2, axis=1) / (2 * width**2))
@@ -78,7 +83,7 @@ def gaussian_pump(
         if wavevector is None:
             return values
         k = checked_point(space, wavevector, "pump wavevector")
-        return values * np.exp(1j * (space.points @ k))
+        return values * np.exp(1j * (points @ k))
 
     circle = {"center": np.atleast_1d(center).tolist(), "radius": width}
     shape: dict[str, Any] = {"circle": circle}

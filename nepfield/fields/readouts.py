@@ -15,6 +15,7 @@ from nepfield.errors import InputError
 from nepfield.fields.pictures import Mark
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.keys import Keys
+from nepfield.mesh.seams import nearest_images
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
 
@@ -196,7 +197,7 @@ def readout(
     sites : sequence of int or (iy, ix)
         Vertices of a graph.
     discs : sequence of (center, radius)
-        In 1-D an interval of half width `radius`.
+        In 1-D an interval of half width `radius`. On a periodic mesh it reaches across.
 
     Raises
     ------
@@ -233,7 +234,8 @@ def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:
     middle = checked_point(space, center, "readout disc center")
     if not radius > 0 or not np.isfinite(radius):
         raise InputError(f"readout disc at {middle.tolist()}: radius = {radius} must be positive.")
-    inside = np.linalg.norm(space.points - middle, axis=1) <= radius
+    points = nearest_images(space.domain.seams, space.points, middle)
+    inside = np.linalg.norm(points - middle, axis=1) <= radius
     where = f"readout disc at {middle.tolist()} with radius {radius}"
     if not inside.any():
         raise InputError(

@@ -11,6 +11,7 @@ from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, pixel_of, potential
 from nepfield.mesh.cells import longest_edges, measures
 from nepfield.mesh.locate import locate, map_cells, split_cell
+from nepfield.mesh.seams import images
 from nepfield.space.space import Space
 
 Basis = str | Sequence[float]
@@ -32,7 +33,8 @@ def transfer(
     part lies in one cell of the source, as on nested meshes. On others the worst there is, values
     at random cell by cell, come with an error of about 0.3 times the deviation of their means, and
     smooth ones with a much smaller one. Where the source has no cell, as between a curved wall and
-    its coarser mesh, a cell nearby counts. On graphs the values go site by site.
+    its coarser mesh, a cell nearby counts; a periodic source goes on beyond its ends. On graphs the
+    values go site by site.
 
     Parameters
     ----------
@@ -94,8 +96,17 @@ def transfer(
 
 
 def _locate(space: Space, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cell that holds each point, or one of its copies where the mesh is periodic."""
     domain = space.domain
-    return locate(domain.points, domain.cells, domain.kind, points)
+    cell, outside = locate(domain.points, domain.cells, domain.kind, points)
+    beyond = np.flatnonzero(outside > 0)
+    if domain.seams and len(beyond):
+        for copy in images(domain.seams, points[beyond])[1:]:
+            other, distance = locate(domain.points, domain.cells, domain.kind, copy)
+            nearer = distance < outside[beyond]
+            cell[beyond[nearer]] = other[nearer]
+            outside[beyond[nearer]] = distance[nearer]
+    return cell, outside
 
 
 def _parts(

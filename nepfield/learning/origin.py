@@ -48,6 +48,8 @@ def domain_digests(domain: Domain) -> dict[str, str]:
         ("vertex data", domain.vertex_data),
     ):
         parts |= {f"{word} {name!r}": np.asarray(array) for name, array in arrays.items()}
+    for seam in domain.seams:
+        parts[f"periodic {seam.name}"] = np.concatenate([seam.near, seam.far])
     return {name: _digest(array) for name, array in parts.items()}
 
 

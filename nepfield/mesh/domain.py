@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,9 @@ from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh import checks
 from nepfield.mesh.cells import Floats, Ints
-from nepfield.mesh.meshfile import MeshFile, read_mesh_file, write_mesh_file
+from nepfield.mesh.meshdata import MeshFile
+from nepfield.mesh.meshfile import read_mesh_file, write_mesh_file
+from nepfield.mesh.seams import Seam, check_once, point_labels, sew
 
 Sets = Mapping[str, ArrayLike]
 """Named sets of vertices: a name and an index or indices."""
@@ -51,6 +54,8 @@ class Domain:
         ``stiffness``, ``rest_length`` or any other name.
     vertex_data : dict of str to (npoints,) float array
         The same of the vertices of a graph.
+    seams : tuple of Seam
+        Pairs of boundaries that are one, where a mesh closes on itself (periodic boundaries).
     source : str
         File or description, for messages.
     """
@@ -63,6 +68,7 @@ class Domain:
     edge_data: dict[str, Floats] = field(default_factory=dict)
     vertex_data: dict[str, Floats] = field(default_factory=dict)
     source: str = "domain"
+    seams: tuple[Seam, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -116,8 +122,7 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
         points = np.ascontiguousarray(raw.points[:, : _graph_dimension(raw)])
     else:
         points = checks.drop_constant(raw.points, cell_geometry.DIMENSION[kind], kind, where)
-    # block by block: a Gmsh surface whose outline runs clockwise has clockwise cells throughout
-    cells = np.concatenate([cell_geometry.orient(points, block, kind) for block in raw.blocks])
+    cells = cell_geometry.orient(points, np.concatenate(raw.blocks), kind)
     boundaries = raw.boundaries
     if kind != "graph":
         sides = cell_geometry.sides_of(cells, kind)
@@ -129,7 +134,23 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
         points, cells, kind, raw.regions, boundaries, raw.edge_data, raw.vertex_data, where
     )
     check_domain(domain, allow_disconnected)
-    return domain
+    return replace(domain, seams=_seams(points, cells, raw))
+
+
+def _seams(points: Floats, cells: Ints, raw: MeshFile) -> tuple[Seam, ...]:
+    """The periodic boundaries of a file; a warning for those that close nothing."""
+    seams = []
+    for name, pairs in raw.periodic.items():
+        seam = sew(points, cells, raw.kind, name, pairs, raw.source)
+        if isinstance(seam, Seam):
+            seams.append(seam)
+        else:
+            warnings.warn(
+                f"{raw.source}: {name} are periodic in the file, but {seam}; they are passed over",
+                stacklevel=3,
+            )
+    check_once(seams, len(points), raw.source)
+    return tuple(seams)
 
 
 def _graph_dimension(raw: MeshFile) -> int:
@@ -163,6 +184,8 @@ def write_domain(domain: Domain, path: str | os.PathLike[str]) -> None:
             mask = np.zeros((len(domain.cells), nsides), dtype=np.int64)
             mask.ravel()[flat] = 1
             cell_data[f"boundary:{name}"] = [mask @ (1 << np.arange(nsides))]
+        for seam in domain.seams:
+            point_data[f"periodic:{seam.name}"] = point_labels(seam, n)
         write_mesh_file(path, domain.points, [(domain.kind, domain.cells)], point_data, cell_data)
         return
     vertices = np.arange(n)[:, None]

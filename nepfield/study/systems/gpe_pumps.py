@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from nepfield.errors import InputError
 from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
+from nepfield.mesh.seams import nearest_images
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
 from nepfield.study.text.quantities import LENGTH, WAVENUMBER, WEIGHT_OR_RUN
@@ -73,7 +74,8 @@ class GaussianPumpConfig(AnyPumpConfig):
 
     def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
         """Its width and, of an oblique one, its wavelength."""
-        offset = np.sum((space.points - np.asarray(self.center)) ** 2, axis=1)
+        points = nearest_images(space.domain.seams, space.points, np.asarray(self.center))
+        offset = np.sum((points - np.asarray(self.center)) ** 2, axis=1)
         spot = space.w * np.exp(-offset / (2 * self.width**2))
         yield "pump width", self.width, spot
         k = 0.0 if self.wavevector is None else float(np.linalg.norm(self.wavevector))

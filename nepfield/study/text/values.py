@@ -127,6 +127,16 @@ def _levels(value: Any) -> tuple[float, float] | None:
     return pair if pair and pair[0] != pair[1] else None
 
 
+def _periodic(value: Any) -> bool | tuple[tuple[str, str], ...] | None:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        return None
+    pairs = tuple(tuple(v) for v in value if isinstance(v, list | tuple) and len(v) == 2)
+    names = all(isinstance(name, str) and name for pair in pairs for name in pair)
+    return pairs if names and len(pairs) == len(value) else None
+
+
 def _basis(value: Any) -> str | Pixels | None:
     if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
         return value
@@ -256,6 +266,13 @@ Order = Annotated[
 Lattice = Annotated[
     tuple[int, ...],
     _form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
+]
+Periodic = Annotated[
+    bool | tuple[tuple[str, str], ...],
+    _form(
+        _periodic,
+        'true or false (a lattice), or pairs of boundaries (a mesh), such as [["left", "right"]]',
+    ),
 ]
 Point = Annotated[tuple[float, ...], _form(_point, "[x] or [x, y], finite numbers")]
 Bounds = Annotated[
