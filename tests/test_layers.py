@@ -14,7 +14,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = (
-    "errors files memory keys",
+    "errors files reading memory keys",
     "mesh",
     "space",
     "fields",

@@ -213,4 +213,8 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
 def pixel_of(space: Space, pitch: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Pixel of each point, counted from the lower left corner of the domain, (n, dim) integers."""
     corner = space.domain.points.min(axis=0)
-    return np.floor((points - corner) / pitch + 1e-9).astype(np.int64)
+    with np.errstate(over="ignore"):
+        number = np.floor((points - corner) / pitch + 1e-9)
+    if np.abs(number).max(initial=0) > 2**53:
+        raise InputError(f"potential: pixels = {np.asarray(pitch).tolist()}: sizes are too small.")
+    return number.astype(np.int64)

@@ -20,6 +20,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
+from nepfield.reading import load_arrays
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -78,8 +79,7 @@ class TrainingState:
         """
         path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
+            arrays = load_arrays(path)
             epoch = int(arrays["epoch"])
             if "history" in arrays:
                 history = json.loads(str(arrays["history"]))

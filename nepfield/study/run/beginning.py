@@ -11,6 +11,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.files import START_FILE, STUDY_FILE, replacing
+from nepfield.reading import load_arrays
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.study import Begun, StudyConfig
 from nepfield.systems.system import System
@@ -39,7 +40,6 @@ def read_start(run: Path | None, config: StudyConfig) -> Begun:
     ):
         return None
     try:
-        with np.load(run / START_FILE, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        return load_arrays(run / START_FILE)
     except Exception as error:
         raise InputError(f"{run / START_FILE}: this is no start of a run ({error}).") from None

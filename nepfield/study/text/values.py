@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
     AllowInfNan,
@@ -27,6 +27,10 @@ from pydantic_core import PydanticCustomError
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.mesh.geometry import split_name
+from nepfield.reading import is_regular
+
+LARGEST_INTEGER = 2**63 - 1
+"""Of a study: what NumPy and files of results can hold."""
 
 
 def wrong(message: str) -> PydanticCustomError:
@@ -80,7 +84,7 @@ def _range(value: Any) -> tuple[float, float] | None:
 def _indices(value: Any, counts: Iterable[int], least: int) -> tuple[int, ...] | None:
     if not isinstance(value, list | tuple) or len(value) not in counts:
         return None
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in value)
+    whole = all(type(n) is int and least <= n <= LARGEST_INTEGER for n in value)
     return tuple(value) if whole else None
 
 
@@ -143,7 +147,9 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     path = Path(value)
     if info.context is not None:
         path = Path(os.path.abspath(info.context["folder"] / path))
-        if not path.is_file():
+        if not is_regular(path):
+            if os.path.lexists(path):
+                raise wrong(f"{path} is no regular file")
             raise wrong(f"there is no file {path} (paths count from the study file's folder)")
     return path
 
@@ -170,12 +176,12 @@ def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
         path = Path(os.path.abspath(info.context["folder"] / path))
         if info.context.get("began"):  # what came from there is kept with the run
             return path
-        if not (path / STUDY_FILE).is_file():
+        if not is_regular(path / STUDY_FILE):
             raise wrong(
                 f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
                 f"has no {STUDY_FILE}; paths count from the study file's folder)"
             )
-        if not (path / "checkpoint.npz").is_file():
+        if not is_regular(path / "checkpoint.npz"):
             raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
     return path
 
@@ -237,8 +243,8 @@ Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), MinLen(1)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
-Count = Annotated[int, Strict(), Ge(0)]
-AtLeastOne = Annotated[int, Strict(), Ge(1)]
+Count = Annotated[int, Strict(), Ge(0), Le(LARGEST_INTEGER)]
+AtLeastOne = Annotated[int, Strict(), Ge(1), Le(LARGEST_INTEGER)]
 Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
