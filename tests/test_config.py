@@ -568,7 +568,7 @@ studies = st.fixed_dictionaries(
         ),
         "task": st.just({"name": "xor"}),
         "training": st.fixed_dictionaries(
-            {}, optional={"beta": number.filter(bool), "rate": positive, "epochs": st.integers(0)}
+            {}, optional={"beta": number.filter(bool), "rate": positive, "epochs": st.integers(0, 10**7)}
         ),
     }
 )

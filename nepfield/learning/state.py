@@ -20,7 +20,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
-from nepfield.reading import load_arrays
+from nepfield.reading import LARGEST, load_arrays, open_regular, read_text
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -124,7 +124,7 @@ class History:
         """The rows in the file, up to an epoch; lines that are not whole are left out."""
         if not self.path.exists():
             return []
-        text = self.path.read_text(encoding="utf-8")
+        text = read_text(self.path, LARGEST)
         lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
         rows = [
             {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
@@ -148,7 +148,7 @@ class History:
 
     def cut(self, history: list[HistoryRow]) -> None:
         """Drop what the file holds beyond this history."""
-        if not self.path.exists() or self.path.read_text(encoding="utf-8") != _table(history):
+        if not self.path.exists() or read_text(self.path, LARGEST) != _table(history):
             self._write(history)
 
     def _write(self, history: list[HistoryRow]) -> None:
@@ -163,7 +163,7 @@ def _tail(path: Path) -> tuple[list[str], int]:
     """Columns of a table and the epoch of its last line; none and -1 where it is not whole."""
     if not path.exists():
         return [], -1
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         names = file.readline().decode("utf-8").rstrip("\n").split(",")
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - 65536))

@@ -258,7 +258,9 @@ def load_task(path: str | Path) -> Task:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
+        raise InputError(
+            f"{path}: this is no .npz file that can be read ({error.strerror or error})."
+        ) from None
     except Exception:  # zip, pickle and value errors alike mean: not a usable file
         raise InputError(
             f"{path}: this is no .npz file of number arrays; write one with "

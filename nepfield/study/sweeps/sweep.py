@@ -27,6 +27,7 @@ from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
 from nepfield.mesh.geometry import Geometry, read_geometry
+from nepfield.reading import LARGEST, read_text
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import train_study
@@ -112,7 +113,7 @@ def open_sweep(sweep: Sweep, out: Path, resume: bool) -> None:
                     f"{out}: a sweep is there already; go on with --resume, or choose another "
                     "--out."
                 )
-            _check_same(json.loads(saved.read_text(encoding="utf-8")), json.loads(listing), out)
+            _check_same(json.loads(read_text(saved, LARGEST)), json.loads(listing), out)
             for case in sweep.cases:
                 _check_case(sweep, case, case_folder(out, case))
         out.mkdir(parents=True, exist_ok=True)
@@ -241,7 +242,7 @@ def _check_case(sweep: Sweep, case: Case, folder: Path) -> None:
     if not path.exists():
         return
     config = sweep.config(case)
-    if path.read_text(encoding="utf-8") != study_to_toml(config, folder):
+    if read_text(path) != study_to_toml(config, folder):
         files.check_same_study(path, config)
 
 
