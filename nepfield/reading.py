@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import os
 import stat
@@ -80,6 +81,13 @@ def read_text(path: str | os.PathLike[str], largest: int = LARGEST_TEXT) -> str:
     Raises UnicodeDecodeError where it is no UTF-8.
     """
     return read_bytes(path, largest).decode("utf-8-sig")
+
+
+def load_array(path: str | os.PathLike[str]) -> NDArray:
+    """The array of an .npy file; raises as `load_arrays`."""
+    content = read_bytes(path)
+    _check_announced(io.BytesIO(content), len(content))
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def load_arrays(path: str | os.PathLike[str], largest: int = LARGEST) -> dict[str, NDArray]:

@@ -14,7 +14,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = (
-    "errors files reading memory keys",
+    "errors files reading reprs memory keys",
     "mesh",
     "space",
     "fields",
@@ -26,9 +26,10 @@ LAYERS = (
     "study.systems",
     "study.run",
     "study.sweeps",
-    "study.check study.plot",
-    "terminal",
+    "study.check study.plot study.demo",
+    "terminal endings",
     "cli",
+    "__main__",
 )
 ORDER = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
 LONGEST = 399

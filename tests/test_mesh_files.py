@@ -234,7 +234,10 @@ def test_a_part_with_ghosts_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "part.vtu", "partitioned", "vtkGhostType")
 
 
-def test_several_grids_in_an_xdmf_are_refused(tmp_path: Path) -> None:
+def test_several_grids_in_an_xdmf_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # meshio writes its data there
     points, cells = np.eye(3), [("triangle", [[0, 1, 2]])]
     path = tmp_path / "series.xdmf"
     with meshio.xdmf.TimeSeriesWriter(path) as writer:

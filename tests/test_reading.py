@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
         (f"readout.sites=[{HUGE}]", "must be a point's index"),
         (f"domain.sites.a={HUGE}", "must be a point's index"),
         (f"pump.0.site={HUGE}", "must be a point's index"),
-        ("potential.basis={ pixels = [1e-300] }", "sizes are too small"),
+        ("potential.basis={ pixels = [1e-300] }", "choose larger ones"),
     ],
 )
 def test_numbers_of_a_study_are_bounded(folder: Path, change: str, says: str) -> None:

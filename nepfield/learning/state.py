@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
 from nepfield.reading import LARGEST, load_arrays, open_regular, read_text
+from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -29,7 +31,7 @@ HistoryRow = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingState:
+class TrainingState(Described):
     """All that the next epoch depends on, and the history up to it.
 
     Attributes
@@ -96,6 +98,13 @@ class TrainingState:
         except Exception as error:
             raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
 
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"TrainingState after epoch {self.epoch}", {
+            **self.parameters,
+            "memory": listed(self.memory) or None,
+        }
+
 
 def history_of(checkpoint: Path) -> Path:
     """Where the history of a checkpoint lies: history.csv beside checkpoint.npz, else NAME.csv."""
@@ -139,9 +148,11 @@ class History:
             return
         names, last = _tail(self.path)
         missing = history[-1]["epoch"] - last
-        if set(history[-1]) <= set(names) and missing in (0, 1):
+        known = set(history[-1]) <= set(names) and missing in (0, 1)
+        if known and not self.path.is_symlink():
             if missing:
-                with self.path.open("a", encoding="utf-8", newline="") as file:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW  # a link may lead out
+                with open(os.open(self.path, flags), "a", encoding="utf-8", newline="") as file:
                     file.write(_lines(names, history[-1:]))
         else:
             self._write(history)

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.learning.classes import classes_of, one_hot
 from nepfield.reading import load_arrays
+from nepfield.reprs import Described, counted
 
 Levels = tuple[float, float]
 
@@ -19,7 +21,7 @@ _PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class Task(Described):
     """Samples to train on, and optionally others to test on.
 
     Attributes
@@ -161,6 +163,17 @@ class Task:
             order = order[~chosen]
         kept = np.sort(order)
         return replace(self, inputs=self.inputs[kept], targets=self.targets[kept], **arrays)
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        sets = {name: f"{counted(len(x), 'sample')}" for name, (x, _) in self.sets().items()}
+        inputs, outputs = self.inputs.shape[1], self.targets.shape[1]
+        head = f"Task: {counted(inputs, 'input')}, {counted(outputs, 'output')}"
+        return f"{head}, {sets.pop('train')}", {
+            **sets,
+            "inputs": self.inputs,
+            "targets": self.targets,
+        }
 
 
 def _between(array: np.ndarray, levels: Levels, kind: str) -> np.ndarray:

@@ -27,9 +27,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nepfield.errors import InputError
+from nepfield.mesh.geocommands import check_commands
 from nepfield.reading import LARGEST_TEXT, read_bytes
 
 Value = int | float | str
+_DRAWINGS = (".step", ".stp", ".iges", ".igs", ".brep", ".stl", ".msh", ".pos")
+"""What Gmsh merges as data; whatever else it takes for a script."""
 PATIENCE, TIME_LIMIT = 10, 600
 """Seconds of meshing after which a word is said, and after which Gmsh is ended."""
 MOST_CELLS, MEMORY_LIMIT = 2_000_000, 4 * 2**30
@@ -126,12 +129,16 @@ def read_geometry(geometry: str | os.PathLike[str]) -> Geometry:
     _collect(path, path.name, texts)
     parameters: dict[str, str] = {}
     onelab: dict[str, str] = {}
-    for included in texts.values():
-        plain = _without_comments(_text_of(included))
-        for name, kind, stored in _constants(plain):
-            parameters[name] = kind
+    for name, content in texts.items():
+        if name.lower().endswith(_DRAWINGS):
+            continue
+        written = _text_of(content)
+        plain = _without_comments(written)
+        check_commands(str(path.parent / name), written, plain)
+        for constant, kind, stored in _constants(plain):
+            parameters[constant] = kind
             if stored:
-                onelab[name] = stored
+                onelab[constant] = stored
     return Geometry(path, None, texts, parameters, onelab=onelab)
 
 
@@ -329,8 +336,8 @@ def _collect(path: Path, name: str, texts: dict[str, bytes]) -> None:
         texts[name] = read_bytes(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {name} is included") from None
-    if path.suffix.lower() not in (".geo", ".pro", ".i"):
-        return  # a CAD file that is merged
+    if name.lower().endswith(_DRAWINGS):
+        return
     plain = _without_comments(_text_of(texts[name]))
     for other in re.findall(r'\b(?:Include|Merge|ShapeFromFile)\s*\(?\s*"([^"]+)"', plain):
         _collect(path.parent / other, os.path.normpath(Path(name).parent / other), texts)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase
 
 from nepfield.errors import InputError
 from nepfield.reading import LARGEST, read_bytes, read_text
@@ -68,13 +68,18 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     InputError
         If there is no such column, or no finished case in the table.
     """
-    sweep = Path(sweep)
+    path = Path(output) if output is not None else Path(sweep) / "figures" / f"{field}.png"
+    figure, maps = sweep_figure(Path(sweep), field)
+    return save_figure(figure, path, maps)
+
+
+def sweep_figure(sweep: Path, field: str = "cost") -> tuple[Figure, list[str]]:
+    """The figure of `plot_sweep`, and its colour maps."""
     table, keys = read_results(sweep)
     known = [name for name in table.columns if name not in (*keys, *_STATUS)]
     if field not in known:
         hint = " (it comes with [success] in the sweep file)" if field in _VERDICTS else ""
         raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}{hint}.")
-    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
     keys, judged = _without_labelled(table, keys), ["finished"]
     if field in _VERDICTS:
         table[field] = table[field].astype(str).map({"True": 1.0, "False": 0.0})
@@ -111,7 +116,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
         _draw(part, family, varied, field)
         mapped |= len(varied) > 1
     title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
-    return save_figure(figure, path, [_MAP] if mapped else [])
+    return figure, [_MAP] if mapped else []
 
 
 def _without_labelled(table: pd.DataFrame, keys: list[str]) -> list[str]:

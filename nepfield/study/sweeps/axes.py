@@ -14,7 +14,7 @@ from nepfield.study.sweeps.points import design_points
 from nepfield.study.text.keys import flat, holds_whole
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, in_unit_of, is_quantity, unit_text
-from nepfield.study.text.values import LARGEST_INTEGER
+from nepfield.study.text.written import LARGEST_INTEGER
 
 Values = dict[str, Any]
 LABEL = "label"

@@ -30,7 +30,7 @@ from nepfield.errors import InputError
 from nepfield.study.sweeps.axes import LABEL, Values, as_table, axes_of, is_whole, merged
 from nepfield.study.sweeps.success import Limit, read_success
 from nepfield.study.systems.systems import study_class, validate_study
-from nepfield.study.text.config import parse_override, put_key, read_toml
+from nepfield.study.text.config import REMOVED, parse_override, put_key, read_toml
 from nepfield.study.text.keys import absolute, flat, has_dimension
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, has_known_unit, in_unit_of
@@ -120,6 +120,7 @@ class Sweep:
         data = copy.deepcopy(self.base)
         values = {**self.fixed, **case.values}
         for key, value in values.items():
+            value = REMOVED if value == "" else value
             put_key(data, key, absolute(key, value, self.path.parent, self.kind), PLACE)
         data["seed"] = case.seed
         return data, tuple(values)

@@ -10,11 +10,15 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from nepfield.errors import InputError, located
+from nepfield.fields.names import told_outputs
+from nepfield.fields.pumps import pump_inputs
 from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
+from nepfield.reprs import counted
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
+from nepfield.study.systems.gpe_background import BackgroundConfig
 from nepfield.study.systems.gpe_build import (
     build_background,
     build_nonlinearity,
@@ -22,6 +26,7 @@ from nepfield.study.systems.gpe_build import (
     build_pumps,
     build_space,
 )
+from nepfield.study.systems.gpe_drives import drive_warnings
 from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_pumps import PumpConfig
 from nepfield.study.systems.gpe_sections import (
@@ -43,10 +48,11 @@ from nepfield.study.systems.resolution import resolution, warnings_of
 from nepfield.study.text.quantities import mismatch
 from nepfield.study.text.study import Begun, Built, Shown, Sources, StudyConfig
 from nepfield.study.text.units import UnitError
-from nepfield.study.text.values import wrong
+from nepfield.study.text.written import wrong
 from nepfield.systems.gpe import GPE
 from nepfield.systems.system import solve_steady
 
+_OUTSIDE = 0.25  # share of a pump that may be cut off without a word
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
 
 
@@ -62,6 +68,9 @@ class GPEStudy(StudyConfig):
     domain: WaveDomainConfig = Field(description="where the wave lives")
     physics: GPEPhysicsConfig = Field(description="the equation of motion")
     absorber: tuple[AbsorberConfig, ...] = Field(default=(), description="extra loss")
+    background: tuple[BackgroundConfig, ...] = Field(
+        default=(), description="fixed parts of the potential, written [[background]]"
+    )
     potential: PotentialConfig = Field(default=PotentialConfig(), description="the landscape")
     pump: Annotated[tuple[PumpConfig, ...], AfterValidator(_at_least_one)] = Field(
         description="the drives, one or more, written [[pump]]"
@@ -92,8 +101,10 @@ class GPEStudy(StudyConfig):
 
     @property
     def pump_inputs(self) -> tuple[int, ...]:
-        """For each pump the input that drives it."""
-        return tuple(i if p.input is None else p.input for i, p in enumerate(self.pump))
+        """For each pump the input that drives it; -1 where none does."""
+        return tuple(
+            pump_inputs([p.input for p in self.pump], [bool(p.constant) for p in self.pump])
+        )
 
     @classmethod
     def rules(cls) -> tuple[str, ...]:
@@ -122,7 +133,8 @@ class GPEStudy(StudyConfig):
         if problem := mismatch(self.units, density_dimension(domain)):
             raise InputError(f"units: {problem}.")
         space = build_space(self.domain, domain)
-        background = build_background(space, self.absorber, self.potential, self.seed)
+        fixed = {"absorber": self.absorber, "background": self.background}
+        background = build_background(space, fixed, self.potential, self.seed)
         return GPE(
             space,
             potential=build_potential(space, self.potential, self.seed, begun, sources),
@@ -167,20 +179,32 @@ class GPEStudy(StudyConfig):
         kind = "graph" if space.is_graph else f"finite elements of order {self.domain.order}"
         lines = [
             f"study {self.name!r}: {kind}, {space.ndof} complex unknowns",
-            f"  {len(system.potential.values)} values of V "
-            f"({'trained' if system.potential.trainable else 'fixed'}), "
-            f"{len(system.pumps.weights)} pumps ({system.pumps.trainable.sum()} trained), "
-            f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
-            f"{len(study.task.inputs)} samples",
+            f"  {counted(len(system.potential.values), 'value')} of V "
+            f"({_trained(system)}), "
+            f"{counted(len(system.pumps.weights), 'pump')} "
+            f"({system.pumps.trainable.sum()} trained), "
+            f"{counted(system.pumps.ninputs, 'input')}, {told_outputs(study.cost.readout)}, "
+            f"{counted(len(study.task.inputs), 'sample')}",
         ]
+        for k, pump in enumerate(self.pump):
+            outside = 1 - pump.share_inside(space)
+            if outside > _OUTSIDE:
+                lines.append(
+                    f"  warning: pump.{k}: {outside:.0%} of its power falls outside of the domain; "
+                    "is its center where it should be?"
+                )
         unnamed = describe_domain(space.domain).unnamed_facets
         if unnamed and self.domain.dirichlet is not None:
             lines.append(
                 f"  warning: {unnamed} outer facets belong to no named boundary; with "
                 "domain.dirichlet given they are open (Neumann)"
             )
+        lines += [f"  warning: {text}" for text in self._drive_warnings(study, system)]
         lines += scale_lines(self, density_dimension(space.domain))
         return lines if space.is_graph else lines + _resolution_lines(study)
+
+    def _drive_warnings(self, study: Built, system: GPE) -> list[str]:
+        return drive_warnings(system, study.task.inputs, self.solver.tolerance)
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
@@ -191,7 +215,7 @@ class GPEStudy(StudyConfig):
             "weights": weights,
             "cells": len(system.space.elements),
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
-            "warnings": list(warnings_of(lengths)),
+            "warnings": [*self._drive_warnings(study, system), *warnings_of(lengths)],
         }
         if self.units is not None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
@@ -210,6 +234,13 @@ class GPEStudy(StudyConfig):
     ) -> dict[str, Any]:
         """Fields, marks and columns of a run of version 0.1."""
         return describe(study, arrays, summary)
+
+
+def _trained(system: GPE) -> str:
+    """How much of the potential is trained."""
+    parameter = system.potential.parameter
+    count, total = int(np.sum(np.broadcast_to(parameter.trainable, len(parameter)))), len(parameter)
+    return "trained" if count == total else f"{count} trained" if count else "fixed"
 
 
 def _resolution_lines(study: Built) -> list[str]:

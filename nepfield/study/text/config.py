@@ -137,10 +137,19 @@ def _depth(value: Any) -> int:
     return depth
 
 
+class _Removed(str):
+    """An empty text that is told from one that a user wrote; it may be kept in a TOML file."""
+
+
+REMOVED = _Removed()
+"""What stands for the value of a key that is taken away."""
+
+
 def parse_override(override: str) -> tuple[str, Any]:
     """Key and value of a text ``section.key=value``, as ``--set`` takes them.
 
-    The value is read as TOML, and as plain text where it is no TOML.
+    The value is read as TOML, and as plain text where it is no TOML; where there is none it is
+    `REMOVED`, which takes the key away.
 
     Raises
     ------
@@ -150,11 +159,11 @@ def parse_override(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not all(key.strip().split(".")):
         raise InputError(f"--set {override}: must be section.key=value, such as training.epochs=50")
-    return key.strip(), _toml_value(text.strip())
+    return key.strip(), _toml_value(text.strip()) if text.strip() else REMOVED
 
 
 def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Put a value under ``section.key``; validation says whether there is such a key."""
+    """Put a value under ``section.key``, or take it away; validation says what is no key."""
     parts = key.split(".")
     place: Any = data
     for depth, part in enumerate(parts):
@@ -171,7 +180,10 @@ def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
             )
         step: Any = int(part) if isinstance(place, list) else part
         if depth == len(parts) - 1:
-            place[step] = value
+            if not isinstance(value, _Removed):
+                place[step] = value
+            elif isinstance(place, list) or step in place:
+                del place[step]
         else:
             place = place[step] if isinstance(place, list) else place.setdefault(step, {})
 

@@ -14,7 +14,7 @@ from typing import Any
 from nepfield.errors import InputError
 from nepfield.mesh.geometry import split_name
 from nepfield.reading import LARGEST_TEXT, read_bytes
-from nepfield.study.text.values import names_class_in_file
+from nepfield.study.text.paths import names_class_in_file
 
 
 def load_class(name: str | Path) -> Any:

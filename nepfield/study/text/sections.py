@@ -18,11 +18,11 @@ from pydantic_core import PydanticCustomError
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.tasks import TASKS, Task, load_task
 from nepfield.study.text.kinds import check_one
+from nepfield.study.text.paths import File, SystemName
 from nepfield.study.text.values import (
     AtLeastOne,
     Bounds,
     Count,
-    File,
     Flag,
     Levels,
     Name,
@@ -32,9 +32,9 @@ from nepfield.study.text.values import (
     Rows,
     Section,
     Share,
-    SystemName,
     Uniform,
 )
+from nepfield.study.text.written import Written
 
 OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
     "adam": Adam,
@@ -74,7 +74,7 @@ def _admitted(names: str) -> PlainValidator:
             raise one_of(admitted)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, study=names)
 
 
 def _known(names: dict[str, Any]) -> PlainValidator:
@@ -83,7 +83,7 @@ def _known(names: dict[str, Any]) -> PlainValidator:
             raise one_of(names)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, right=" or ".join(f'"{name}"' for name in names))
 
 
 OptimizerName = Annotated[str, _known(OPTIMIZERS)]
