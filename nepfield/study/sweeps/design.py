@@ -38,6 +38,8 @@ from nepfield.study.text.values import is_folder_name
 
 MANY = 100_000
 """More cases than this are refused unless they are asked for."""
+MOST = 2_000_000
+"""More cases than this are refused in any case: their list would not fit into memory."""
 
 PLACE = "the sweep"
 """Where values come from that a study file does not have, as errors put it."""
@@ -181,6 +183,10 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     fixed |= dict(map(parse_override, overrides))
     seeds = _seeds(content.get("seeds", [base.get("seed", 0)]), path)
     axes, count = axes_of(content, path, kind)
+    if count * len(seeds) > MOST:
+        raise InputError(
+            f"{path}: this sweep has more than {MOST:,} cases; that is the most that there can be"
+        )
     if count * len(seeds) > MANY and not many:
         raise InputError(
             f"{path}: this sweep has {count * len(seeds)} cases, more than {MANY}: if you mean it, "
