@@ -14,7 +14,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = (
-    "errors files memory reprs keys",
+    "errors files reading reprs memory keys",
     "mesh",
     "space",
     "fields",

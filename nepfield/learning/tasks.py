@@ -12,6 +12,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.learning.classes import classes_of, one_hot
+from nepfield.reading import load_arrays
 from nepfield.reprs import Described, counted
 
 Levels = tuple[float, float]
@@ -266,8 +267,13 @@ def load_task(path: str | Path) -> Task:
         If the file cannot be read or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = load_arrays(path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: this is no .npz file that can be read ({error.strerror or error})."
+        ) from None
     except Exception:  # zip, pickle and value errors alike mean: not a usable file
         raise InputError(
             f"{path}: this is no .npz file of number arrays; write one with "

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_text
 from nepfield.view.curves import DPI, GREY, WIDTH, new_figure, save_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
@@ -131,7 +132,7 @@ def _read_cases(sweep: Path) -> tuple[list[_Case], list[str]]:
     table, keys = read_results(sweep)
     path = sweep / "cases.json"
     try:
-        listing = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        listing = json.loads(read_text(path, LARGEST))["cases"]
         folders = {entry["case"]: sweep / "cases" / entry["folder"] for entry in listing}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable list of cases: {error}") from None

@@ -5,6 +5,7 @@ Every number comes from results.csv; the swept keys are its columns between seed
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_bytes, read_text
 from nepfield.view.curves import (
     COLORS,
     GREY,
@@ -132,7 +134,7 @@ def _summary(sweep: Path, table: pd.DataFrame, keys: list[str], kind: str) -> di
     if decisive:
         firsts = table.astype(dict.fromkeys(decisive, str)).drop_duplicates(decisive)
     try:
-        listing = json.loads((sweep / "cases.json").read_text(encoding="utf-8"))["cases"]
+        listing = json.loads(read_text(sweep / "cases.json", LARGEST))["cases"]
         folders = {entry["case"]: sweep / "cases" / entry["folder"] for entry in listing}
         found = [read_summary(folders[case]) for case in firsts["case"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -213,7 +215,7 @@ def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
     """results.csv of a sweep, and its swept keys; both with the units of those that have one."""
     path = sweep / "results.csv"
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(io.BytesIO(read_bytes(path)), keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; nepfield sweep makes it") from None
     except (OSError, ValueError) as error:
@@ -228,10 +230,10 @@ def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
 def _with_units(sweep: Path, keys: list[str]) -> dict[str, str]:
     """For each swept key its name in a picture, with the unit in brackets where it has one."""
     try:
-        units = json.loads((sweep / "cases.json").read_text(encoding="utf-8")).get("units", {})
-    except (OSError, ValueError):
-        units = {}  # a table that was moved alone
-    return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+        units = json.loads(read_text(sweep / "cases.json", LARGEST)).get("units", {})
+        return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {key: key for key in keys}  # a table that was moved alone
 
 
 def _against(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_text
 from nepfield.reprs import Described, listed
 from nepfield.study.run.opened import Run, open_run
 
@@ -61,7 +62,7 @@ class SweepRuns(Described):
         """The run folder of each case, by its number; those that have begun."""
         path = self.folder / "cases.json"
         try:
-            listing = json.loads(path.read_text(encoding="utf-8"))["cases"]
+            listing = json.loads(read_text(path, LARGEST))["cases"]
             found = {int(e["case"]): self.folder / "cases" / str(e["folder"]) for e in listing}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not as nepfield writes it: {error!r}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from pydantic import Field
 from nepfield.errors import InputError
 from nepfield.fields.formulas import evaluate_formula
 from nepfield.fields.places import region_indicator
-from nepfield.files import read_regular
+from nepfield.reading import load_array
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
 from nepfield.study.text.paths import File
@@ -71,7 +70,7 @@ class FileBackgroundConfig(AnyBackgroundConfig):
         count = len(space.elements)
         what = f"one number for each of the {count} {'vertices' if space.is_graph else 'cells'}"
         try:
-            values = np.load(BytesIO(read_regular(self.file)), allow_pickle=False)
+            values = load_array(self.file)
         except Exception as error:  # NumPy raises what it likes
             raise InputError(f"{self.file}: this is no .npy file of numbers ({error}).") from None
         shape, kind = getattr(values, "shape", None), getattr(values, "dtype", np.dtype(object))

@@ -16,12 +16,14 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from nepfield.errors import InputError
+from nepfield.reading import read_text
 from nepfield.study.text.kinds import keys_of
 from nepfield.study.text.messages import line_of, shown_value
 from nepfield.study.text.quantities import AWAIT_UNITS, Border
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError
 
+_DEEPEST = 30
 Kind = TypeVar("Kind", bound=StudyConfig)
 
 
@@ -101,7 +103,7 @@ def study_to_toml(config: StudyConfig, folder: str | Path) -> str:
 def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
     """The content of a TOML file; InputError if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(
             f"{path}: there is no such file; give the path of a {what} (TOML)"
@@ -116,6 +118,23 @@ def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
         ) from None
     except (ValueError, RecursionError) as error:  # ValueError: TOML syntax, or an endless integer
         raise InputError(f"{path}: is not valid TOML: {error}") from None
+    if _depth(content) > _DEEPEST:
+        raise InputError(f"{path}: sections within sections, {_DEEPEST} deep, are no {what}")
+    return content
+
+
+def _depth(value: Any) -> int:
+    """How deep tables and lists stand in one another, as far as that matters."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        level = [
+            part
+            for item in level
+            if isinstance(item, dict | list)
+            for part in (item.values() if isinstance(item, dict) else item)
+        ]
+        depth += 1
+    return depth
 
 
 class _Removed(str):

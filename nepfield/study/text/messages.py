@@ -28,6 +28,7 @@ _SAYS = {
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
 

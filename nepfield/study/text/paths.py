@@ -12,6 +12,7 @@ from pydantic import PlainValidator, ValidationInfo
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.mesh.geometry import split_name
+from nepfield.reading import is_regular
 from nepfield.study.text.written import Written, wrong
 
 
@@ -22,7 +23,9 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     path = Path(value)
     if info.context is not None:
         path = Path(os.path.abspath(info.context["folder"] / path))
-        if not path.is_file():
+        if not is_regular(path):
+            if os.path.lexists(path):
+                raise wrong(f"{path} is no regular file")
             raise wrong(f"there is no file {path} (paths count from the study file's folder)")
     return path
 
@@ -49,12 +52,12 @@ def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
         path = Path(os.path.abspath(info.context["folder"] / path))
         if info.context.get("began"):  # what came from there is kept with the run
             return path
-        if not (path / STUDY_FILE).is_file():
+        if not is_regular(path / STUDY_FILE):
             raise wrong(
                 f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
                 f"has no {STUDY_FILE}; paths count from the study file's folder)"
             )
-        if not (path / "checkpoint.npz").is_file():
+        if not is_regular(path / "checkpoint.npz"):
             raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
     return path
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Le
 from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -201,7 +202,7 @@ class TrainingConfig(Section):
         default="", validate_default=True, description="rule that estimates the gradient"
     )
     beta: Nonzero = Field(default=0.01, description="strength of the nudge")
-    starts: AtLeastOne = Field(
+    starts: Annotated[AtLeastOne, Le(10_000)] = Field(
         default=1, description="random starts of each sample, for systems with many steady states"
     )
     optimizer: OptimizerName = Field(default="adam", description="update of the parameters")
@@ -209,11 +210,13 @@ class TrainingConfig(Section):
     epsilon: Positive | None = Field(
         default=None, description="of adam, added to the root of its mean square; absent: 1e-8"
     )
-    epochs: Count = Field(default=100, description="passes over the samples")
+    epochs: Annotated[Count, Le(10_000_000)] = Field(
+        default=100, description="passes over the samples"
+    )
     batch: AtLeastOne | None = Field(
         default=None, description="samples an update; absent: all of them"
     )
-    per_class: AtLeastOne | None = Field(
+    per_class: Annotated[AtLeastOne, Le(1_000_000)] | None = Field(
         default=None,
         description="an epoch takes so many samples of each class, drawn with replacement",
     )
@@ -266,6 +269,6 @@ class FiguresConfig(Section):
     """Pictures of the run."""
 
     enabled: Flag = Field(default=True, description="whether pictures are drawn")
-    frames: Count = Field(
+    frames: Annotated[Count, Le(10_000)] = Field(
         default=0, description="about so many frames of the training are kept; 0 keeps none"
     )

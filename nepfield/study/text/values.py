@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
     AllowInfNan,
@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from nepfield.study.text.paths import or_run
-from nepfield.study.text.written import form, wrong
+from nepfield.study.text.written import LARGEST_INTEGER, form, wrong
 
 
 def _number(value: Any) -> float | None:
@@ -58,7 +58,7 @@ def _range(value: Any) -> tuple[float, float] | None:
 def _indices(value: Any, counts: Iterable[int], least: int) -> tuple[int, ...] | None:
     if not isinstance(value, list | tuple) or len(value) not in counts:
         return None
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in value)
+    whole = all(type(n) is int and least <= n <= LARGEST_INTEGER for n in value)
     return tuple(value) if whole else None
 
 
@@ -149,13 +149,14 @@ def _nonzero(value: float) -> float:
     return value
 
 
+def is_folder_name(value: str) -> bool:
+    """Whether a text can be the name of a folder."""
+    plain = value.isprintable() and not set(value) & set("/\\")
+    return plain and bool(value.strip()) and value not in (".", "..")
+
+
 def _folder_name(value: str) -> str:
-    if (
-        not value.strip()
-        or value in (".", "..")
-        or not value.isprintable()
-        or set(value) & set("/\\")
-    ):
+    if not is_folder_name(value):
         raise wrong("must be usable as the name of a folder: no slash, not empty")
     return value
 
@@ -167,8 +168,8 @@ Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), MinLen(1)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
-Count = Annotated[int, Strict(), Ge(0)]
-AtLeastOne = Annotated[int, Strict(), Ge(1)]
+Count = Annotated[int, Strict(), Ge(0), Le(LARGEST_INTEGER)]
+AtLeastOne = Annotated[int, Strict(), Ge(1), Le(LARGEST_INTEGER)]
 Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]

@@ -9,6 +9,9 @@ from typing import Any
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
+LARGEST_INTEGER = 2**63 - 1
+"""Of a study: what NumPy and files of results can hold."""
+
 
 def wrong(message: str) -> PydanticCustomError:
     """Error whose message stands as it is, braces included."""
