@@ -8,13 +8,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nepfield.errors import InputError
-from nepfield.fields.potentials import Potential, pixel_of, potential
+from nepfield.fields.potentials import Potential, is_pixels, pixel_of, potential
 from nepfield.mesh.cells import longest_edges, measures
 from nepfield.mesh.locate import locate, map_cells, split_cell
 from nepfield.mesh.seams import images
 from nepfield.space.space import Space
 
-Basis = str | Sequence[float]
+Basis = str | Sequence[str] | Sequence[float]
 
 _FINER = 2  # parts of a cell are half as large as what they meet of the source
 _MOST = 64  # parts along the side of a cell, where pixels are much smaller than it
@@ -115,7 +115,7 @@ def _parts(
     """Number of parts along a side that each element is to be cut into, (nelements,)."""
     domain = space.domain
     ratio = np.zeros(len(space.elements))
-    if isinstance(basis, str):
+    if not is_pixels(basis):
         size, own = (
             measures(on.points, on.cells, on.kind) ** (1 / on.dim) for on in (source.domain, domain)
         )
@@ -128,9 +128,9 @@ def _parts(
         np.minimum.at(met, space.element_of_point, size[cell])
         ratio = own / met
     for pitch in (basis, wanted):
-        if not isinstance(pitch, str):
+        if is_pixels(pitch):
             edges = longest_edges(domain.points, domain.cells, domain.kind)
-            ratio = np.maximum(ratio, edges / min(pitch))
+            ratio = np.maximum(ratio, edges / min(np.asarray(pitch, dtype=float)))
     # whole ratios stay whole in spite of rounding: nested cells are cut where the source is
     return np.clip(np.ceil(_FINER * ratio - 1e-6), 1, _MOST).astype(np.int64)
 
@@ -152,7 +152,7 @@ def _support(
     space: Space, placed: Potential, basis: Basis, points: np.ndarray, cell: np.ndarray
 ) -> np.ndarray:
     """Index of a space's value at each point, -1 where its potential is 0."""
-    if isinstance(basis, str):  # the same value everywhere in a cell
+    if not is_pixels(basis):  # the same value everywhere in a cell
         return placed.support.reshape(len(space.elements), -1)[cell, 0]
     pitch = np.broadcast_to(np.asarray(basis, dtype=float), points.shape[1])
     used, first = np.unique(pixel_of(space, pitch, space.points), axis=0, return_index=True)

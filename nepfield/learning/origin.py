@@ -13,6 +13,7 @@ import nepfield
 from nepfield.errors import InputError
 from nepfield.learning.tasks import Task
 from nepfield.mesh.domain import Domain
+from nepfield.reading import read_bytes
 
 Origin = Mapping[str, Mapping[str, str]]
 """Digests of the parts of what a training is made from: ``domain``, ``task``, ``nepfield``, ..."""
@@ -64,7 +65,7 @@ def task_digests(task: Task) -> dict[str, str]:
 
 def file_digest(path: Path) -> str:
     """The digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(read_bytes(path)).hexdigest()[:_DIGITS]
 
 
 def _digest(array: np.ndarray) -> str:

@@ -22,6 +22,8 @@ from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
 from nepfield.learning.origin import Origin
+from nepfield.reading import LARGEST, load_arrays, open_regular, read_bytes, read_text
+from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
 """Files of a run folder."""
@@ -30,7 +32,7 @@ HistoryRow = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingState:
+class TrainingState(Described):
     """All that the next epoch depends on, and the history up to it.
 
     Attributes
@@ -86,8 +88,7 @@ class TrainingState:
         """
         path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
+            arrays = load_arrays(path)
             state = TrainingState(
                 epoch=int(arrays["epoch"]),
                 parameters=_group(arrays, "parameter/"),
@@ -134,7 +135,7 @@ def saved_origin(checkpoint: Path) -> Origin | None:
     A file that cannot be read says nothing.
     """
     try:
-        with np.load(checkpoint, allow_pickle=False) as data:
+        with open_regular(checkpoint) as file, np.load(file, allow_pickle=False) as data:
             return _origin(data)
     except Exception:  # it will be told by whoever needs more of it
         return None
@@ -145,6 +146,13 @@ def _origin(arrays: Mapping[str, np.ndarray]) -> Origin:
         return {}
     origin = json.loads(str(arrays["origin"]))
     return {group: {k: str(v) for k, v in parts.items()} for group, parts in origin.items()}
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"TrainingState after epoch {self.epoch}", {
+            **self.parameters,
+            "memory": listed(self.memory) or None,
+        }
 
 
 def history_of(checkpoint: Path) -> Path:
@@ -181,7 +189,7 @@ class History:
         if not self.path.exists():
             return []
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = read_text(self.path, LARGEST)
             lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
             rows = [
                 {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
@@ -210,7 +218,7 @@ class History:
 
     def cut(self, history: list[HistoryRow]) -> None:
         """Drop what the file holds beyond this history."""
-        if not self.path.exists() or self.path.read_bytes() != _table(history).encode():
+        if not self.path.exists() or read_bytes(self.path) != _table(history).encode():
             self._write(history)
 
     def _write(self, history: list[HistoryRow]) -> None:
@@ -225,7 +233,7 @@ def _tail(path: Path) -> tuple[list[str], int]:
     """Columns of a table and the epoch of its last line; none and -1 where it is not whole."""
     if not path.exists():
         return [], -1
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         names = file.readline().decode("utf-8").rstrip("\n").split(",")
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - 65536))

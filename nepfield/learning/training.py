@@ -26,6 +26,7 @@ from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
+from nepfield.reprs import Described, counted, listed
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.system import System, trained
@@ -34,7 +35,7 @@ _LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Described):
     """Costs and outputs of a system on a set of samples.
 
     Attributes
@@ -52,6 +53,14 @@ class Evaluation:
     outputs: np.ndarray
     metrics: dict[str, float]
     steady: Steady
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"Evaluation: cost {self.cost:.6g} of {counted(len(self.outputs), 'sample')}", {
+            **self.metrics,
+            "outputs": self.outputs,
+            "steady": self.steady,
+        }
 
 
 def evaluate(
@@ -88,7 +97,7 @@ def evaluate(
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingResult:
+class TrainingResult(Described):
     """What training leaves behind.
 
     Attributes
@@ -111,6 +120,20 @@ class TrainingResult:
     history: list[HistoryRow]
     final: Evaluation
     test: Evaluation | None
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        rows = self.history
+        fell = f", cost {rows[0]['cost']:.4g} in epoch 1" if rows else ""
+        known = [c for row in rows if np.isfinite(c := row.get("gradient_cosine", np.nan))]
+        head = f"TrainingResult: {counted(len(rows), 'epoch')}{fell}"
+        return f"{head}, {self.final.cost:.4g} at the end", {
+            "final": self.final,
+            "test": self.test,
+            "cosine to the exact gradient": known[-1] if known else None,
+            "system": self.system,
+            "history": listed(rows[0], 5) if rows else None,
+        }
 
 
 def train(

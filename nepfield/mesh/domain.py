@@ -13,6 +13,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,13 +25,14 @@ from nepfield.mesh.cells import Floats, Ints
 from nepfield.mesh.meshdata import MeshFile
 from nepfield.mesh.meshfile import read_mesh_file, write_mesh_file
 from nepfield.mesh.seams import Seam, check_once, point_labels, sew
+from nepfield.reprs import Described, counted, listed
 
 Sets = Mapping[str, ArrayLike]
 """Named sets of vertices: a name and an index or indices."""
 
 
 @dataclass(frozen=True, eq=False)
-class Domain:
+class Domain(Described):
     """A mesh of lines, triangles or quadrilaterals, or a graph, with named sets.
 
     Attributes
@@ -90,6 +92,19 @@ class Domain:
             return np.sort(np.concatenate(ghosts), axis=0)
         sides = cell_geometry.sides_of(self.cells, self.kind)
         return sides[cell_geometry.outer_sides(self.cells, self.kind, len(self.points))]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        graph = self.kind == "graph"
+        cells = counted(len(self.cells), "edge" if graph else f"{self.kind} cell")
+        head = f"Domain {self.source}: {self.dim}-D, {cells}, {counted(len(self.points), 'point')}"
+        unit = "point" if graph else "cell"
+        return head, {
+            "regions": listed(f"{k} ({counted(len(v), unit)})" for k, v in self.regions.items())
+            or "none",
+            "boundaries": listed(f"{k} ({len(v)})" for k, v in self.boundaries.items()) or "none",
+            "data": listed([*self.edge_data, *self.vertex_data]) or None,
+        }
 
 
 def _lookup(names: Mapping[str, Ints], name: str, what: str, where: str) -> Ints:

@@ -21,6 +21,8 @@ How a name is found:
   regions and boundaries are point arrays, and a point array ``graph`` (the number of coordinates)
   tells that the lines are a graph.
 
+What nothing reads is named in a warning.
+
 This module raises `InputError` whatever the bytes of a file; geometry is checked in
 `nepfield.mesh.domain`.
 """
@@ -38,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.files import read_regular, replacing
+from nepfield.files import replacing
 from nepfield.mesh.cells import SIDES, Ints
 from nepfield.mesh.graphfile import graph_of, is_graph, unread_of_graph
 from nepfield.mesh.meshdata import (
@@ -55,6 +57,7 @@ from nepfield.mesh.mshfile import Link, read_msh
 from nepfield.mesh.seams import labelled_pairs
 from nepfield.mesh.vtufile import read_vtu
 from nepfield.mesh.xdmffile import read_xdmf
+from nepfield.reading import read_bytes
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
 SIDE_TYPE = {"line": "vertex", "triangle": "line", "triangle6": "line3", "quad": "line"}
@@ -96,7 +99,7 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
     try:
-        raw = read_regular(path).removeprefix(codecs.BOM_UTF8)
+        raw = read_bytes(path).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({error.strerror})") from error
     links: list[Link] = []

@@ -219,7 +219,10 @@ def _names(body: bytes, where: str) -> dict[str, tuple[int, int]]:
             if line.strip():
                 raise ValueError("a line of $PhysicalNames has another form")
             continue
-        name = entry[3].decode(errors="replace")
+        try:
+            name = entry[3].decode("utf-8")
+        except UnicodeDecodeError:  # from a .geo in Latin-1
+            name = entry[3].decode("latin-1")
         if not name.strip():
             raise InputError(f"{where}: a physical group has an empty name; give it one")
         if name in found:

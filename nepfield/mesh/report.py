@@ -50,6 +50,12 @@ class DomainSummary:
     vertex_data: dict[str, tuple[float, float]] = field(default_factory=dict)
     periodic: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        lines = str(self).splitlines()
+        if len(lines) > 6:
+            lines = [*lines[:5], f"  ... and {len(lines) - 5} more lines: print() shows them"]
+        return "\n".join(lines)
+
     def __str__(self) -> str:
         what = "edges" if self.kind == "graph" else f"{self.kind} cells"
         box = " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(self.lower, self.upper, strict=True))

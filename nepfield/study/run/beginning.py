@@ -13,6 +13,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.files import START_FILE, STUDY_FILE, replacing
 from nepfield.mesh.domain import Domain
+from nepfield.reading import load_arrays
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.study import Begun, StudyConfig
 from nepfield.systems.system import System
@@ -41,8 +42,7 @@ def read_start(run: Path | None, config: StudyConfig) -> Begun:
     ):
         return None
     try:
-        with np.load(run / START_FILE, allow_pickle=False) as data:
-            values = {name: data[name] for name in data.files}
+        values = load_arrays(run / START_FILE)
         for name, array in values.items():
             if array.ndim != 1 or array.dtype.kind not in "fc" or not np.isfinite(array).all():
                 raise ValueError(f"{name} holds what are no finite numbers")

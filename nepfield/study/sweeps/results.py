@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_text
 from nepfield.study.run import folder as files
 from nepfield.study.sweeps.axes import LABEL
 from nepfield.study.sweeps.design import Sweep
@@ -222,7 +223,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Content of a JSON file, {} if there is none; InputError if it holds anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, LARGEST))
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:

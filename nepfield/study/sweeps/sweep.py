@@ -35,6 +35,7 @@ from nepfield.learning.origin import check_origin, domain_digests, task_digests,
 from nepfield.learning.state import CHECKPOINT, saved_origin
 from nepfield.memory import keep_memory
 from nepfield.mesh.geometry import Geometry, read_geometry
+from nepfield.reading import read_text
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import train_study
@@ -323,7 +324,7 @@ def _check_case(sweep: Sweep, case: Case, folder: Path) -> None:
     if not path.exists():
         return
     config = sweep.config(case)
-    if path.read_text(encoding="utf-8") != study_to_toml(config, folder):
+    if read_text(path) != study_to_toml(config, folder):
         files.check_same_study(path, config)
 
 

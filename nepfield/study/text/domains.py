@@ -15,14 +15,13 @@ from nepfield.mesh.geometry import described, mesh_geometry
 from nepfield.mesh.graphs import add_sets, make_graph
 from nepfield.mesh.lattice import lattice
 from nepfield.mesh.periodic import periodic
-from nepfield.study.text.kinds import check_one
+from nepfield.study.text.kinds import Exclusive, check_one
+from nepfield.study.text.paths import File, GeometryFile
 from nepfield.study.text.quantities import GEOMETRY_LENGTH, LENGTH
 from nepfield.study.text.values import (
     AtLeastOne,
     Count,
-    File,
     Flag,
-    GeometryFile,
     GeometryParameter,
     Lattice,
     Name,
@@ -85,7 +84,8 @@ class DomainConfig(Section):
         if self.graph is None:
             check_one([*_PLACES], given)
         elif given:
-            raise ValueError(f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}")
+            message = f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}"
+            raise Exclusive(message, ["graph", *given])
         if self.geometry is None and self.parameters:
             raise ValueError("parameters goes with geometry, not with mesh or lattice")
         if self.lattice is None and self.sites:
