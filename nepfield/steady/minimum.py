@@ -161,7 +161,9 @@ def _off_the_ridge(
         directions = np.linalg.eigh(hessian.samples(still).dense())[1][:, :, 0]
         largest = np.abs(directions).argmax(axis=1)[:, None]
         # either way is downhill; the choice must not depend on rounding
-        step[:, still] = (_KICK * largest_step * directions / np.take_along_axis(directions, largest, 1)).T
+        step[:, still] = (
+            _KICK * largest_step * directions / np.take_along_axis(directions, largest, 1)
+        ).T
     return step, flat
 
 
