@@ -83,7 +83,13 @@ def minimum(
     every = np.arange(nsamples)
     state, residual = np.array(start, dtype=float), np.full(nsamples, np.inf)
     iterations, ended = np.zeros(nsamples, dtype=int), np.zeros(nsamples, dtype=int)
-    land, here, going = Landscape(energy, nudge, every), state.copy(), np.full(nsamples, True)
+    rest = None
+    if nudge is not None and nudge.free is not None:
+        # the force left at the free state, within the tolerance, is left at the nudged one too:
+        # else their contrast would hold the tolerance divided by beta
+        rest = Landscape(energy, None, every).force(nudge.free)
+    land, here = Landscape(energy, nudge, every, rest), state.copy()
+    going = np.full(nsamples, True)
     value = land.energy(here)
     for steps in range(max_iterations + 1):
         force, hessian = land.force(here), land.hessian(here)
