@@ -68,7 +68,6 @@ def census(swept: Swept, case: Any, system: Any, starts: int) -> tuple[dict[str,
     return {
         "minima": np.mean([distinct(part) for part in states]),
         "most": max(distinct(part) for part in states),
-        "outputs": np.mean([distinct(part[:, cost.readout.rows]) for part in states]),
         "right": np.mean(distance < RIGHT),
         "right_side": np.mean(distance < 1),
         "mean_distance": distance.mean(),
@@ -92,27 +91,26 @@ def distinct(states: np.ndarray) -> int:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Mean and range over the seeds at some steps."""
+    """What is counted at some steps, with its range if there are several seeds."""
     steps = sorted(table["step"].unique())
-    shown = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, 6).astype(int))]
+    shown = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, 9).astype(int))]
+    columns = {
+        "minima": ("minima an input", 1, "{:.2g}"),
+        "mean_distance": ("mean distance of the output", 1, "{:.2g}"),
+        "right": ("right, % of the starts", 100, "{:.0f}"),
+        "right_side": ("on its side, %", 100, "{:.0f}"),
+        "elsewhere_by_newton": ("elsewhere by Newton, %", 100, "{:.0f}"),
+    }
     rows = []
     for step, part in table[table["step"].isin(shown)].groupby("step"):
-        rows.append(
-            {
-                "step": step,
-                "minima an input": _spread(part["minima"], "{:.0f}"),
-                "of them with another output": _spread(part["outputs"], "{:.1f}"),
-                "starts with the right output": _spread(100 * part["right"], "{:.0f}", " %"),
-                "on its side": _spread(100 * part["right_side"], "{:.0f}", " %"),
-                "elsewhere by Newton": _spread(100 * part["elsewhere_by_newton"], "{:.0f}", " %"),
-            }
-        )
+        row: dict[str, Any] = {"step": step}
+        for key, (words, unit, form) in columns.items():
+            low, middle, high = (
+                form.format(unit * f(part[key])) for f in (np.min, np.median, np.max)
+            )
+            row[words] = middle if len(part) == 1 else f"{middle} ({low} to {high})"
+        rows.append(row)
     return markdown(pd.DataFrame(rows))
-
-
-def _spread(values: pd.Series, form: str, unit: str = "") -> str:
-    low, middle, high = (form.format(f(values)) for f in (np.min, np.median, np.max))
-    return f"{middle}{unit} ({low}-{high})"
 
 
 def draw(table: pd.DataFrame, phases: dict[tuple[int, int], np.ndarray], job: Job) -> None:
@@ -137,11 +135,10 @@ def draw(table: pd.DataFrame, phases: dict[tuple[int, int], np.ndarray], job: Jo
         axes[row, 0].set_ylabel(f"phase of {what} / π")
     for (_, part), color in zip(table.groupby("seed"), (BLUE, ORANGE, GREEN), strict=False):
         axes[0, 4].plot(part["step"], part["minima"], color=color, marker=".")
-        axes[0, 4].plot(part["step"], part["outputs"], color=color, lw=0.8, ls=":")
         axes[1, 4].plot(part["step"], 100 * part["right"], color=color, marker=".")
         axes[1, 4].plot(part["step"], 100 * part["right_side"], color=color, lw=0.8, ls=":")
-    axes[0, 4].set_title("minima an input; dotted: outputs", fontsize=9)
-    axes[0, 4].set_yscale("log")
+    axes[0, 4].set_title("minima an input", fontsize=9)
+    axes[0, 4].set_ylim(bottom=0)
     axes[1, 4].set_title("starts with the right output, %;\ndotted: on its side", fontsize=9)
     axes[1, 4].axhline(100, color=GREY, lw=0.5)
     axes[1, 4].set_xlabel("step")
