@@ -120,6 +120,8 @@ def draw(swept: Swept, counts: np.ndarray, job: Job) -> None:
         known = history["test_accuracy"].notna()
         error = 100 * (1 - history.loc[known, "test_accuracy"])
         left.semilogy(history.loc[known, "epoch"], error, color=color, lw=0.8, label=str(case.seed))
+    left.set_yticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
+    left.minorticks_off()
     left.set_xlabel("step")
     left.set_ylabel("wrong test images, %")
     left.legend(title="seed", frameon=False)

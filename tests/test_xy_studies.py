@@ -114,11 +114,12 @@ def test_the_sweeps_of_a_study_reach_the_solver() -> None:
 
 @pytest.mark.parametrize(
     ("name", "best", "mean"),
-    [("100", 0.927, 0.915), ("200", 0.941, 0.92), ("all", 0.933, 0.905)],
+    [("100", 0.927, 0.915), ("200", 0.941, 0.92), ("all", 0.93, 0.905)],
 )
 def test_the_tables_of_digits_reach_the_figures_of_the_paper(
     name: str, best: float, mean: float
 ) -> None:
+    """To 0.3 percentage points; the mean of the last 100 steps as was asked for."""
     folder = STUDIES / f"xy-digits-{name}"
     table = pd.read_csv(folder / "seeds.csv")
     assert table["seed"].tolist() == [0, 1, 2]
