@@ -39,6 +39,7 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
@@ -91,6 +92,7 @@ __all__ = [
     "Readout",
     "Saturation",
     "Space",
+    "Stability",
     "Steady",
     "System",
     "Task",
@@ -127,6 +129,7 @@ __all__ = [
     "region_pump",
     "site_pump",
     "solve_steady",
+    "stability",
     "train",
     "trained",
     "transverse_field_ising",
