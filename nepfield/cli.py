@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +17,7 @@ import typer
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.memory import keep_memory
+from nepfield.mesh.geocommands import trust_geometries
 from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
@@ -41,6 +46,15 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-geometry",
+        help="let .geo files run commands and write files",
+        callback=lambda trusted: trust_geometries() if trusted else None,
+        expose_value=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
 
 EXIT_INPUT = 2
@@ -51,17 +65,29 @@ EXIT_INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the command `nepfield`."""
+    os.environ["MPLBACKEND"] = "agg"  # Jupyter's, which is inherited, need not be installed here
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # signs that the terminal lacks
     keep_memory()
-    app()
+    try:
+        app()
+    except OSError as error:  # before a command has begun
+        sys.exit(f"error: {_told(error)}")
 
 
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="STUDY.toml|MESH")],
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
 ) -> None:
-    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength."""
+    """Say what is in a mesh or a study: regions, boundaries, quality, cells a wavelength.
+
+    A geometry is a program: a .geo is run by Gmsh and may only draw (--trust-geometry lifts that),
+    a Python function runs as any code of yours.
+    """
     with _errors():
         from nepfield.study.check import check as report
 
@@ -77,29 +103,43 @@ def train(
     ] = False,
     out: Out = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
     with _errors(quiet):
-        from nepfield.study.run.jobs import train_study
         from nepfield.study.systems.systems import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        folder = folder_of(config.name)
-        with TrainingBar(config.name, config.training.epochs, quiet) as bar:
-            summary = train_study(
-                config,
-                folder,
-                resume=resume,
-                on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
-            )
-        tell(summary, folder, quiet)
-    if summary["status"] == "interrupted":
-        raise typer.Exit(EXIT_INTERRUPTED)
+        summary = _train(config, folder_of(config.name), resume, quiet)
+    _end_of(summary)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="folder to write, or to go on with")
+    ] = Path("nepfield-demo"),
+    run: Annotated[
+        bool, typer.Option("--run/--no-run", help="train it, or write the files only")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Write the demo study and its mesh to a folder, and train it there: XOR in a billiard."""
+    with _errors(quiet):
+        from nepfield.study.demo import write_demo
+        from nepfield.study.systems.systems import load_study
+
+        study = write_demo(folder)
+        if not run:
+            typer.echo(f"{study}: nepfield train runs it")
+            return
+        summary = _train(load_study(study), folder / "run", True, quiet)
+    _end_of(summary)
 
 
 @app.command()
@@ -114,6 +154,7 @@ def solve(
         ),
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -138,6 +179,7 @@ def compare(
         Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -175,6 +217,7 @@ def sweep(
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
     ] = None,
     overrides: Set = None,
+    _trust: Trust = False,
     yes: Annotated[bool, typer.Option("--yes", help="run more than 100000 cases")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -231,6 +274,7 @@ def plot(
             "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
+    _trust: Trust = False,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
@@ -254,6 +298,32 @@ def _study_or_run(
     return load_study(file, tuple(overrides or ()), seed), run
 
 
+def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict[str, Any]:
+    """Train a study with a progress bar, and say how it went."""
+    from nepfield.study.run.jobs import train_study
+
+    with TrainingBar(config.name, config.training.epochs, quiet) as bar:
+        summary = train_study(
+            config,
+            folder,
+            resume=resume,
+            on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
+        )
+    tell(summary, folder, quiet)
+    return summary
+
+
+def _end_of(summary: dict[str, Any]) -> None:
+    if summary["status"] == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _told(error: OSError) -> str:
+    """What is wrong with which file."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}"
+
+
 @contextmanager
 def _errors(quiet: bool = False) -> Iterator[None]:
     """Errors that a user can mend end with their message and an exit status, not a traceback."""
@@ -270,9 +340,12 @@ def _errors(quiet: bool = False) -> Iterator[None]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_INPUT) from None
     except OSError as error:
-        if error.filename is None:
+        if error.errno == errno.EPIPE:  # who reads the output has had enough
             raise
-        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        typer.echo(f"error: {_told(error)}", err=True)
+        raise typer.Exit(EXIT_INPUT) from None
+    except MemoryError as error:
+        typer.echo(f"error: there is too little memory: {error}", err=True)
         raise typer.Exit(EXIT_INPUT) from None
     except NotConverged as error:
         typer.echo(f"not converged: {error}", err=True)

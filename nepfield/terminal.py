@@ -11,7 +11,6 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -32,10 +31,10 @@ _SETS = {"train": "", "validation": "validation_", "test": "test_"}
 # ---------------------------------------------------------------- while something runs
 
 
-def _bar(name: str, console: Console, quiet: bool, estimate_period: float = 30.0) -> Progress:
-    """A bar with its name, a text and the time left; it is not shown where there is no screen."""
+def _bar(console: Console, quiet: bool, estimate_period: float = 30.0) -> Progress:
+    """A bar with a name, a text and the time left; it is not shown where there is no screen."""
     return Progress(
-        TextColumn(name, markup=False),
+        TextColumn("{task.fields[name]}", markup=False),  # the name itself may hold braces
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[state]}", markup=False),
@@ -47,7 +46,7 @@ def _bar(name: str, console: Console, quiet: bool, estimate_period: float = 30.0
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(Text(text), soft_wrap=True)
 
 
 class TrainingBar:
@@ -57,8 +56,8 @@ class TrainingBar:
         self.console = Console(stderr=True)
         self.epochs, self.tenth = epochs, max(1, epochs // 10)
         self.lines = not quiet and not self.console.is_terminal
-        self.bar = _bar(name, self.console, quiet)
-        self.task = self.bar.add_task("epochs", total=epochs, state="cost ...")
+        self.bar = _bar(self.console, quiet)
+        self.task = self.bar.add_task("epochs", total=epochs, name=name, state="cost ...")
         self.accuracies: dict[str, float] = {}
 
     def __enter__(self) -> TrainingBar:
@@ -86,8 +85,8 @@ class SweepBar:
         self.console = Console(stderr=True)
         self.lines = not quiet and not self.console.is_terminal
         self.quiet, self.every, self.shown = quiet, max(1, total // 20), -1
-        self.bar = _bar(name, self.console, quiet, estimate_period=1e6)  # a case may take hours
-        self.task = self.bar.add_task("cases", total=total, state="")
+        self.bar = _bar(self.console, quiet, estimate_period=1e6)  # a case may take hours
+        self.task = self.bar.add_task("cases", total=total, name=name, state="")
 
     def __enter__(self) -> SweepBar:
         return self
@@ -252,13 +251,17 @@ def _row(values: Any, style: str = "g") -> str:
 
 def print_comparison(table: pd.DataFrame, name: str) -> None:
     """Print what `compare_gradients` gives."""
-    title = f"{escape(name)}: gradient rules against the adjoint"
-    printed = Table(title=title, box=box.SIMPLE_HEAD)
+    printed = _table(f"{name}: gradient rules against the adjoint")
     for column in (table.index.name, *table.columns):
-        printed.add_column(_heading(str(column)), no_wrap=True)
+        printed.add_column(Text(_heading(str(column))), no_wrap=True)
     for row in table.reset_index().itertuples(index=False):
-        printed.add_row(*(f"{v:.5f}" if isinstance(v, float) else str(v) for v in row))
+        printed.add_row(*(Text(f"{v:.5f}" if isinstance(v, float) else str(v)) for v in row))
     _print_whole(printed)
+
+
+def _table(title: str) -> Table:
+    """An empty table; what users name is text to Rich, never markup."""
+    return Table(title=Text(title, style="table.title"), box=box.SIMPLE_HEAD)
 
 
 def _print_whole(printed: Table) -> None:
@@ -284,10 +287,10 @@ def print_statistics(path: Path) -> None:
         if any(row[name] for row in shown) and not _follows(name, rows)
     ]
     lasts = [name.rpartition(".")[2] for name in names]
-    printed = Table(title=f"{path.parent.name}: statistics over seeds", box=box.SIMPLE_HEAD)
+    printed = _table(f"{path.parent.name}: statistics over seeds")
     for name, last in zip(names, lasts, strict=True):
         head, _, last = (name if lasts.count(last) > 1 else last).rpartition("_")
-        printed.add_column(f"{head}\n{last}".strip().replace("_", " "), no_wrap=True)
+        printed.add_column(Text(f"{head}\n{last}".strip().replace("_", " ")), no_wrap=True)
     for row in shown:
         printed.add_row(*(_cell(name, row[name]) for name in names))
     _print_whole(printed)

@@ -120,7 +120,8 @@ class Swept:
         return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
     def table(self) -> pd.DataFrame:
-        """results.csv, with the outputs of each case and the lowest cosine of its training."""
+        """results.csv, with the outputs of each case, up to 16 numbers, and the lowest cosine of
+        its training."""
         rows = []
         for case, (_, result) in zip(
             self.sweep.cases, write_results(self.out).iterrows(), strict=True
@@ -128,7 +129,9 @@ class Swept:
             row = result.drop("error").to_dict()
             if row["status"] == "finished":
                 summary = json.loads((self.folder(case) / "summary.json").read_text())
-                row |= {f"output_{k}": v for k, v in enumerate(np.ravel(summary["outputs"]))}
+                outputs = np.ravel(summary["outputs"])
+                if outputs.size <= 16:
+                    row |= {f"output_{k}": v for k, v in enumerate(outputs)}
                 cosines = self.history(case).get("gradient_cosine", pd.Series(dtype=float))
                 row["lowest_cosine"] = min(1.0, cosines.min()) if cosines.notna().any() else None
             rows.append(row | {"error": result["error"]})

@@ -165,7 +165,8 @@ def nan_point() -> bytes:
 
 @mesh_file("inverted cell", "cell 1", "inverted", "counter-clockwise", file="cavity.vtu")
 def inverted() -> meshio.Mesh:
-    return meshio.Mesh(SQUARE, [("triangle", [[0, 1, 2], [0, 3, 2]])])
+    points = np.concatenate([SQUARE, [[2, 0.5, 0], [1.5, 0.5, 0]]])
+    return meshio.Mesh(points, [("quad", [[0, 1, 2, 3], [1, 4, 2, 5]])])
 
 
 @mesh_file("3-D cells", "3-D cells (tetra)", "gmsh -2", file="cavity.vtu")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nepfield.errors import InputError
-from nepfield.mesh.cells import DIMENSION, MIRROR, SIDES
+from nepfield.mesh.cells import CORNERS, DIMENSION, MIRROR, SIDES
 from nepfield.mesh.domain import Domain, check_domain, read_domain, write_domain
 from nepfield.mesh.lattice import lattice
 from nepfield.mesh.report import cell_measures, cell_quality, describe
@@ -358,12 +358,32 @@ def test_a_clockwise_gmsh_surface_is_turned_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["billiard.msh", "polygon.msh", "square-quads.msh"])
-def test_one_inverted_cell_is_refused(name: str, tmp_path: Path) -> None:
+def test_each_cell_that_runs_the_other_way_is_turned(name: str, tmp_path: Path) -> None:
     domain = read_domain(MESHES / name)
-    cells = domain.cells.copy()
-    cells[17] = cells[17, MIRROR[domain.kind]]
-    write_domain(replace(domain, cells=cells), tmp_path / "bad.vtu")
-    refused(tmp_path / "bad.vtu", "cell 17", "inverted")
+    for turned in ([17], np.arange(0, len(domain.cells), 3)):
+        cells = domain.cells.copy()
+        cells[turned] = cells[turned][:, MIRROR[domain.kind]]
+        write_domain(replace(domain, cells=cells), tmp_path / "mixed.vtu")
+        same(read_domain(tmp_path / "mixed.vtu"), domain)
+
+
+@pytest.mark.parametrize("name", ["polygon.msh", "billiard.msh", "square-quads.msh"])
+def test_folded_and_overlapping_meshes_are_refused(name: str, tmp_path: Path) -> None:
+    """A cell that is turned must not hide that it lies on top of others."""
+    domain = read_domain(MESHES / name)
+    bare = replace(domain, regions={}, boundaries={})
+    inner = np.setdiff1d(domain.cells[:, 0], domain.outer_facets())[:12]
+    for point in inner:  # a corner is drawn across the opposite side of a cell
+        cell = domain.cells[(domain.cells == point).any(axis=1)][0]
+        others = [p for p in cell[: CORNERS[domain.kind]] if p != point]
+        points = domain.points.copy()
+        points[point] = points[others].mean(axis=0) * 1.8 - points[point] * 0.8
+        write_domain(replace(bare, points=points), tmp_path / "folded.vtu")
+        refused(tmp_path / "folded.vtu", "cell")
+    for cell in (3, 17):  # and a cell that stands twice, the second time the other way
+        twice = np.concatenate([domain.cells, domain.cells[cell][None, MIRROR[domain.kind]]])
+        write_domain(replace(bare, cells=twice), tmp_path / "twice.vtu")
+        refused(tmp_path / "twice.vtu", f"cells {cell}", "cover each other")
 
 
 # --- refused files
@@ -591,7 +611,7 @@ def test_missing_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_meshio_never_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "mine.vtu"
+    path = tmp_path / "mine.xdmf"
     write_domain(lattice(3), path)
     for error in (SystemExit(1), MemoryError(), RecursionError("deep")):
 

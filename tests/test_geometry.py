@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import nepfield as nf
+from nepfield.cli import app
 from nepfield.errors import InputError
 from nepfield.mesh import geometry
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
@@ -190,6 +192,47 @@ def test_refusals(
     for words in says:
         assert words in str(caught.value)
     assert not kept.exists() or not list(kept.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ('SystemCall "touch FILE";', "SystemCall"),
+        ('NonBlockingSystemCall "touch FILE";', "NonBlockingSystemCall"),
+        ('/* " */ SystemCall "touch FILE"; // " */', "SystemCall"),
+        ('Printf("x") > "FILE";', "Printf"),
+        ('Printf("%g; %g", 1, 2) >> "FILE";', "Printf"),
+        ('Save "FILE";', "Save"),
+        ('Print "FILE";', "Print"),
+        ('CreateDir "FILE";', "CreateDir"),
+        ('Parse["System" "Call"];', "Parse"),
+        ('OnelabRun("a", "touch FILE");', "OnelabRun"),
+        ('Include StrCat("o", "ther.txt");', "Include"),
+        ('Merge "other.txt";', "SystemCall"),
+    ],
+)
+def test_a_geo_file_that_does_more_than_draw(
+    box: Path, tmp_path: Path, line: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "made"
+    (tmp_path / "other.txt").write_text(f'SystemCall "touch {made}";\n')
+    box.write_text(line.replace("FILE", str(made)) + "\n" + box.read_text())
+    with pytest.raises(InputError, match=rf"{command} .*--trust-geometry"):
+        mesh_geometry(box, folder=tmp_path / "meshes")
+    result = CliRunner().invoke(app, ["check", str(box)])
+    assert result.exit_code == 2
+    assert not made.exists()
+    if command == "SystemCall" and "touch" in line:
+        monkeypatch.setenv("NEPFIELD_TRUST_GEOMETRY", "")
+        result = CliRunner().invoke(app, ["check", "--trust-geometry", str(box)])
+        assert result.exit_code == 0
+        assert made.exists()
+
+
+def test_words_that_only_sound_like_commands(box: Path, tmp_path: Path) -> None:
+    harmless = 'Printf("a > b"); Mesh.SaveAll = 0; // Save and Print the > mesh\nx = 3 > 2;\n'
+    box.write_text(harmless + box.read_text())
+    assert mesh_geometry(box, folder=tmp_path / "meshes").is_file()
 
 
 def test_without_gmsh(box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,9 +119,30 @@ def test_the_batch_gradient_is_the_mean_over_samples() -> None:
             for k in range(3)
         ]
         mean = {k: np.mean([g.params[k] for g in single], axis=0) for k in whole.params}
-        assert distance(whole.params, mean) < 1e-7  # nep divides the tolerance by beta
+        assert distance(whole.params, mean) < 1e-7
         assert whole.cost == pytest.approx(np.mean([g.cost for g in single]))
         np.testing.assert_allclose(whole.per_sample, [g.cost for g in single])
+
+
+@pytest.mark.parametrize("beta", [0.01, 1e-4])
+@pytest.mark.parametrize("rule", ["nep", "nep-symmetric"])
+@pytest.mark.parametrize("name", FEW)
+def test_a_contrast_does_not_hold_the_tolerance_over_beta(
+    name: str, rule: str, beta: float
+) -> None:
+    this = case(name, "density")
+    loose = gradient(this, rule, beta=beta, tolerance=1e-4)
+    tight = gradient(this, rule, beta=beta)
+    assert distance(loose.params, tight.params) < 1e-3
+    single = [
+        gradient(
+            replace(this, inputs=this.inputs[[k]], targets=this.targets[[k]]),
+            rule, beta=beta, tolerance=1e-4,
+        )
+        for k in range(len(this.inputs))
+    ]  # fmt: skip
+    mean = {k: np.mean([g.params[k] for g in single], axis=0) for k in loose.params}
+    assert distance(loose.params, mean) < 1e-3
 
 
 # -- identities between the rules --------------------------------------------------------

@@ -26,7 +26,7 @@ LAYERS = (
     "study.systems",
     "study.run",
     "study.sweeps",
-    "study.check study.plot",
+    "study.check study.plot study.demo",
     "terminal",
     "cli",
 )

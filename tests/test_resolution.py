@@ -161,6 +161,15 @@ def test_check_says_when_no_state_is_found(tmp_path: Path) -> None:
     assert "healing length" not in result.stdout
 
 
+def test_a_pump_that_is_lost_beside_a_stronger_one_is_warned_of(tmp_path: Path) -> None:
+    study = str(write_study(tmp_path, LINE, pump__1__weight=1e9))
+    said = invoke("check", study, "--set", "physics.g=0.0")
+    assert "warning: pump 0 is " in said.stdout
+    assert "or make pump 1 weaker" in said.stdout
+    tight = invoke("check", study, "--set", "physics.g=0.0", "--set", "solver.tolerance=1e-14")
+    assert "whole drive" not in tight.stdout
+
+
 def test_a_graph_has_no_cells(tmp_path: Path) -> None:
     assert found(tmp_path, CHAIN) == {}
     assert "needed" not in invoke("check", str(write_study(tmp_path, CHAIN))).stdout

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from nepfield.terminal import TrainingBar, print_comparison, report, tell
+from nepfield.study.sweeps.cluster import SweepProgress
+from nepfield.terminal import (
+    SweepBar,
+    TrainingBar,
+    print_comparison,
+    print_statistics,
+    report,
+    tell,
+)
 
 XOR: dict[str, Any] = {
     "status": "finished",
@@ -175,3 +186,33 @@ def test_comparison_of_any_parameters(capsys: pytest.CaptureFixture) -> None:
     assert re.split(r"\s\s+", measures.strip()) == ["cosine", "norm ratio"] * 2
     assert re.split(r"\s\s+", parameters.strip()) == ["rule", "bias phase", "bias phase", "samples"]
     assert row.split() == ["ep", "0.50000", "1.00000", "0.25000", "2.00000", "4"]
+
+
+NAMES = ["set{a,b}", "{}", "V0[eV]", "[bold]x[/bold]", "[/]", "a :smile: b", "%s {task}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_text_and_no_markup(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = partial(Console, force_terminal=True, width=200, color_system=None)
+    monkeypatch.setattr("nepfield.terminal.Console", screen)
+    with TrainingBar(name, 4, quiet=False) as bar:
+        bar.show(4, {"cost": 1.0})
+    assert f"{name} " in capsys.readouterr().err
+    with SweepBar(name, 4, quiet=False) as bar:
+        bar.show(SweepProgress(4, 3, 1, 0, f"case {name} failed: {name}"))
+    assert f"case {name} failed: {name}\n" in (told := capsys.readouterr().err)
+    assert told.count(name) >= 3  # and on the bar
+    table = pd.DataFrame([[0.5, "a"]], columns=["cosine", name], index=[name])
+    table.index.name = "rule"
+    print_comparison(table, name)
+    assert capsys.readouterr().out.count(name) == 3
+    path = tmp_path / "U1[eV]{a}" / "statistics.csv"
+    path.parent.mkdir()
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["label", name, "rate"], [name, name, 0.5]])
+    print_statistics(path)
+    told = capsys.readouterr().out
+    assert told.count(name) == 3
+    assert "U1[eV]{a}: statistics" in told

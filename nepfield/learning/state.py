@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,9 +140,11 @@ class History:
             return
         names, last = _tail(self.path)
         missing = history[-1]["epoch"] - last
-        if set(history[-1]) <= set(names) and missing in (0, 1):
+        known = set(history[-1]) <= set(names) and missing in (0, 1)
+        if known and not self.path.is_symlink():
             if missing:
-                with self.path.open("a", encoding="utf-8", newline="") as file:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW  # a link may lead out
+                with open(os.open(self.path, flags), "a", encoding="utf-8", newline="") as file:
                     file.write(_lines(names, history[-1:]))
         else:
             self._write(history)

@@ -166,13 +166,15 @@ def longest_edges(points: Floats, cells: Ints, kind: str) -> Floats:
 
 
 def orient(points: Floats, cells: Ints, kind: str) -> Ints:
-    """The cells, turned over if all of them are clockwise; line cells each from left to right."""
+    """The cells, each that runs clockwise turned over; line cells from left to right.
+
+    Whether a cell was drawn the other way or the mesh folds over there is told by its neighbours:
+    `folded_cells` finds turned cells that lie on top of others.
+    """
     if kind == "graph" or len(cells) == 0:
         return cells
     turn = determinants(points, cells, kind).mean(axis=1) < 0
-    if kind == "line" or turn.all():
-        return np.where(turn[:, None], cells[:, MIRROR[kind]], cells)
-    return cells
+    return np.where(turn[:, None], cells[:, MIRROR[kind]], cells)
 
 
 def measures(points: Floats, cells: Ints, kind: str) -> Floats:

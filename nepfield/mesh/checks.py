@@ -11,10 +11,12 @@ from scipy.spatial import cKDTree
 from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh.cells import Floats, Ints
-from nepfield.mesh.meshfile import is_data_name
+from nepfield.mesh.meshdata import is_data_name
 
 # Lengths below this fraction of the mesh's size count as zero.
 TINY = 1e-12
+# A mesh is planar where it deviates by less: programs that compute in single precision leave that.
+PLANAR = 1e-6
 
 
 def some(indices: Ints, what: str) -> str:
@@ -43,14 +45,12 @@ def check_points(points: Floats, cells: Ints, kind: str, where: str) -> None:
     """Refuse points that coincide or that no cell uses."""
     size = float(np.ptp(points, axis=0).max())
     if len(points) > 1:
-        distance, partner = cKDTree(points).query(points, k=2)
-        twins = np.flatnonzero(distance[:, 1] <= TINY * size)
+        twins, first, other = _twins(points, TINY * size)
         if len(twins):
-            first = int(twins[0])
-            other = int(partner[first][partner[first] != first][0])
             raise InputError(
                 f"{where}: points {first} and {other} coincide at {_near(points[first])} "
-                f"({len(twins)} such points); merge them (Gmsh: Coherence, or Coherence Mesh)"
+                f"({len(twins)} such points); merge them (Gmsh: Coherence, or Coherence Mesh; "
+                "ParaView: Clean to Grid)"
             )
     unused = np.setdiff1d(np.arange(len(points)), cells)
     if len(unused) and kind != "graph":
@@ -59,6 +59,22 @@ def check_points(points: Floats, cells: Ints, kind: str, where: str) -> None:
             "no cell; leave points of construction out of the file (Gmsh: Mesh.SaveAll = 0, or "
             "Coherence Mesh)"
         )
+
+
+def _twins(points: Floats, near: float) -> tuple[Ints, int, int]:
+    """Points that coincide with another one, and the first of them and its partner."""
+    order = np.lexsort(points.T)  # equal ones first: many of them would stall the tree
+    same = (points[order[1:]] == points[order[:-1]]).all(axis=1)
+    if same.any():
+        twins = np.sort(order[np.concatenate([[False], same]) | np.concatenate([same, [False]])])
+        first = int(twins[0])
+        return twins, first, int(np.flatnonzero((points == points[first]).all(axis=1))[1])
+    distance, partner = cKDTree(points).query(points, k=2)
+    twins = np.flatnonzero(distance[:, 1] <= near)
+    if not len(twins):
+        return twins, -1, -1
+    first = int(twins[0])
+    return twins, first, int(partner[first][partner[first] != first][0])
 
 
 def check_cells(points: Floats, cells: Ints, kind: str, where: str) -> None:
@@ -157,7 +173,7 @@ def side_indices(facets: Ints, cells: Ints, kind: str, npoints: int, name: str, 
 def drop_constant(points: Floats, dim: int, kind: str, where: str) -> Floats:
     """The first ``dim`` of three coordinates; the others must not vary."""
     spread = np.ptp(points, axis=0)
-    if (spread[dim:] > TINY * spread.max()).any():
+    if (spread[dim:] > PLANAR * spread.max()).any():
         if dim == 1:
             raise InputError(
                 f"{where}: line cells must lie along the x axis, but y or z varies; rotate the "

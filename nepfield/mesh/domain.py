@@ -20,7 +20,8 @@ from nepfield.errors import InputError
 from nepfield.mesh import cells as cell_geometry
 from nepfield.mesh import checks
 from nepfield.mesh.cells import Floats, Ints
-from nepfield.mesh.meshfile import MeshFile, read_mesh_file, write_mesh_file
+from nepfield.mesh.meshdata import MeshFile
+from nepfield.mesh.meshfile import read_mesh_file, write_mesh_file
 
 Sets = Mapping[str, ArrayLike]
 """Named sets of vertices: a name and an index or indices."""
@@ -116,8 +117,7 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
         points = np.ascontiguousarray(raw.points[:, : _graph_dimension(raw)])
     else:
         points = checks.drop_constant(raw.points, cell_geometry.DIMENSION[kind], kind, where)
-    # block by block: a Gmsh surface whose outline runs clockwise has clockwise cells throughout
-    cells = np.concatenate([cell_geometry.orient(points, block, kind) for block in raw.blocks])
+    cells = cell_geometry.orient(points, np.concatenate(raw.blocks), kind)
     boundaries = raw.boundaries
     if kind != "graph":
         sides = cell_geometry.sides_of(cells, kind)

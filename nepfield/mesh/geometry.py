@@ -27,8 +27,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nepfield.errors import InputError
+from nepfield.mesh.geocommands import check_commands
 
 Value = int | float | str
+_DRAWINGS = (".step", ".stp", ".iges", ".igs", ".brep", ".stl", ".msh", ".pos")
+"""What Gmsh merges as data; whatever else it takes for a script."""
 PATIENCE, TIME_LIMIT = 10, 600
 """Seconds of meshing after which a word is said, and after which Gmsh is ended."""
 
@@ -124,12 +127,16 @@ def read_geometry(geometry: str | os.PathLike[str]) -> Geometry:
     _collect(path, path.name, texts)
     parameters: dict[str, str] = {}
     onelab: dict[str, str] = {}
-    for included in texts.values():
-        plain = _without_comments(included.decode("utf-8", errors="replace"))
-        for name, kind, stored in _constants(plain):
-            parameters[name] = kind
+    for name, content in texts.items():
+        if name.lower().endswith(_DRAWINGS):
+            continue
+        written = content.decode("utf-8", errors="replace")
+        plain = _without_comments(written)
+        check_commands(str(path.parent / name), written, plain)
+        for constant, kind, stored in _constants(plain):
+            parameters[constant] = kind
             if stored:
-                onelab[name] = stored
+                onelab[constant] = stored
     return Geometry(path, None, texts, parameters, onelab=onelab)
 
 
@@ -318,8 +325,8 @@ def _collect(path: Path, name: str, texts: dict[str, bytes]) -> None:
     if name in texts or not path.is_file():
         return
     texts[name] = path.read_bytes()
-    if path.suffix.lower() not in (".geo", ".pro", ".i"):
-        return  # a CAD file that is merged
+    if name.lower().endswith(_DRAWINGS):
+        return
     plain = _without_comments(texts[name].decode("utf-8", errors="replace"))
     for other in re.findall(r'\b(?:Include|Merge|ShapeFromFile)\s*\(?\s*"([^"]+)"', plain):
         _collect(path.parent / other, os.path.normpath(Path(name).parent / other), texts)

@@ -1,4 +1,4 @@
-"""Mesh files: what meshio reads, made into plain arrays with names, and back.
+"""Mesh files made into plain arrays with names, and back.
 
 How a name is found:
 
@@ -14,9 +14,9 @@ How a name is found:
   1) and ``boundary:NAME`` (number of missing neighbours) are cell arrays and stand on the vertex
   cells. Every other cell array of floating-point numbers is edge data under its own name
   (``coupling``, ``stiffness``, ``rest_length``) and stands on the line cells; every such point
-  array is vertex data. Arrays of vectors, and the tags above, are passed over. The ``.xdmf`` reader
-  of meshio cannot mix vertices with lines, so there regions and boundaries are point arrays, and a
-  point array ``graph`` (the number of coordinates) tells that the lines are a graph.
+  array is vertex data. The ``.xdmf`` reader of meshio cannot mix vertices with lines, so there
+  regions and boundaries are point arrays, and a point array ``graph`` (the number of coordinates)
+  tells that the lines are a graph.
 
 This module raises `InputError` whatever the bytes of a file; geometry is checked in
 `nepfield.mesh.domain`.
@@ -24,13 +24,9 @@ This module raises `InputError` whatever the bytes of a file; geometry is checke
 
 from __future__ import annotations
 
-import contextlib
-import io
+import codecs
 import os
-import re
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -39,12 +35,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
-from nepfield.mesh.cells import NODES, SIDES, Ints
-from nepfield.mesh.mshguard import guard_msh
+from nepfield.files import read_regular, replacing
+from nepfield.mesh.cells import SIDES, Ints
+from nepfield.mesh.graphfile import graph_of, is_graph, unread_of_graph
+from nepfield.mesh.meshdata import (
+    PASSED_OVER,
+    TAG_ARRAYS,
+    MeshFile,
+    as_cells,
+    as_points,
+    joined,
+    named_arrays,
+    whole_values,
+)
+from nepfield.mesh.mshfile import read_msh
+from nepfield.mesh.vtufile import read_vtu
+from nepfield.mesh.xdmffile import read_xdmf
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
-TAG_ARRAYS = ("gmsh:physical", "medit:ref", "cell_tags")
 SIDE_TYPE = {"line": "vertex", "triangle": "line", "triangle6": "line3", "quad": "line"}
 _UNSUPPORTED = {
     "line3": "1-D meshes need 2-node lines: set Mesh.ElementOrder = 1",
@@ -54,25 +62,9 @@ _UNSUPPORTED = {
 }
 
 
-@dataclass
-class MeshFile:
-    """A file's content, names resolved, nothing about its geometry checked.
-
-    ``points`` (npoints, 3); ``blocks`` the cells in the file's blocks, each (n, nodes); ``regions``
-    cell indices over all blocks (graph: points); ``boundaries`` facets as rows of points (graph:
-    points, one row a missing neighbour); ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the
-    number of coordinates if the file tells.
-    """
-
-    source: str
-    points: NDArray[np.float64]
-    kind: str
-    blocks: list[Ints]
-    regions: dict[str, Ints] = field(default_factory=dict)
-    boundaries: dict[str, Ints] = field(default_factory=dict)
-    edge_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    vertex_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    dim: int | None = None
+_NAMES_OF_GMSH = "names are physical groups of the cells and of their sides"
+_NAMES_OF_ARRAYS = "names are cell arrays region:NAME and boundary:NAME"
+_NAMES_OF_GRAPH = f"{_NAMES_OF_ARRAYS}, other data one floating-point number a vertex or edge"
 
 
 def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
@@ -99,25 +91,39 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{where}: unknown mesh format {suffix or '(no suffix)'!r}; nepfield reads "
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
+    try:
+        raw = read_regular(path).removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({error.strerror})") from error
+    unread: list[str] = []
     if suffix == ".msh":
-        try:
-            guard_msh(path.read_bytes(), where)
-        except OSError as error:
-            raise InputError(f"{where}: cannot be read ({error.strerror})") from error
-    mesh = _read_quietly(path, where)
-    points = _as_points(mesh, where)
+        mesh, _, unread = read_msh(raw, where)
+    elif suffix == ".vtu":
+        mesh, unread = read_vtu(raw, where)
+    else:
+        mesh = read_xdmf(path, raw, where)
+    points = as_points(mesh, where)
     blocks = [(block.type, block.data) for block in mesh.cells if len(block.data)]
     if not blocks:
         raise InputError(f"{where}: the file holds no cells")
-    if suffix != ".msh" and _is_graph(mesh, len(points)):
-        return _graph(mesh, points, where)
+    if suffix != ".msh" and is_graph(mesh, len(points)):
+        result = graph_of(mesh, points, where)
+        _tell_unread(unread + unread_of_graph(mesh, result), _NAMES_OF_GRAPH, where)
+        return result
     kind = _only_kind(mesh, where)
     top = [i for i, b in enumerate(mesh.cells) if b.type == kind and len(b.data)]
-    result = MeshFile(where, points, kind, [_as_cells(mesh, i, kind, where) for i in top])
+    result = MeshFile(where, points, kind, [as_cells(mesh, i, kind, where) for i in top])
     if suffix == ".msh":
         _groups(mesh, result, top)
+        unread += [
+            f"physical group {name!r} of dimension {dim}"
+            for name, (_, dim) in mesh.field_data.items()
+            if name not in result.regions and name not in result.boundaries
+        ]
+        _tell_unread(unread, _NAMES_OF_GMSH, where)
     else:
         _arrays(mesh, result, top)
+        _tell_unread(unread + _unread_arrays(mesh, result), _NAMES_OF_ARRAYS, where)
     return result
 
 
@@ -154,57 +160,6 @@ def write_mesh_file(
             mesh.write(part, **options)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _read_quietly(path: Path, where: str) -> meshio.Mesh:
-    """`meshio.read`, which may print, warn, raise anything and call `sys.exit`."""
-    sink = io.StringIO()
-    try:
-        with (
-            contextlib.redirect_stdout(sink),
-            contextlib.redirect_stderr(sink),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message="string or file could not be read")
-            mesh = meshio.read(path)
-    except ImportError as error:
-        raise InputError(
-            f"{where}: reading this file needs the package {error.name}: pip install {error.name}"
-        ) from error
-    except (Exception, SystemExit) as error:
-        said = " ".join(sink.getvalue().split()) or f"{error}" or type(error).__name__
-        if "Incompatible cell data 'gmsh:physical'" in said:
-            raise InputError(
-                f"{where}: some elements belong to no physical group; put every surface (and curve "
-                "that is saved) into one, or export with Mesh.SaveAll = 0"
-            ) from error
-        hint = "; of mixed cells meshio reads .vtu better" if path.suffix == ".xdmf" else ""
-        raise InputError(f"{where}: cannot be read as a mesh ({said[:300]}){hint}") from error
-    said = " ".join(sink.getvalue().split())
-    if re.search("cannot handle|not closed|corrupt", said):
-        raise InputError(f"{where}: cannot be read as a mesh ({said[:300]})")
-    return mesh
-
-
-def _as_points(mesh: meshio.Mesh, where: str) -> NDArray[np.float64]:
-    points = np.asarray(mesh.points)
-    if points.ndim != 2 or points.shape[1] not in (1, 2, 3) or points.dtype.kind not in "fiu":
-        raise InputError(f"{where}: the points are no table of 1 to 3 coordinates; file damaged?")
-    space = np.zeros((len(points), 3))
-    space[:, : points.shape[1]] = points
-    return space
-
-
-def _as_cells(mesh: meshio.Mesh, block: int, kind: str, where: str) -> Ints:
-    nodes = 1 if kind == "vertex" else 3 if kind == "line3" else NODES[kind]
-    cells = np.asarray(mesh.cells[block].data)
-    if cells.ndim != 2 or cells.shape[1] != nodes or cells.dtype.kind not in "iu":
-        raise InputError(f"{where}: a block of {kind} cells is malformed; file damaged?")
-    cells = cells.astype(np.int64)
-    if cells.min(initial=0) < 0 or cells.max(initial=0) >= len(mesh.points):
-        raise InputError(f"{where}: a cell names a point that the file does not have")
-    return cells
 
 
 def _only_kind(mesh: meshio.Mesh, where: str) -> str:
@@ -254,7 +209,7 @@ def _groups(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
         chosen = [len(part) > 0 for part in mesh.cell_sets[name]]
         if group_dim == dim:
             parts = [np.arange(starts[k], starts[k + 1]) for k, i in enumerate(top) if chosen[i]]
-            result.regions[name] = _joined(parts, name, where)
+            result.regions[name] = joined(parts, name, where)
         elif group_dim == dim - 1:
             parts = []
             for i in np.flatnonzero(chosen).tolist():
@@ -263,35 +218,8 @@ def _groups(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
                         f"{where}: boundary {name!r} has cells of type {mesh.cells[i].type}, but "
                         f"the sides of {result.kind} cells are of type {side}"
                     )
-                parts.append(_as_cells(mesh, i, side, where))
-            result.boundaries[name] = _joined(parts, name, where)
-
-
-def _joined(parts: list[Ints], name: str, where: str) -> Ints:
-    if not sum(len(part) for part in parts):
-        raise InputError(f"{where}: {name!r} names no cells; give it some or take it away")
-    return np.concatenate(parts)
-
-
-def _named(data: dict, prefix: str, where: str) -> Iterator[tuple[str, str]]:
-    """Array names that begin with the prefix, and what follows it."""
-    for key in data:
-        if key.startswith(prefix):
-            name = key[len(prefix) :]
-            if not name.strip():
-                raise InputError(f"{where}: the array {key!r} has no name after {prefix!r}")
-            yield key, name
-
-
-def _whole(values: NDArray, key: str, top: int, where: str) -> Ints:
-    """An array of whole numbers from 0 to ``top``."""
-    values = np.asarray(values)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    good = values.ndim == 1 and values.dtype.kind in "biuf"
-    if not good or not np.all((values >= 0) & (values <= top) & (values == np.floor(values))):
-        raise InputError(f"{where}: the array {key!r} must hold whole numbers from 0 to {top}")
-    return values.astype(np.int64)
+                parts.append(as_cells(mesh, i, side, where))
+            result.boundaries[name] = joined(parts, name, where)
 
 
 def _arrays(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
@@ -299,86 +227,50 @@ def _arrays(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
     where, local = result.source, SIDES[result.kind]
     side_type = SIDE_TYPE[result.kind]
     facets = [i for i, b in enumerate(mesh.cells) if b.type == side_type and len(b.data)]
-    rows = {i: _as_cells(mesh, i, side_type, where) for i in facets}
+    rows = {i: as_cells(mesh, i, side_type, where) for i in facets}
     cells = np.concatenate(result.blocks)
     every = 2 ** len(local) - 1
-    for key, name in _named(mesh.cell_data, "region:", where):
-        values = np.concatenate([_whole(mesh.cell_data[key][i], key, 1, where) for i in top])
-        result.regions[name] = _joined([np.flatnonzero(values)], name, where)
-    for key, name in _named(mesh.cell_data, "boundary:", where):
+    for key, name in named_arrays(mesh.cell_data, "region:", where):
+        values = np.concatenate([whole_values(mesh.cell_data[key][i], key, 1, where) for i in top])
+        result.regions[name] = joined([np.flatnonzero(values)], name, where)
+    for key, name in named_arrays(mesh.cell_data, "boundary:", where):
         data = mesh.cell_data[key]
-        mask = np.concatenate([_whole(data[i], key, every, where) for i in top])
+        mask = np.concatenate([whole_values(data[i], key, every, where) for i in top])
         owner, side = np.nonzero(mask[:, None] >> np.arange(len(local)) & 1)
         parts = [cells[owner[:, None], local[side]]]
-        parts += [rows[i][_whole(data[i], key, 1, where) == 1] for i in facets]
-        result.boundaries[name] = _joined(parts, name, where)
+        parts += [rows[i][whole_values(data[i], key, 1, where) == 1] for i in facets]
+        result.boundaries[name] = joined(parts, name, where)
     tags = next((mesh.cell_data[key] for key in TAG_ARRAYS if key in mesh.cell_data), None)
     if tags is not None and not result.regions and not result.boundaries:
         largest = np.iinfo(np.int32).max
-        values = np.concatenate([_whole(tags[i], "tags", largest, where) for i in top])
+        values = np.concatenate([whole_values(tags[i], "tags", largest, where) for i in top])
         result.regions |= {str(t): np.flatnonzero(values == t) for t in np.unique(values) if t}
         if facets:
-            values = np.concatenate([_whole(tags[i], "tags", largest, where) for i in facets])
+            values = np.concatenate([whole_values(tags[i], "tags", largest, where) for i in facets])
             sides = np.concatenate([rows[i] for i in facets])
             result.boundaries |= {str(t): sides[values == t] for t in np.unique(values) if t}
     if not result.regions:
         result.regions["domain"] = np.arange(len(cells))
 
 
-def _is_graph(mesh: meshio.Mesh, npoints: int) -> bool:
-    if max(b.dim for b in mesh.cells) > 1:
-        return False
-    vertices = [b.data.ravel() for b in mesh.cells if b.type == "vertex"]
-    all_points = bool(vertices) and len(np.unique(np.concatenate(vertices))) == npoints
-    return "graph" in mesh.point_data or (all_points and any(b.type == "line" for b in mesh.cells))
+def _tell_unread(unread: list[str], right: str, where: str) -> None:
+    """Warn of what a file holds and nothing reads."""
+    if not unread:
+        return
+    listed = ", ".join(unread[:8]) + (f" and {len(unread) - 8} more" if unread[8:] else "")
+    warnings.warn(f"{where}: not used: {listed}; {right}", stacklevel=4)
 
 
-def _graph(mesh: meshio.Mesh, points: NDArray[np.float64], where: str) -> MeshFile:
-    lines = [i for i, b in enumerate(mesh.cells) if b.type == "line"]
-    dots = [i for i, b in enumerate(mesh.cells) if b.type == "vertex"]
-    if len(lines) + len(dots) < len(mesh.cells):
-        raise InputError(f"{where}: a graph is made of vertex and 2-node line cells alone")
-    blocks = [_as_cells(mesh, i, "graph", where) for i in lines]
-    result = MeshFile(where, points, "graph", blocks or [np.zeros((0, 2), dtype=np.int64)])
-    vertices = [_as_cells(mesh, i, "vertex", where)[:, 0] for i in dots]
-    at = np.concatenate(vertices) if vertices else np.zeros(0, dtype=np.int64)
-    if len(np.unique(at)) < len(at):
-        raise InputError(f"{where}: a point of the graph stands as a vertex cell twice")
-    if "graph" in mesh.point_data:
-        result.dim = int(_whole(mesh.point_data["graph"], "graph", 3, where).max(initial=1))
-    for prefix, names, top in (
-        ("region:", result.regions, 1),
-        ("boundary:", result.boundaries, 1000),
-    ):
-        found = {name: mesh.point_data[k] for k, name in _named(mesh.point_data, prefix, where)}
-        for key, name in _named(mesh.cell_data, prefix, where):
-            found[name] = np.zeros(len(points))
-            for i, vertex in zip(dots, vertices, strict=True):
-                found[name][vertex] = _whole(mesh.cell_data[key][i], key, top, where)
-        for name, values in found.items():
-            counts = _whole(values, prefix + name, top, where)
-            if not counts.any():
-                raise InputError(f"{where}: {name!r} names no points; give it some")
-            index = np.repeat(np.arange(len(points)), counts)
-            names[name] = index if prefix == "region:" else index[:, None]
-    for key, parts in mesh.cell_data.items():
-        on_lines = [np.asarray(parts[i]) for i in lines]
-        sample = on_lines or parts  # without lines the vertex cells tell what the array would be
-        if key == "coupling" and not all(a.ndim == 1 and a.dtype.kind in "fiu" for a in sample):
-            raise InputError(f"{where}: the array 'coupling' must hold one number an edge")
-        if key == "coupling" or (is_data_name(key) and _are_numbers(sample)):
-            result.edge_data[key] = np.concatenate([np.zeros(0), *on_lines]).astype(float)
-    for key, values in mesh.point_data.items():
-        if is_data_name(key) and _are_numbers([values]):
-            result.vertex_data[key] = np.asarray(values, dtype=float)
-    return result
-
-
-def is_data_name(key: str) -> bool:
-    """Whether an array of this name is edge or vertex data of a graph."""
-    return key not in (*TAG_ARRAYS, "graph") and not key.startswith(("region:", "boundary:"))
-
-
-def _are_numbers(parts: list[NDArray]) -> bool:
-    """Whether an array, given in parts, holds one floating-point number for each of its places."""
-    return all(np.ndim(part) == 1 and np.asarray(part).dtype.kind == "f" for part in parts)
+def _unread_arrays(mesh: meshio.Mesh, result: MeshFile) -> list[str]:
+    """Arrays of a mesh, and cells, that named nothing."""
+    tags = [key for key in TAG_ARRAYS if key in mesh.cell_data]
+    named = [key for key in mesh.cell_data if key.startswith(("region:", "boundary:"))]
+    used = (*PASSED_OVER, *named, *(tags[:1] if not named else ()))
+    dots = sum(
+        len(b.data) for b in mesh.cells if b.type not in (result.kind, SIDE_TYPE[result.kind])
+    )
+    return [
+        *(f"point array {key!r}" for key in mesh.point_data if key not in PASSED_OVER),
+        *(f"cell array {key!r}" for key in mesh.cell_data if key not in used),
+        *([f"{dots} cells that are neither {result.kind} cells nor their sides"] if dots else []),
+    ]

@@ -46,10 +46,14 @@ class Added(Protocol):
     ----------
     rows : ndarray of int or None
         Rows of the state on which it acts; None where that may be any.
+    free : ndarray or None
+        The free state that is nudged, if it is known.
     """
 
     @property
     def rows(self) -> np.ndarray | None: ...
+    @property
+    def free(self) -> np.ndarray | None: ...
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Energy that is added, shape (nsamples,)."""
@@ -77,17 +81,26 @@ class Landscape:
     added : Added or None
     samples : ndarray of int
         The columns of the whole batch.
+    rest : ndarray, shape (nfree, nsamples), optional
+        A constant force that is taken off.
     """
 
-    def __init__(self, energy: Energy, added: Added | None, samples: np.ndarray) -> None:
-        self.base, self.added, self.columns = energy, added, samples
+    def __init__(
+        self,
+        energy: Energy,
+        added: Added | None,
+        samples: np.ndarray,
+        rest: np.ndarray | None = None,
+    ) -> None:
+        self.base, self.added, self.columns, self.rest = energy, added, samples, rest
         self.rows = np.flatnonzero(energy.free)
         self._spared: tuple[np.ndarray, bool] | None = None
 
     def samples(self, kept: np.ndarray) -> Landscape:
         """For some of its samples, by their indices."""
         added = None if self.added is None else self.added.samples(kept)
-        part = Landscape(self.base, added, self.columns[kept])
+        rest = None if self.rest is None else self.rest[:, kept]
+        part = Landscape(self.base, added, self.columns[kept], rest)
         part._spared = self._spared
         return part
 
@@ -100,6 +113,8 @@ class Landscape:
     def energy(self, state: np.ndarray) -> np.ndarray:
         """The sum of both energies."""
         value = self.base.energy(state, self.columns)
+        if self.rest is not None:
+            value = value - np.sum(self.rest * state[self.rows], axis=0)
         return value if self.added is None else value + self.added.energy(state)
 
     def force(self, state: np.ndarray) -> np.ndarray:
@@ -107,6 +122,8 @@ class Landscape:
         force = self.base.force(state, self.columns)
         if len(force) != len(self.rows):
             force = force[self.rows]
+        if self.rest is not None:
+            force = force - self.rest
         return force if self.added is None else force + self.added.force(state)[self.rows]
 
     def hessian(self, state: np.ndarray) -> Hessian:

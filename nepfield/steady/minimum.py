@@ -2,9 +2,10 @@
 
     dE/dx = 0,   d^2E/dx^2 positive definite
 
-Where Cholesky factorises the Hessian H a step solves ``H step = -dE/dx``; elsewhere it goes
-downhill along every eigenvector of H, and off a saddle along the one of lowest curvature. It is
-capped, never crosses a pole of a nudge, and is halved until the energy does not grow.
+Where Cholesky factorises the Hessian H a step solves ``H step = -dE/dx``; elsewhere H is shifted
+until it does (Levenberg, Quart. Appl. Math. 2, 164, 1944), and off a saddle a step goes along the
+lowest curvature. It is capped, never crosses a pole of a nudge, and is halved until the energy does
+not grow.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nepfield.steady.steady import Steady
 
 _HALVINGS = 40
 _KICK = 0.3  # of the largest step
+_SHIFT = 1e-3  # of the curvatures, by which a shifted Hessian is definite
 _ROUNDING = 1e-13  # by which an energy may seem to grow
 _SMALL = 2000  # numbers in the states of a batch
 _FREE = 1e-9  # curvature, relative to the largest, below which a direction counts as free
@@ -81,7 +83,13 @@ def minimum(
     every = np.arange(nsamples)
     state, residual = np.array(start, dtype=float), np.full(nsamples, np.inf)
     iterations, ended = np.zeros(nsamples, dtype=int), np.zeros(nsamples, dtype=int)
-    land, here, going = Landscape(energy, nudge, every), state.copy(), np.full(nsamples, True)
+    rest = None
+    if nudge is not None and nudge.free is not None:
+        # the force left at the free state, within the tolerance, is left at the nudged one too:
+        # else their contrast would hold the tolerance divided by beta
+        rest = Landscape(energy, None, every).force(nudge.free)
+    land, here = Landscape(energy, nudge, every, rest), state.copy()
+    going = np.full(nsamples, True)
     value = land.energy(here)
     for steps in range(max_iterations + 1):
         force, hessian = land.force(here), land.hessian(here)
@@ -145,22 +153,24 @@ def _off_the_ridge(
     """Steps where a Hessian is not positive definite; and which of these points are minima after
     all, with a free direction.
 
-    Every component along an eigenvector goes downhill, as far as the size of its curvature says,
-    and along the lowest one far enough to leave a saddle at once.
+    The shifted Hessian is definite by little, so that a step goes along the direction of lowest
+    curvature most of all. Where nothing pulls, it goes along that direction alone, far enough to
+    leave a saddle at once.
     """
-    curvatures, directions = np.linalg.eigh(hessian.dense())
     scale = hessian.scale()
-    flat = level & (curvatures[:, 0] >= -_FREE * scale)
-    down = -np.einsum("kij,ik->kj", directions, np.where(level, 0.0, force))
-    size = np.abs(curvatures)
-    parts = down / np.maximum(size, 1e-3 * np.where(scale > 0, scale, 1.0)[:, None])
-    lowest = directions[:, :, 0]
-    largest = np.abs(lowest).argmax(axis=1)
-    entry = lowest[np.arange(len(lowest)), largest]
-    # without a slope along it either way is downhill; the choice must not depend on rounding
-    sign = np.where(down[:, 0] != 0, np.sign(down[:, 0]), np.sign(entry))
-    parts[:, 0] = sign * np.maximum(np.abs(parts[:, 0]), _KICK * largest_step / np.abs(entry))
-    return np.einsum("kij,kj->ik", directions, parts), flat
+    scale[scale == 0] = 1.0
+    lowest = hessian.lowest()
+    flat = level & (lowest >= -_FREE * scale)
+    step, _ = hessian.solve(-force, _SHIFT * (scale + np.abs(lowest)) - np.minimum(lowest, 0.0))
+    (still,) = np.nonzero(level & ~flat)
+    if len(still):
+        directions = np.linalg.eigh(hessian.samples(still).dense())[1][:, :, 0]
+        largest = np.abs(directions).argmax(axis=1)[:, None]
+        # either way is downhill; the choice must not depend on rounding
+        step[:, still] = (
+            _KICK * largest_step * directions / np.take_along_axis(directions, largest, 1)
+        ).T
+    return step, flat
 
 
 def _descend(

@@ -24,6 +24,9 @@ from nepfield.steady.pseudotime import continue_in_pseudotime
 from nepfield.steady.steady import Steady
 
 _SHORTEST_STEP = 2.0**-10
+_CONTRAST = 1e-4  # residual of a nudged state relative to its nudge
+_FLOOR = 1e-13  # relative to the drive: below it is rounding
+_ROUNDING = 1e-10  # what a nudged state may be left with where rounding ends the search
 
 
 class SolverOptions(TypedDict, total=False):
@@ -39,6 +42,7 @@ def find_steady(
     drive: np.ndarray,
     *,
     push: np.ndarray | None = None,
+    free: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     tolerance: float = 1e-10,
     max_iterations: int = 50,
@@ -53,10 +57,15 @@ def find_steady(
         In weak form.
     push : ndarray, shape (ndof, nsamples), optional
         A drive of a nudge, which is added: ``-i beta dC/dPsibar`` in nep (3).
+    free : ndarray, shape (ndof, nsamples), optional
+        The states that are pushed. What residual they have within the tolerance the pushed ones
+        are given too, and they are solved to a fraction of the push: else a contrast of both would
+        hold the tolerance divided by beta.
     initial : ndarray, shape (ndof, nsamples), optional
         Warm start; by default the vacuum, Psi = 0.
     tolerance : float
-        Bound on the residual relative to the drive.
+        Bound on the residual relative to the drive; of a pushed state also 1e-4 of the push, down
+        to rounding.
     max_iterations : int
         Newton steps before the continuation takes over; it may take ten times as many.
     method : {"newton", "pseudotime"}
@@ -88,27 +97,36 @@ def find_steady(
                 f"nudge: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this "
                 f"one has shape {np.shape(push)}."
             )
-        drive, nudged = drive + push, (push != 0).any(axis=0)
+        nudged = (push != 0).any(axis=0)
     start = np.zeros_like(drive) if initial is None else np.array(initial, dtype=complex)
     if start.shape != drive.shape or not all_finite(start):
         raise InputError(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
         )
-    scale = equation.space.norm(drive)
+    norm, wanted = equation.space.norm, np.full(drive.shape[1], tolerance)
+    scale = norm(drive if push is None else drive + push)
     scale[scale == 0] = 1.0
+    enough = wanted
+    if push is not None:
+        fraction = np.maximum(_CONTRAST * norm(push) / scale, _FLOOR)
+        wanted = np.where(nudged, np.minimum(fraction, tolerance), tolerance)
+        enough = np.minimum(np.maximum(wanted, _ROUNDING), tolerance)
+        if free is not None:
+            push = push + np.where(nudged, 1j * equation.residual(free, drive), 0)
+        drive = drive + push
     if method == "newton":
         state, residual, iterations = _newton(
-            equation, drive, scale, start.copy(), tolerance, max_iterations, nudged
+            equation, drive, scale, start.copy(), wanted, max_iterations, nudged
         )
         residual[nudged & (iterations == 0) & (residual > 0)] = np.inf  # it has taken no step
     else:
         state, iterations = start.copy(), np.zeros(drive.shape[1], dtype=int)
         residual = np.full(drive.shape[1], np.inf)
     reason = ["converged"] * len(residual)
-    for k in np.flatnonzero(~(residual <= tolerance)):
+    for k in np.flatnonzero(~(residual <= enough)):
         column, reached, steps = continue_in_pseudotime(
-            equation, drive[:, [k]], scale[k], start[:, [k]], tolerance, 10 * max_iterations,
+            equation, drive[:, [k]], scale[k], start[:, [k]], wanted[k], 10 * max_iterations,
             least=int(nudged[k]),
         )  # fmt: skip
         iterations[k] += steps
@@ -116,12 +134,12 @@ def find_steady(
             state[:, k], residual[k] = column[:, 0], reached
         reason[k] = (
             "converged by pseudo-transient continuation"
-            if residual[k] <= tolerance
+            if residual[k] <= enough[k]
             else f"not converged: residual {residual[k]:.1e} after {iterations[k]} steps. Near "
             f"the tolerance of {tolerance:.0e} that is rounding: raise it. Otherwise the state may "
             "be unstable: try more loss, a weaker pump or nonlinearity, or a finer mesh."
         )
-    return Steady(state, residual <= tolerance, residual, iterations, tuple(reason))
+    return Steady(state, residual <= enough, residual, iterations, tuple(reason))
 
 
 def _newton(
@@ -129,7 +147,7 @@ def _newton(
     drive: np.ndarray,
     scale: np.ndarray,
     state: np.ndarray,
-    tolerance: float,
+    tolerance: np.ndarray,
     max_iterations: int,
     nudged: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,7 +156,7 @@ def _newton(
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
     tolerance, but the contrast is all that counts.
     """
-    at = _evaluated(equation, state, drive, scale, nudged)
+    at = _evaluated(equation, state, drive, scale, tolerance, nudged)
     residual, iterations = at.residual.copy(), np.zeros(len(scale), dtype=int)
     going = (residual > tolerance) | (nudged & (residual > 0))
     active = np.arange(len(scale))
@@ -153,11 +171,11 @@ def _newton(
             (kept,) = going.nonzero()
             active, at = active[kept], at.samples(kept)
         linear = equation.linearise(at.state, at.local)
-        accuracy = 0.0 if small else at.accuracy(tolerance)
+        accuracy = 0.0 if small else at.accuracy()
         step, _ = solve_linearised(linear, -at.force, accuracy, preconditioner)
         steps += 1
-        at, improved = _line_search(equation, at, step, tolerance)
-        going = improved & (at.residual > tolerance)
+        at, improved = _line_search(equation, at, step)
+        going = improved & (at.residual > at.tolerance)
         moving = np.count_nonzero(improved) == len(active)
     if len(active) == len(scale):
         return at.state, at.residual, np.full_like(iterations, steps)
@@ -174,15 +192,16 @@ class _Iterates(NamedTuple):
     residual: np.ndarray
     drive: np.ndarray
     scale: np.ndarray
+    tolerance: np.ndarray
     nudged: np.ndarray
 
     def samples(self, chosen: np.ndarray) -> _Iterates:
         """Some of the samples, by their indices."""
         return _each(lambda array: array.take(chosen, axis=-1), self)
 
-    def accuracy(self, tolerance: float) -> np.ndarray:
+    def accuracy(self) -> np.ndarray:
         """Of the linear solves: no better than Newton's own error, which stays quadratic."""
-        enough = np.maximum(self.residual, 0.1 * tolerance / self.residual)
+        enough = np.maximum(self.residual, 0.1 * self.tolerance / self.residual)
         return np.minimum(enough, np.where(self.nudged, 1e-4, 1e-2))
 
 
@@ -197,17 +216,22 @@ def _chosen(mask: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarr
 
 
 def _evaluated(
-    equation: Equation, state: np.ndarray, drive: np.ndarray, scale: np.ndarray, nudged: np.ndarray
+    equation: Equation,
+    state: np.ndarray,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    tolerance: np.ndarray,
+    nudged: np.ndarray,
 ) -> _Iterates:
     """A state with all that Newton's method asks of it."""
     local = equation.local(state)
     force = equation.residual(state, drive, local)
     residual = equation.space.norm(force) / scale
-    return _Iterates(local, state, force, residual, drive, scale, nudged)
+    return _Iterates(local, state, force, residual, drive, scale, tolerance, nudged)
 
 
 def _line_search(
-    equation: Equation, at: _Iterates, step: np.ndarray, tolerance: float
+    equation: Equation, at: _Iterates, step: np.ndarray
 ) -> tuple[_Iterates, np.ndarray]:
     """The longest of the steps 1, 1/2, 1/4, ... that lowers the residual, and whether one does.
 
@@ -216,8 +240,10 @@ def _line_search(
     improved = np.zeros(len(at.scale), dtype=bool)
     length = 1.0
     while length >= _SHORTEST_STEP:
-        found = _evaluated(equation, at.state + length * step, at.drive, at.scale, at.nudged)
-        good = found.residual <= np.maximum((1 - 1e-4 * length) * at.residual, tolerance)
+        found = _evaluated(
+            equation, at.state + length * step, at.drive, at.scale, at.tolerance, at.nudged
+        )
+        good = found.residual <= np.maximum((1 - 1e-4 * length) * at.residual, at.tolerance)
         if length == 1.0 and np.count_nonzero(good) == len(good):
             return found, good
         good &= ~improved

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
+from nepfield.files import check_within, replacing
 from nepfield.learning.state import HISTORY
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
 from nepfield.study.systems.systems import study_class
@@ -124,6 +125,7 @@ def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive
             f"{output}: {output.suffix} shows a run; give a folder in {sweep}/cases/, or a .png."
         )
     check_new_file(output, (".png",), "-o")
+    check_within(sweep / "figures")
     from nepfield.view.sheets import plot_sheet, sheet_names
     from nepfield.view.sweeps import plot_sweep, read_results
 
@@ -155,7 +157,7 @@ def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) ->
         known = " and ".join(", ".join(suffixes).rsplit(", ", 1))
         film = "; for a film choose .gif" if path.suffix.lower() in (".mp4", ".avi") else ""
         raise InputError(f"{path}: {option} writes {known} files only; choose such a name{film}.")
-    if path.exists():
+    if os.path.lexists(path):  # also a link that leads nowhere
         raise InputError(f"{path}: this file exists already; give {option} the name of a new one.")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first.")

@@ -152,6 +152,10 @@ class HeldEnergy:
         self.drive = from_clamped @ np.exp(1j * inputs.T) + (bias * np.exp(1j * angle))[:, None]
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
         self.inner, self.outer = self._split(None if nudge is None else nudge.rows)
+        # where the graph has two halves, only what joins them is multiplied
+        halves = [self._coupled(group) for group in self.groups] if len(self.groups) == 2 else []
+        apart = all(weights.shape[1] < len(self.rows) for *_, weights in halves)
+        self._between = halves if halves and apart else None
 
     def _split(self, rows: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray]:
         """Free oscillators that are not coupled to one another nor nudged, and the others."""
@@ -187,11 +191,11 @@ class HeldEnergy:
         drive = self.drive[:, samples]
         parts = np.stack([np.cos(phases), np.sin(phases)], axis=1)  # (nfree, 2, nsamples)
         pulls = np.stack([drive.real, drive.imag], axis=1)
-        rows = [(_as_slice(group), self.weights[group], pulls[group]) for group in self.groups]
+        rows = [(*self._coupled(group), pulls[group]) for group in self.groups]
         every = parts.reshape(len(parts), 2 * len(samples))
         for _ in range(sweeps):
-            for group, weights, own in rows:
-                pull = (weights @ every).reshape(own.shape)
+            for group, others, weights, own in rows:
+                pull = (weights @ every[others]).reshape(own.shape)
                 pull += own
                 size = np.sqrt(np.square(pull[:, 0]) + np.square(pull[:, 1]))
                 if np.count_nonzero(size) < size.size:  # an oscillator that nothing pulls stays
@@ -202,6 +206,14 @@ class HeldEnergy:
                 parts[group] = pull
         return np.arctan2(parts[:, 1], parts[:, 0])
 
+    def _coupled(self, group: np.ndarray) -> tuple[Index, Index, np.ndarray]:
+        """A group, the oscillators that pull one of it, and their couplings."""
+        weights = self.weights[group]
+        others = np.flatnonzero(weights.any(axis=0))
+        if 2 * len(others) > len(self.rows):  # a copy of them would cost what it saves
+            return _as_slice(group), slice(None), weights
+        return _as_slice(group), _as_slice(others), weights[:, others]
+
     def _pulled(self, state: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """exp(i phi) and conj(exp(i phi)) times what pulls each free oscillator.
 
@@ -210,8 +222,18 @@ class HeldEnergy:
         last = self._last
         if last is not None and last[0] is state and last[1] is samples:
             return last[2], last[3]
-        unit = np.exp(1j * state[self.rows])
-        pulled = unit.conj() * (self.weights @ unit + self.drive[:, samples])
+        phases = state[self.rows]
+        unit = np.empty(phases.shape, dtype=complex)
+        np.cos(phases, out=unit.real)
+        np.sin(phases, out=unit.imag)
+        if self._between is None:
+            pull = self.weights @ unit
+        else:
+            pull = np.empty_like(unit)
+            for group, others, weights in self._between:
+                pull[group] = (weights @ unit[others].view(float)).view(complex)
+        pull += self.drive[:, samples]
+        pulled = unit.conj() * pull
         self._last = (state, samples, unit, pulled)
         return unit, pulled
 
@@ -259,6 +281,8 @@ def _set_diagonal(matrices: np.ndarray, diagonal: np.ndarray) -> None:
 
 def _as_slice(index: np.ndarray) -> np.ndarray | slice:
     """The same index as a slice, if it is a range: a view costs nothing."""
+    if not len(index):
+        return index
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1) if last - first + 1 == len(index) else index
 

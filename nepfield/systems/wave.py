@@ -42,12 +42,14 @@ def equilibrate(
     The force of a nudge is that at the free state: a laser of fixed amplitude, a quarter period out
     of phase with the pumps. Samples whose `initial` is nan start from the vacuum.
     """
-    push = None
+    push = free = None
     if nudge is not None:
-        push = -1j * nudge.force(drive if nudge.free is None else nudge.free)
+        free = nudge.free
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below
+            push = -1j * nudge.force(drive if free is None else free)
     if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
         initial = np.where(unknown, 0.0, initial)
-    return find_steady(equation, drive, push=push, initial=initial, **options)
+    return find_steady(equation, drive, push=push, free=free, initial=initial, **options)
 
 
 def multiplier(

@@ -20,19 +20,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field, Mark
-from nepfield.files import STUDY_FILE, replacing
+from nepfield.files import replacing
 from nepfield.learning.state import CHECKPOINT, TrainingState
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.meshfile import write_mesh_file
@@ -49,47 +46,6 @@ SUMMARY, FRAMES = "summary.json", "frames.json"
 
 _FEW_CELLS = 64  # so many are listed in summary.json at most
 _TAKEN = ("training", "outputs", "confusion", "fields")  # pictures of another kind
-
-
-def open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
-    """Make a run folder, or check that the one that is there belongs to this study.
-
-    Parameters
-    ----------
-    folder : Path
-    config : StudyConfig
-    resume : bool or None
-        Whether a run that is there may go on; None where that is no choice.
-
-    Raises
-    ------
-    InputError
-        If the folder exists and `resume` is not true, or holds another study or other files.
-    """
-    try:
-        _open_folder(folder, config, resume)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
-
-
-def _open_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
-    study = folder / STUDY_FILE
-    if folder.exists():
-        if not folder.is_dir():
-            raise InputError(f"{folder}: this is a file; choose another --out.")
-        occupied = any(folder.iterdir())
-        if occupied and not study.exists():
-            raise InputError(
-                f"{folder}: this folder holds other files and no {STUDY_FILE}; choose another "
-                "--out."
-            )
-        if occupied and not resume:
-            go_on = "" if resume is None else "go on with --resume, or "
-            raise InputError(f"{folder}: a run is there already; {go_on}choose another --out.")
-        if occupied:
-            check_same_study(study, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(study, study_to_toml(config, folder))
 
 
 def check_same_study(path: Path, config: StudyConfig) -> None:
@@ -138,34 +94,17 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     return {k: v for name, part in items for k, v in _flat(part, name).items()}
 
 
-@contextmanager
-def mesh_folder(
-    config: StudyConfig, out: Path, meshes: str | Path | None = None
-) -> Iterator[Path | None]:
-    """Where the mesh of a geometry is looked for and kept: `meshes`, or a folder of the run.
-
-    What is new comes into the run's folder at the end, so that a study that turns out to be wrong
-    leaves nothing behind.
-    """
-    if config.domain.geometry is None or meshes is not None:
-        yield None if meshes is None else Path(meshes)
-        return
-    kept = out / "meshes"
-    with TemporaryDirectory() as scratch:
-        for mesh in kept.glob("[!.]*.msh"):
-            shutil.copyfile(mesh, Path(scratch) / mesh.name)
-        yield Path(scratch)
-        kept.mkdir(exist_ok=True)
-        for mesh in Path(scratch).glob("*.msh"):
-            if not (kept / mesh.name).exists():
-                with replacing(kept / mesh.name) as part:
-                    shutil.copyfile(mesh, part)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it appears whole or not at all."""
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        bad = text[max(0, text.rfind("\n", 0, error.start) + 1) : error.end]
+        raise InputError(
+            f"{path}: {bad!r} cannot be written in UTF-8; give that file or folder another name."
+        ) from None
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content)
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nepfield.files import make_within
 from nepfield.keys import Keys
 from nepfield.learning.state import CHECKPOINT, TrainingState
 from nepfield.study.run import folder as files
@@ -61,8 +62,6 @@ class Frames:
         self.study, self.out, self.folder = study, out, out / "frames"
         config = study.config
         self.epochs = frame_epochs(config.figures.frames, config.training.epochs)
-        for part in self.folder.glob(".*.part.vtu"):
-            part.unlink()
         checkpoint = out / CHECKPOINT
         state = TrainingState.load(checkpoint) if checkpoint.exists() else None
         done = 0 if state is None else state.epoch
@@ -75,7 +74,7 @@ class Frames:
             if self.folder.is_dir() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
             return
-        self.folder.mkdir(exist_ok=True)
+        make_within(self.folder)
         if not self._path(0).exists():
             self._write(0, None)
         if done in self.epochs and not self._path(done).exists():

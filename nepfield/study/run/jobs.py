@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import START_FILE
+from nepfield.files import START_FILE, make_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.state import (
@@ -24,6 +25,7 @@ from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.frames import Frames
+from nepfield.study.run.opening import keeping, mesh_folder, opened
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -41,6 +43,7 @@ def train_study(
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
     meshes: str | Path | None = None,
+    held: bool = False,
 ) -> dict[str, Any]:
     """Train a study and write its run folder.
 
@@ -60,6 +63,8 @@ def train_study(
     meshes : path, optional
         Where the mesh of a ``domain.geometry`` is kept; by default in the run folder, where (or in
         that of its sweep) studies that take values from the run look for it.
+    held : bool
+        Whether the caller holds the folder's lock (`nepfield.files.locked`).
 
     Returns
     -------
@@ -69,19 +74,27 @@ def train_study(
     Raises
     ------
     InputError
-        If the study cannot be run, or the folder holds something else.
+        If the study cannot be run, the folder holds something else, or another process is at work
+        there.
     NotConverged
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
-    checkpoint = out / CHECKPOINT
-    if resume and checkpoint.exists():
+    if resume and (out / CHECKPOINT).exists():
         meshes_of(out, config, meshes)  # refuses a geometry that has changed
-    with files.mesh_folder(config, out, meshes) as kept:
-        study = build(config, kept, out if resume else None)
-        files.open_folder(out, config, resume)
-        if config.runs() and not (out / START_FILE).exists():
-            write_start(out, study.system)
+    with ExitStack() as stack:
+        with mesh_folder(config, out, meshes) as kept:
+            study = build(config, kept, out if resume else None)
+            stack.enter_context(opened(out, config, resume, held))
+            if config.runs() and not (out / START_FILE).exists():
+                write_start(out, study.system)
+        stack.enter_context(keeping(out, "the epochs before are safe: go on with --resume"))
+        return _train(study, out, resume, on_epoch)
+
+
+def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> dict[str, Any]:
+    """Train in a folder that is held."""
+    checkpoint = out / CHECKPOINT
     started = time.monotonic()
 
     def after_epoch(state: TrainingState) -> None:
@@ -114,7 +127,7 @@ def train_study(
     summary["advice"] = system.advice(history, summary)
     files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
-    return summary | {"notes": _draw(config, out)}
+    return summary | {"notes": _draw(study.config, out)}
 
 
 def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = None) -> dict:
@@ -136,15 +149,17 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
     out = Path(out)
     if run is not None:
         meshes_of(run, config)  # refuses a geometry that has changed
-    with files.mesh_folder(config, out) as kept:
-        study = build(config, kept, None if run is None else Path(run))
-        system = trained_system(study, run)
-        files.open_folder(out, config, resume=None)
-    summary = complete(study, system, out)
-    found = summary["fraction_converged"] == 1
-    summary = {"status": "solved" if found else "not converged"} | summary
-    files.write_summary(out / files.SUMMARY, summary)
-    return summary | {"notes": _draw(config, out)}
+    with ExitStack() as stack:
+        with mesh_folder(config, out) as kept:
+            study = build(config, kept, None if run is None else Path(run))
+            system = trained_system(study, run)
+            stack.enter_context(opened(out, config, resume=None))
+        stack.enter_context(keeping(out, "remove what is there of it, and solve it again"))
+        summary = complete(study, system, out)
+        found = summary["fraction_converged"] == 1
+        summary = {"status": "solved" if found else "not converged"} | summary
+        files.write_summary(out / files.SUMMARY, summary)
+        return summary | {"notes": _draw(config, out)}
 
 
 def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.DataFrame:
@@ -201,7 +216,8 @@ def draw_run(run: str | Path) -> list[Path]:
 
     run = Path(run)
     figures = run / "figures"
-    figures.mkdir(exist_ok=True)
+    make_within(figures)
+    remove_parts(figures)
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
@@ -212,13 +228,14 @@ def draw_run(run: str | Path) -> list[Path]:
 
 
 def _draw(config: StudyConfig, out: Path) -> list[str]:
-    """Draw the pictures; a machine without OpenGL gets a note and no error."""
+    """Draw the pictures; what goes wrong becomes a note and no error: the work is done."""
     if not config.figures.enabled:
         return []
-    from nepfield.view.opengl import PicturesUnavailable
-
     try:
         draw_run(out)
-    except PicturesUnavailable as problem:
-        return [str(problem)]
+    except Exception as problem:
+        if type(problem).__name__ == "PicturesUnavailable":
+            return [str(problem)]
+        told = " ".join(f"{type(problem).__name__}: {problem}".split())
+        return [f"{told} (the run itself is whole; nepfield plot {out} draws them anew)"]
     return []

@@ -27,15 +27,14 @@ from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
     is_done,
-    locked,
-    open_sweep,
+    opened,
     run_content,
     write_error,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 _AT_ONCE = 500  # cases that the scheduler knows of
 _DEATHS = 10  # workers that a case may outlive
@@ -109,12 +108,7 @@ def run_sweep(
         raise InputError("--workers and --scheduler: give one of them.")
     out = Path(out).resolve()
     check_cases(sweep)
-    if out.is_dir():
-        with locked(out / ".lock", wait=False):
-            open_sweep(sweep, out, resume)
-    else:
-        open_sweep(sweep, out, resume)
-    with locked(out / ".lock", wait=False):
+    with opened(sweep, out, resume):
         todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
         if todo:
             try:
@@ -236,6 +230,8 @@ class _Work:
     def _tell(self, problem: str = "") -> None:
         now = time.monotonic()
         if now - self.asked > 2.0:
+            if self.client.cluster is not None:
+                _replace_lost(self.client.cluster)
             with suppress(Exception):  # it is for show only
                 self.threads = sum(self.client.nthreads().values())
             self.asked = now
@@ -250,6 +246,21 @@ class _Work:
 
     def _lost(self) -> None:
         raise InputError("the connection to the scheduler is lost; go on with --resume.")
+
+
+def _replace_lost(cluster: LocalCluster) -> None:
+    """Start workers for those that Dask has given up.
+
+    What watches a worker starts it again when it has died, but ends itself where the start fails,
+    as it may on a busy machine; with no worker left nobody would do the cases.
+    """
+    lost = [
+        k for k, nanny in list(cluster.workers.items()) if nanny.status.name in ("closed", "failed")
+    ]
+    if lost:
+        for k in lost:
+            del cluster.workers[k]
+        cluster.scale(len(cluster.worker_spec))
 
 
 @contextmanager
@@ -295,6 +306,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
+                    # who reaches a worker can run code: these ask for a certificate made just now
+                    protocol="tls://",
+                    security=True,
                     dashboard_address="127.0.0.1:0",
                     scheduler_kwargs={"dashboard": False},
                     memory_limit=0,

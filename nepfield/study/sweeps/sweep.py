@@ -10,7 +10,6 @@ statistics.csv   with [success]: a row for each combination of swept values
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import traceback
@@ -24,12 +23,20 @@ import tomli_w
 from threadpoolctl import threadpool_limits
 
 from nepfield.errors import InputError
-from nepfield.files import STUDY_FILE
+from nepfield.files import (
+    LOCK_FILE,
+    STUDY_FILE,
+    check_within,
+    is_ours,
+    locked,
+    remove_parts,
+)
 from nepfield.memory import keep_memory
 from nepfield.mesh.geometry import Geometry, read_geometry
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import train_study
+from nepfield.study.run.opening import keeping
 from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
 from nepfield.study.sweeps.results import listing_of, read_json
@@ -101,25 +108,53 @@ def open_sweep(sweep: Sweep, out: Path, resume: bool) -> None:
     InputError
         If the folder exists and `resume` is false, or holds another sweep or other files.
     """
-    listing = listing_of(sweep)
-    saved = out / "cases.json"
     try:
-        if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
-            if not saved.is_file():
-                raise InputError(f"{out}: this folder holds other files; choose another --out.")
-            if not resume:
-                raise InputError(
-                    f"{out}: a sweep is there already; go on with --resume, or choose another "
-                    "--out."
-                )
-            _check_same(json.loads(saved.read_text(encoding="utf-8")), json.loads(listing), out)
-            for case in sweep.cases:
-                _check_case(sweep, case, case_folder(out, case))
+        _check_folder(sweep, out, resume)
         out.mkdir(parents=True, exist_ok=True)
+        remove_parts(out)
+        # in this order: a folder with a list of cases is that of a sweep
+        files.write_text(out / "cases.json", listing_of(sweep))
         files.write_text(out / "sweep.toml", _sweep_to_toml(sweep, out))
-        files.write_text(saved, listing)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
+
+
+@contextmanager
+def opened(sweep: Sweep, out: Path, resume: bool) -> Iterator[None]:
+    """`open_sweep`, and hold the folder; nothing is left where it is refused.
+
+    Raises
+    ------
+    InputError
+        Also if another process is at work there.
+    """
+    try:
+        _check_folder(sweep, out, resume)
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
+    with locked(out / LOCK_FILE, wait=False):
+        open_sweep(sweep, out, resume)
+        with keeping(out, "the cases that are finished are safe: go on with --resume"):
+            yield
+
+
+def _check_folder(sweep: Sweep, out: Path, resume: bool) -> None:
+    saved = out / "cases.json"
+    if not out.is_dir() or all(is_ours(path) for path in out.iterdir()):
+        return
+    if not saved.is_file():
+        raise InputError(f"{out}: this folder holds other files; choose another --out.")
+    if not resume:
+        raise InputError(
+            f"{out}: a sweep is there already; go on with --resume, or choose another --out."
+        )
+    for name in ("cases", "meshes"):
+        check_within(out / name)
+    wanted = json.loads(listing_of(sweep))
+    _check_same(json.loads(saved.read_text(encoding="utf-8")), wanted, out)
+    for case in sweep.cases:
+        _check_case(sweep, case, case_folder(out, case))
 
 
 def case_folder(out: Path, case: Case) -> Path:
@@ -153,7 +188,7 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
     run = Path(folder)
     run.mkdir(parents=True, exist_ok=True)
     # A worker that lost its scheduler may still be at this case: then wait for it.
-    with locked(run / ".lock"), threadpool_limits(1), warnings.catch_warnings():
+    with locked(run / LOCK_FILE), threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if is_done(config, run):
             return "finished"
@@ -161,7 +196,7 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
         if not (run / STUDY_FILE).exists():
             files.write_text(run / STUDY_FILE, study_to_toml(config, run))
         try:
-            train_study(config, run, resume=True, meshes=meshes)
+            train_study(config, run, resume=True, meshes=meshes, held=True)
         except Exception as error:  # a case may fail in any way without an end to the others
             write_error(run, error)
             return "failed"
@@ -198,23 +233,6 @@ def write_error(folder: Path, error: BaseException) -> None:
     files.write_text(folder / "error.json", json.dumps(content, indent=2) + "\n")
 
 
-@contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold a file alone; the lock ends with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        If another process holds it and `wait` is false.
-    """
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise InputError(f"{path.parent}: another nepfield sweep is at work here.") from None
-        yield
-
-
 def _check_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
     was, now = saved["cases"], wanted["cases"]
     if was == now:
@@ -237,6 +255,7 @@ def _named(case: Mapping[str, Any]) -> str:
 
 def _check_case(sweep: Sweep, case: Case, folder: Path) -> None:
     """What is the same in all cases is not in cases.json, but in each study.toml."""
+    check_within(folder)
     path = folder / STUDY_FILE
     if not path.exists():
         return

@@ -22,6 +22,7 @@ from nepfield.study.systems.gpe_build import (
     build_pumps,
     build_space,
 )
+from nepfield.study.systems.gpe_drives import drive_warnings
 from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_pumps import PumpConfig
 from nepfield.study.systems.gpe_sections import (
@@ -179,8 +180,12 @@ class GPEStudy(StudyConfig):
                 f"  warning: {unnamed} outer facets belong to no named boundary; with "
                 "domain.dirichlet given they are open (Neumann)"
             )
+        lines += [f"  warning: {text}" for text in self._drive_warnings(study, system)]
         lines += scale_lines(self, density_dimension(space.domain))
         return lines if space.is_graph else lines + _resolution_lines(study)
+
+    def _drive_warnings(self, study: Built, system: GPE) -> list[str]:
+        return drive_warnings(system, study.task.inputs, self.solver.tolerance)
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
@@ -191,7 +196,7 @@ class GPEStudy(StudyConfig):
             "weights": weights,
             "cells": len(system.space.elements),
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
-            "warnings": list(warnings_of(lengths)),
+            "warnings": [*self._drive_warnings(study, system), *warnings_of(lengths)],
         }
         if self.units is not None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})

@@ -65,7 +65,8 @@ def line_of(
         text = context["message"]
     else:
         what = key if kind == "missing" else what
-        text = _SAYS.get(kind, error["msg"]).format(**context).replace("'", '"')
+        known = _SAYS.get(kind)
+        text = (known.format(**context) if known else error["msg"]).replace("'", '"')
         text += f" ({field.description})" if field is not None else ""
     by_hand = any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in set_keys)
     return f"{what}{': ' if what else ''}{text}{f' (from {origin})' if by_hand else ''}"

@@ -103,7 +103,8 @@ def _unit(text: str) -> Unit:
         names = [name for name, _ in _registry().Quantity(1, unit).unit_items()]
         base = _registry().Quantity(1.0, unit).to_base_units()
         powers = {k: float(v) for k, v in base.dimensionality.items()}
-        si, short = float(base.magnitude), f"{unit:~P}"
+        # versions of pint differ in which of the two characters they write
+        si, short = float(base.magnitude), f"{unit:~P}".replace("\u03bc", "\u00b5")
         dimensions = str(base.dimensionality)
     except Exception:  # pint raises what its parser raises
         raise UnitError(f'"{plain}" is no unit that is known; write such as "meV", "um"') from None
