@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import meshio
 import numpy as np
 import pytest
 from helpers import interval, square, uniform_pump
+from test_cli import CHAIN, invoke, write_study
 from test_two_components import INPUTS, placed
 
 import nepfield as nf
@@ -17,7 +22,9 @@ from nepfield.space.linalg import Factorisation, one_thread
 from nepfield.steady.equation import Equation
 from nepfield.steady.stability import certificate, definite, eigenvalues, splines, trial
 from nepfield.steady.stability.fluctuations import Fluctuations
-from nepfield.steady.stability.pointwise import kinetic_floor, pointwise_bounds
+from nepfield.steady.stability.pointwise import growth_bound, kinetic_floor, pointwise_bounds
+from nepfield.study.run.build import build
+from nepfield.study.systems.systems import load_study
 
 ONE = np.ones((1, 1))
 
@@ -484,3 +491,71 @@ def test_pivots_have_the_signs_of_eigenvalues() -> None:
     right = rng.normal(size=(space.ndof, 2)) + 1j * rng.normal(size=(space.ndof, 2))
     np.testing.assert_allclose(matrix @ factors.solve(right), right, atol=1e-9)
     np.testing.assert_allclose(matrix @ factors.solve(right[:, 0]), right[:, 0], atol=1e-9)
+
+
+# -- runs -------------------------------------------------------------------------------------
+
+
+def unstable_study(folder: Path, **changes: Any) -> Path:
+    """The reference case as a study: its second input is too weak to be unstable."""
+    base = CHAIN | {
+        "name": "real",
+        "physics": {"nonlinearity": "density", "g": 1.0, "loss": 0.1},
+        "potential": {"initial": -1.0},
+        "pump": [{"site": 2, "weight": 0.6}],
+        "readout": {"sites": [4]},
+        "task": {"inputs": [[1.0], [0.05]], "targets": [[0.2], [0.0]]},
+        "training": {"epochs": 3, "rate": 1e-9, "compare_every": 2, "rule": "reciprocal"},
+    }
+    return write_study(folder, base, **changes)
+
+
+def test_solved_runs_end_with_a_certificate(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = invoke("solve", str(unstable_study(tmp_path)), "--out", str(run))
+    assert done.exit_code == 0, done.output
+    assert "steady states: 1 unstable, 1 proved" in done.output
+    assert "warning: 1 of 2 steady states are unstable (samples 0; " in done.output
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["stability"] == ["unstable", "proved"]
+    study = build(load_study(run / "study.toml"))
+    steady = nf.solve_steady(study.system, study.task.inputs, **study.solver)
+    assert summary["growth"][0] == pytest.approx(dense_rates(study.system, steady).real.max())
+    assert summary["growth"][1] < 0
+    assert summary["unstable"] == 0.5
+    mode = meshio.read(run / "fields.vtu").point_data
+    u, v = (mode[f"mode_{part}_re_0"] + 1j * mode[f"mode_{part}_im_0"] for part in "uv")
+    np.testing.assert_allclose(mode["mode_0"], np.abs(u) ** 2 + np.abs(v) ** 2)
+    assert mode["mode_0"].sum() == pytest.approx(1)
+    (drawn,) = [field for field in summary["fields"] if field["picture"] == "mode"]
+    assert drawn["title"] == "fastest growing fluctuation"
+
+
+def test_training_says_which_states_are_unstable(tmp_path: Path) -> None:
+    """Each epoch what the coefficients prove; eigenvalues where gradients are compared."""
+    run = tmp_path / "run"
+    done = invoke("train", str(unstable_study(tmp_path)), "--out", str(run))
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader((run / "history.csv").open(newline="")))
+    assert [float(row["unstable"]) for row in rows] == [0.0, 0.5, 0.5]
+    assert json.loads((run / "summary.json").read_text())["unstable"] == 0.5
+    assert "are unstable" in done.output
+
+
+def test_of_many_samples_the_first_are_looked_at_closely() -> None:
+    system, _ = reference()
+    steady = nf.solve_steady(system, np.array([[1.0], [0.05], [1.0]]))
+    found = nf.stability(system, steady, most=2)
+    assert list(found.stability) == ["unstable", "proved", "unknown"]
+    np.testing.assert_array_equal(found.unstable, [1, 0, np.nan])
+
+
+def test_the_quick_bound_is_the_bound() -> None:
+    rng = np.random.default_rng(8)
+    for kind in ("uniform", "complex", "robin"):
+        system = random_system(rng, kind)
+        linear = system.linearise(rng.normal(size=(system.space.ndof, 3)) + 0.5j)
+        np.testing.assert_allclose(growth_bound(linear), pointwise_bounds(linear).growth)
+    system, _ = placed("interval")
+    linear = system.linearise(rng.normal(size=(system.space.ndof, 2)) + 0j)
+    np.testing.assert_allclose(growth_bound(linear), pointwise_bounds(linear).growth)

@@ -11,7 +11,7 @@ from nepfield.learning.gradients import Gradient, estimate, inner_product
 from nepfield.learning.rules import EXACT
 from nepfield.learning.state import HistoryRow
 from nepfield.space.arrays import columns_of
-from nepfield.systems.system import System
+from nepfield.systems.system import System, certify
 
 
 class EpochRecord:
@@ -51,7 +51,10 @@ class EpochRecord:
             steady = steady.samples(used)
             if response is not None:
                 response = response[..., used[found.steady.converged]]
-        for name, values in system.figures(steady, inputs[chosen], response).items():
+        figures = system.figures(steady, inputs[chosen], response)
+        if self._compare and (certificate := certify(system, steady)) is not None:
+            figures["unstable"] = certificate.unstable
+        for name, values in figures.items():
             known = np.isfinite(values)
             self._take(name, float(values[known].sum()), int(np.count_nonzero(known)))
         for name, derivative in found.params.items():

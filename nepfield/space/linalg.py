@@ -129,3 +129,14 @@ def is_positive_definite(matrix: sp.csr_array) -> bool:
         return Factorisation(matrix, pivoting=False).negative_pivots() == 0
     except np.linalg.LinAlgError:
         return False
+
+
+def may_be_positive(matrix: sp.csr_array) -> bool:
+    """Whether a sparse real symmetric matrix may have a positive eigenvalue."""
+    matrix = sp.csr_array(matrix)
+    (used,) = np.nonzero(abs(matrix).sum(axis=1))
+    if not len(used):
+        return False
+    part = matrix[used][:, used]
+    lift = sp.eye_array(len(used)) * (1e-12 * float(abs(part).max()))
+    return not is_positive_definite(sp.csr_array(lift - part))

@@ -20,6 +20,9 @@ from nepfield.mesh.domain import Domain
 from nepfield.space.arrays import all_finite
 from nepfield.steady.steady import NotConverged, Steady
 
+MOST_CERTIFIED = 64
+"""Samples of a run whose stability is looked at closely."""
+
 Figures = dict[str, np.ndarray]
 """A number a sample, shape (nsamples,), by name: columns of the history and of the summary."""
 
@@ -69,6 +72,8 @@ class Push(Protocol):
 
 class System(Protocol):
     """A physical system that equilibrates.
+
+    One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`).
 
     Attributes
     ----------
@@ -152,6 +157,42 @@ class System(Protocol):
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
     ) -> list[str]:
         """What to change where a training went wrong; empty where nothing did."""
+
+
+class Certificate(Protocol):
+    """What a system says of the stability of its states, one a sample.
+
+    Attributes
+    ----------
+    stability : ndarray of str, shape (nsamples,)
+        "proved", "stable", "unstable" or "unknown".
+    growth : ndarray, shape (nsamples,)
+        Rate of the fastest fluctuation; nan where it is not known.
+    unstable : ndarray, shape (nsamples,)
+        1, 0, or nan where that is not known.
+    fields : list of Field
+        The fastest growing fluctuation.
+    """
+
+    @property
+    def stability(self) -> np.ndarray: ...
+    @property
+    def growth(self) -> np.ndarray: ...
+    @property
+    def unstable(self) -> np.ndarray: ...
+    @property
+    def fields(self) -> list[Field]: ...
+
+
+def certify(system: System, steady: Steady) -> Certificate | None:
+    """Ask a system whether its states are stable; None where it has no method `certify`.
+
+    ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
+    certificate, for they are accepted only where the Hessian is positive definite.
+    """
+    ask = getattr(system, "certify", None)
+    found: Certificate | None = None if ask is None else ask(steady, MOST_CERTIFIED)
+    return found
 
 
 def trained(system: System) -> dict[str, Parameter]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.pictures import Field
+from nepfield.space.arrays import squared_magnitude
 from nepfield.space.linalg import one_thread
+from nepfield.space.space import Space
 from nepfield.steady.equation import Equation
 from nepfield.steady.linearisation import Linearisation
 from nepfield.steady.stability.definite import is_definite, is_indefinite
@@ -43,6 +46,8 @@ class Stability:
         ``int |u|^2 + |v|^2 = 1``; 0 where none was computed.
     reason : tuple of str
         How each sample was judged.
+    space : Space
+        Of the states.
     """
 
     growth: np.ndarray
@@ -51,9 +56,36 @@ class Stability:
     bound: np.ndarray
     mode: np.ndarray
     reason: tuple[str, ...]
+    space: Space
+
+    @property
+    def unstable(self) -> np.ndarray:
+        """1 where a state is unstable, 0 where it is stable, nan where that is not known."""
+        known = self.stability != "unknown"
+        return np.where(known, (self.stability == "unstable").astype(float), np.nan)
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fluctuation that grows fastest of all samples, to be drawn and kept; none where no
+        state is unstable."""
+        growth = np.where(self.stability == "unstable", self.growth, -np.inf)
+        if not len(growth) or not np.isfinite(growth.max()):
+            return []
+        sample = int(np.argmax(growth))
+        u, v = self.space.at_nodes(self.mode[:, :, sample].T).T
+        return [
+            Field(
+                f"mode_{sample}", squared_magnitude(u) + squared_magnitude(v), "node", "mode",
+                label=r"$|u|^2+|v|^2$", title="fastest growing fluctuation", sample=sample,
+            ),
+            Field(f"mode_u_{sample}", u, "node", label="u", sample=sample),
+            Field(f"mode_v_{sample}", v, "node", label="v", sample=sample),
+        ]  # fmt: skip
 
 
-def stability(system: Equation, steady: Steady, tier: str = "eigenvalues") -> Stability:
+def stability(
+    system: Equation, steady: Steady, tier: str = "eigenvalues", most: int | None = None
+) -> Stability:
     """Prove or deny that steady states of a wave are stable.
 
     Fluctuations delta around a state follow ``d(delta)/dt = -i [(H + a) delta + b conj(delta)]``.
@@ -74,6 +106,9 @@ def stability(system: Equation, steady: Steady, tier: str = "eigenvalues") -> St
         Its steady states; samples that have not converged are "unknown".
     tier : {"pointwise", "definite", "eigenvalues"}
         The last tier that is tried.
+    most : int, optional
+        Samples to which the tiers after the first are given; those that come later are "unknown"
+        where the first does not prove them.
 
     Returns
     -------
@@ -105,7 +140,8 @@ def stability(system: Equation, steady: Steady, tier: str = "eigenvalues") -> St
         for k in np.flatnonzero(steady.converged).tolist():
             column = 0 if same else k
             if column not in judged:
-                judged[column] = _judge(linear, bounds, column, steady.state[:, k], tier)
+                last = tier if most is None or k < most else TIERS[0]
+                judged[column] = _judge(linear, bounds, column, steady.state[:, k], last)
     not_found = _Judged(np.nan, "unknown", np.nan, None, "no steady state was found")
     samples = [judged[0 if same else k] if steady.converged[k] else not_found for k in range(count)]
     mode = np.zeros((2, *steady.state.shape), dtype=complex)
@@ -119,6 +155,7 @@ def stability(system: Equation, steady: Steady, tier: str = "eigenvalues") -> St
         bound=np.broadcast_to(bounds.growth, count).copy(),
         mode=mode,
         reason=tuple(sample.reason for sample in samples),
+        space=system.space,
     )
 
 
