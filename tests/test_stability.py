@@ -18,6 +18,7 @@ from test_cli import CHAIN, invoke, write_study
 from test_two_components import INPUTS, placed
 
 import nepfield as nf
+from nepfield.learning import record
 from nepfield.space.linalg import Factorisation, one_thread
 from nepfield.steady.equation import Equation
 from nepfield.steady.stability import certificate, definite, eigenvalues, splines, trial
@@ -500,6 +501,7 @@ def unstable_study(folder: Path, **changes: Any) -> Path:
     """The reference case as a study: its second input is too weak to be unstable."""
     base = CHAIN | {
         "name": "real",
+        "domain": {"lattice": [9]},
         "physics": {"nonlinearity": "density", "g": 1.0, "loss": 0.1},
         "potential": {"initial": -1.0},
         "pump": [{"site": 2, "weight": 0.6}],
@@ -521,6 +523,7 @@ def test_solved_runs_end_with_a_certificate(tmp_path: Path) -> None:
     study = build(load_study(run / "study.toml"))
     steady = nf.solve_steady(study.system, study.task.inputs, **study.solver)
     assert summary["growth"][0] == pytest.approx(dense_rates(study.system, steady).real.max())
+    assert summary["growth"][0] == pytest.approx(0.011, abs=5e-4)
     assert summary["growth"][1] < 0
     assert summary["unstable"] == 0.5
     mode = meshio.read(run / "fields.vtu").point_data
@@ -540,6 +543,23 @@ def test_training_says_which_states_are_unstable(tmp_path: Path) -> None:
     assert [float(row["unstable"]) for row in rows] == [0.0, 0.5, 0.5]
     assert json.loads((run / "summary.json").read_text())["unstable"] == 0.5
     assert "are unstable" in done.output
+
+
+def test_an_epoch_looks_closely_at_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, _ = reference()
+    asked: list[int] = []
+    certified = nf.GPE.certify
+
+    def counted(self: nf.GPE, steady: nf.Steady, most: int | None = None) -> nf.Stability:
+        asked.append(-1 if most is None else most)
+        return certified(self, steady, most)
+
+    monkeypatch.setattr(nf.GPE, "certify", counted)
+    monkeypatch.setattr(record, "MOST_CERTIFIED", 3)
+    inputs = np.linspace(0.01, 0.06, 8)[:, None]
+    cost = nf.MSE(nf.readout(system.space, sites=[4]))
+    nf.train(system, cost, nf.Task(inputs, 0 * inputs), optimizer=nf.SGD(1e-9), epochs=1, batch=2)
+    assert asked == [3, 1]
 
 
 def test_of_many_samples_the_first_are_looked_at_closely() -> None:

@@ -184,14 +184,14 @@ class Certificate(Protocol):
     def fields(self) -> list[Field]: ...
 
 
-def certify(system: System, steady: Steady) -> Certificate | None:
+def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certificate | None:
     """Ask a system whether its states are stable; None where it has no method `certify`.
 
     ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
     certificate, for they are accepted only where the Hessian is positive definite.
     """
     ask = getattr(system, "certify", None)
-    found: Certificate | None = None if ask is None else ask(steady, MOST_CERTIFIED)
+    found: Certificate | None = None if ask is None else ask(steady, most)
     return found
 
 
@@ -247,8 +247,9 @@ def solve_steady(
     on_failure : {"raise", "flag"}
         Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
     **options
-        Of the system's solver; for waves ``tolerance``, ``max_iterations`` and ``method``, as
-        `nepfield.steady.newton.find_steady` has them.
+        Of the system's solver; for waves ``tolerance``, ``max_iterations``, ``method`` and
+        ``prefer`` ("stable": no unstable state counts as found), as
+        `nepfield.steady.prefer.find_preferred` has them.
 
     Returns
     -------

@@ -16,7 +16,7 @@ import numpy as np
 
 from nepfield.steady.equation import Equation
 from nepfield.steady.linear import solve_linearised
-from nepfield.steady.newton import find_steady
+from nepfield.steady.prefer import find_preferred
 from nepfield.steady.stability.pointwise import growth_bound
 from nepfield.steady.steady import Steady
 from nepfield.systems.system import Push
@@ -51,7 +51,7 @@ def equilibrate(
             push = -1j * nudge.force(drive if free is None else free)
     if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
         initial = np.where(unknown, 0.0, initial)
-    return find_steady(equation, drive, push=push, free=free, initial=initial, **options)
+    return find_preferred(equation, drive, push=push, free=free, initial=initial, **options)
 
 
 def multiplier(
