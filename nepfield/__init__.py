@@ -1,5 +1,7 @@
 """nepfield: a finite-element laboratory for physical learning with waves."""
 
+from typing import TYPE_CHECKING, Any
+
 from nepfield.errors import InputError
 from nepfield.fields.absorbers import absorbing_layer, absorbing_region
 from nepfield.fields.coordinates import phases
@@ -15,7 +17,7 @@ from nepfield.learning.compare import compare_gradients
 from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
-from nepfield.learning.optimizers import SGD, Adam, Momentum
+from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
@@ -34,6 +36,7 @@ from nepfield.mesh.graphs import (
     random_geometric_graph,
 )
 from nepfield.mesh.lattice import lattice
+from nepfield.mesh.periodic import periodic
 from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
@@ -54,7 +57,35 @@ from nepfield.systems.quantum_spins import QuantumSpins, transverse_field_ising
 from nepfield.systems.system import System, solve_steady, trained
 from nepfield.systems.wave import RULES
 
+if TYPE_CHECKING:
+    from nepfield.study.run.opened import Run, open_run
+    from nepfield.study.sweeps.opened import SweepRuns, open_sweep
+    from nepfield.view.grids import to_pyvista
+    from nepfield.view.look import plot
+
 __version__ = "0.1.0"
+
+_ON_DEMAND = {  # PyVista, Matplotlib and pandas take seconds to load
+    "Run": "nepfield.study.run.opened",
+    "open_run": "nepfield.study.run.opened",
+    "SweepRuns": "nepfield.study.sweeps.opened",
+    "open_sweep": "nepfield.study.sweeps.opened",
+    "plot": "nepfield.view.look",
+    "to_pyvista": "nepfield.view.grids",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module 'nepfield' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})
+
 
 __all__ = [
     "CCE",
@@ -82,6 +113,7 @@ __all__ = [
     "NearEquilibrium",
     "NotConverged",
     "Nudge",
+    "Optimizer",
     "Oscillators",
     "Parameter",
     "Potential",
@@ -90,10 +122,12 @@ __all__ = [
     "QuantumOscillators",
     "QuantumSpins",
     "Readout",
+    "Run",
     "Saturation",
     "Space",
     "Stability",
     "Steady",
+    "SweepRuns",
     "System",
     "Task",
     "TrainingResult",
@@ -121,7 +155,11 @@ __all__ = [
     "mean_positions",
     "near_equilibrium",
     "nudge_loss",
+    "open_run",
+    "open_sweep",
+    "periodic",
     "phases",
+    "plot",
     "potential",
     "random_geometric_graph",
     "read_domain",
@@ -130,6 +168,7 @@ __all__ = [
     "site_pump",
     "solve_steady",
     "stability",
+    "to_pyvista",
     "train",
     "trained",
     "transverse_field_ising",

@@ -1,24 +1,21 @@
-"""The command line: check, solve, train, compare, sweep, plot."""
+"""The command line: check, solve, train, compare, sweep, plot, keys."""
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nepfield import __version__
+from nepfield.endings import EXIT_INTERRUPTED, EXIT_NOT_CONVERGED, errors, told
 from nepfield.errors import InputError
-from nepfield.files import STUDY_FILE
+from nepfield.files import STUDY_FILE, unused
 from nepfield.memory import keep_memory
 from nepfield.mesh.geocommands import trust_geometries
-from nepfield.steady.steady import NotConverged
 from nepfield.terminal import SweepBar, TrainingBar, print_comparison, print_statistics, tell
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich would take "[default: ...]" for markup
     help="Physical learning: train a system by nothing but the contrast of its equilibria.",
@@ -46,6 +42,10 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="go on although mesh or task have changed since"),
+]
 Trust = Annotated[
     bool,
     typer.Option(
@@ -57,10 +57,21 @@ Trust = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print errors only")]
 
-EXIT_INPUT = 2
-EXIT_NOT_CONVERGED = 3
-EXIT_NO_PICTURES = 4
-EXIT_INTERRUPTED = 130
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nepfield {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    told: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="tell the version"),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -73,7 +84,7 @@ def main() -> None:
     try:
         app()
     except OSError as error:  # before a command has begun
-        sys.exit(f"error: {_told(error)}")
+        sys.exit(f"error: {told(error)}")
 
 
 @app.command()
@@ -88,7 +99,7 @@ def check(
     A geometry is a program: a .geo is run by Gmsh and may only draw (--trust-geometry lifts that),
     a Python function runs as any code of yours.
     """
-    with _errors():
+    with errors():
         from nepfield.study.check import check as report
 
         text = report(path, tuple(overrides or ()), seed)
@@ -101,6 +112,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the run in the folder, if there is one")
     ] = False,
+    accept: Accept = False,
     out: Out = None,
     overrides: Set = None,
     _trust: Trust = False,
@@ -108,14 +120,14 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a study; writes a run folder with pictures and fields for ParaView."""
-    with _errors(quiet):
+    with errors(quiet):
         from nepfield.study.systems.systems import load_study
 
         def folder_of(name: str) -> Path:
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        summary = _train(config, folder_of(config.name), resume, quiet)
+        summary = _train(config, folder_of(config.name), resume, quiet, accept)
     _end_of(summary)
 
 
@@ -130,7 +142,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Write the demo study and its mesh to a folder, and train it there: XOR in a billiard."""
-    with _errors(quiet):
+    with errors(quiet):
         from nepfield.study.demo import write_demo
         from nepfield.study.systems.systems import load_study
 
@@ -150,22 +162,24 @@ def solve(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained]",
+            help="folder to write [default: runs/NAME-solve, of a run runs/NAME-solve-trained; "
+            "with -2, -3, ... where there is one]",
         ),
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the steady states of a study's inputs, with its starting or its trained parameters."""
-    with _errors(quiet):
+    with errors(quiet):
         from nepfield.study.run.jobs import solve_study
 
         config, run = _study_or_run(study, overrides, seed)
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
-        folder = out or Path("runs") / name
-        summary = solve_study(config, folder, run)
+        folder = out or unused(Path("runs") / name)
+        summary = solve_study(config, folder, run, accept)
         tell(summary, folder, quiet)
     if summary["not_converged"]:
         typer.echo(summary["not_converged"][0], err=True)
@@ -178,20 +192,21 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     _trust: Trust = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Hold every gradient rule against the exact gradient (the adjoint)."""
-    with _errors(quiet):
+    with errors(quiet):
         from nepfield.study.plot import check_new_file
         from nepfield.study.run.folder import write_text
         from nepfield.study.run.jobs import compare_study
 
         check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
-        result = compare_study(config, run)
+        result = compare_study(config, run, accept)
         if not quiet:
             print_comparison(result, config.name)
         if out is not None:
@@ -212,6 +227,7 @@ def sweep(
     resume: Annotated[
         bool, typer.Option("--resume", help="do what is not finished, and what failed")
     ] = False,
+    accept: Accept = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
@@ -226,7 +242,7 @@ def sweep(
     A case that fails is recorded there and does not stop the others: the exit status is 0 unless
     all of them failed, then it is 1.
     """
-    with _errors(quiet):
+    with errors(quiet):
         from nepfield.study.sweeps.cluster import run_sweep
         from nepfield.study.sweeps.design import load_sweep
 
@@ -239,6 +255,7 @@ def sweep(
                 workers=workers,
                 scheduler=scheduler,
                 resume=resume,
+                accept_changes=accept,
                 on_progress=bar.show,
             )
         finished = int((table["status"] == "finished").sum())
@@ -261,8 +278,8 @@ def plot(
             "--output",
             "-o",
             metavar="FILE",
-            help="write one file: .png a picture, .gif the training (figures.frames), .html to "
-            "turn and zoom in a browser; of a sweep a .png",
+            help="write one file: .png, .pdf or .svg a picture, .gif the training "
+            "(figures.frames), .html to turn and zoom in a browser; of a sweep a picture",
         ),
     ] = None,
     field: Annotated[
@@ -274,15 +291,51 @@ def plot(
             "[default: cost], or density, phase, potential, gradient of its cases side by side",
         ),
     ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="samples of a run to draw, such as 3 or 0,8-15"),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="logarithmic colours and axes for intensities")
+    ] = False,
     _trust: Trust = False,
     interactive: Annotated[bool, typer.Option("--interactive", help="open a window")] = False,
 ) -> None:
     """Draw the pictures of a run anew, or open them in a window; of a sweep its results."""
-    with _errors():
-        from nepfield.study.plot import draw
+    with errors():
+        from nepfield.study.plot import draw, read_samples
 
-        for path in draw(run, output, field, interactive):
+        chosen = read_samples(samples)
+        for path in draw(run, output, field, interactive, samples=chosen, log=log):
             typer.echo(str(path))
+
+
+@app.command()
+def keys(
+    section: Annotated[
+        str | None, typer.Argument(metavar="[SECTION]", help="such as pump or potential.imaginary")
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", metavar="NAME", help='as in physics.system [default: "gpe"]'),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="all keys of all systems as a page")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="a JSON schema, from which editors complete")
+    ] = False,
+) -> None:
+    """Say which keys a study may have, what each takes, and what it is without."""
+    with errors():
+        from nepfield.study.systems import keys_page
+
+        if (markdown or schema) and (section or system or (markdown and schema)):
+            raise InputError("--markdown and --schema are of all systems, and go alone.")
+        if markdown or schema:
+            typer.echo(keys_page.page() if markdown else keys_page.schema(), nl=False)
+            return
+        typer.echo(keys_page.text(keys_page.named_system(system), section))
 
 
 def _study_or_run(
@@ -298,7 +351,9 @@ def _study_or_run(
     return load_study(file, tuple(overrides or ()), seed), run
 
 
-def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict[str, Any]:
+def _train(
+    config: StudyConfig, folder: Path, resume: bool, quiet: bool, accept_changes: bool = False
+) -> dict[str, Any]:
     """Train a study with a progress bar, and say how it went."""
     from nepfield.study.run.jobs import train_study
 
@@ -307,6 +362,7 @@ def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict
             config,
             folder,
             resume=resume,
+            accept_changes=accept_changes,
             on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
         )
     tell(summary, folder, quiet)
@@ -316,48 +372,6 @@ def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict
 def _end_of(summary: dict[str, Any]) -> None:
     if summary["status"] == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _told(error: OSError) -> str:
-    """What is wrong with which file."""
-    where = "" if error.filename is None else f"{error.filename}: "
-    return f"{where}{error.strerror or error}"
-
-
-@contextmanager
-def _errors(quiet: bool = False) -> Iterator[None]:
-    """Errors that a user can mend end with their message and an exit status, not a traceback."""
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        if not quiet:
-            typer.echo(f"warning: {message}", err=True)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = show
-            yield
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(EXIT_INPUT) from None
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # who reads the output has had enough
-            raise
-        typer.echo(f"error: {_told(error)}", err=True)
-        raise typer.Exit(EXIT_INPUT) from None
-    except MemoryError as error:
-        typer.echo(f"error: there is too little memory: {error}", err=True)
-        raise typer.Exit(EXIT_INPUT) from None
-    except NotConverged as error:
-        typer.echo(f"not converged: {error}", err=True)
-        raise typer.Exit(EXIT_NOT_CONVERGED) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except RuntimeError as error:
-        if type(error).__name__ != "PicturesUnavailable":
-            raise
-        typer.echo(f"no pictures of fields: {error}", err=True)
-        raise typer.Exit(EXIT_NO_PICTURES) from None
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nepfield.reprs import Described
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, eq=False)
-class Keys:
+class Keys(Described):
     """One key a sample; nothing is computed before numbers are asked for.
 
     Attributes

@@ -188,6 +188,9 @@ def _samples(summary: Mapping[str, Any]) -> Iterator[str]:
     if len(inputs) > _FEW or any(len(row) > _SHORT for row in (*inputs, *targets)):
         return
     kind = "output" if "output" in summary.get("units", {}) else "density"
+    names = summary.get("readout", {}).get("names", ())
+    if len(names) > 1:
+        yield f"outputs: {', '.join(names)}"
     for x, target, output in zip(inputs, targets, outputs, strict=True):
         output, unit = shown(summary, kind, output)
         target, _ = shown(summary, "target", target)

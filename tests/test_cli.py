@@ -612,7 +612,8 @@ def test_check_counts_what_a_study_places(tmp_path: Path) -> None:
     path = write_study(tmp_path, LINE, pump__1__trainable=False, domain__dirichlet=["left"])
     said = invoke("check", str(path), "--set", "domain.order=1").stdout
     assert "finite elements of order 1, 64 complex unknowns" in said
-    assert "64 values of V (trained), 2 pumps (1 trained), 2 inputs, 1 outputs, 4 samples" in said
+    assert "64 values of V (trained), 2 pumps (1 trained), 2 inputs" in said
+    assert "1 output (output), 4 samples" in said
     assert "pump width 0.6: 4.7 cells (of edge 0.128), 1.2 needed" in said
 
 

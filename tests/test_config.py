@@ -537,6 +537,7 @@ pumps = st.fixed_dictionaries(
         | st.tuples(pair, positive).map(lambda c: base | {"center": c[0], "width": c[1]})
     )
 )
+epochs = st.integers(0, 10**7)
 studies = st.fixed_dictionaries(
     {
         "name": st.text("abcäß 01._-", min_size=1, max_size=9).filter(
@@ -568,7 +569,12 @@ studies = st.fixed_dictionaries(
         ),
         "task": st.just({"name": "xor"}),
         "training": st.fixed_dictionaries(
-            {}, optional={"beta": number.filter(bool), "rate": positive, "epochs": st.integers(0)}
+            {},
+            optional={
+                "beta": number.filter(bool),
+                "rate": positive,
+                "epochs": epochs,
+            },
         ),
     }
 )

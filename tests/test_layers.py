@@ -14,7 +14,7 @@ import nepfield
 
 PACKAGE = Path(nepfield.__file__).parent
 LAYERS = (
-    "errors files memory keys",
+    "errors files reading reprs memory keys",
     "mesh",
     "space",
     "fields",
@@ -27,8 +27,9 @@ LAYERS = (
     "study.run",
     "study.sweeps",
     "study.check study.plot study.demo",
-    "terminal",
+    "terminal endings",
     "cli",
+    "__main__",
 )
 ORDER = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
 LONGEST = 399

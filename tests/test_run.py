@@ -724,7 +724,7 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, words in (
         (["-o", "new.png", "--field", "phases"], ["--field phases", "training, outputs, fields"]),
         (["-o", "thesis.png"], ["thesis.png", "exists already"]),
-        (["-o", "page.svg"], ["page.svg", ".png, .gif and .html files only"]),
+        (["-o", "page.jpg"], ["page.jpg", ".gif and .html files only"]),
         (["-o", "nowhere/new.png"], ["there is no folder nowhere"]),
     ):
         result = invoke("plot", "run", *arguments)

@@ -296,7 +296,7 @@ def test_sheets_that_cannot_be_made(tmp_path: Path) -> None:
         (["--field", "nosuch"], ["--field nosuch", "cost"]),
         (["--field", "density", "-o", str(tmp_path / "a.gif")], [".gif shows a run", "cases/"]),
         (["--field", "density", "-o", str(tmp_path / "a.html")], [".html shows a run"]),
-        (["--field", "density", "-o", str(tmp_path / "a.jpg")], [".png files only"]),
+        (["--field", "density", "-o", str(tmp_path / "a.jpg")], [".pdf and .svg files only"]),
         (["--interactive"], ["--interactive"]),
     ):
         result = invoke("plot", str(out), *arguments)

@@ -23,8 +23,8 @@ from nepfield.view.records import read_history  # noqa: E402
 from nepfield.view.render import (  # noqa: E402
     PicturesUnavailable,
     interactive,
-    open_run,
     opengl_problem,
+    read_grid,
     render_run,
     subdivided,
 )
@@ -347,7 +347,7 @@ def test_without_summary_and_study(line_run: Path, tmp_path: Path) -> None:
 def test_broken_fields(disc_run: Path, tmp_path: Path, content: bytes) -> None:
     (disc_run / "fields.vtu").write_bytes(content)
     with pytest.raises(InputError, match=r"fields\.vtu"):
-        open_run(disc_run)
+        read_grid(disc_run)
     with pytest.raises(InputError, match=r"fields\.vtu"):
         render_run(disc_run, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
@@ -358,7 +358,7 @@ def test_truncated_fields(disc_run: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: 2 * len(content) // 3])
     with pytest.raises(InputError, match="not a readable VTU file"):
-        open_run(disc_run)
+        read_grid(disc_run)
 
 
 def test_broken_study_and_summary(disc_run: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from scipy.spatial import cKDTree
 
 from nepfield.errors import InputError
 from nepfield.fields.places import region_indicator
+from nepfield.mesh.seams import images
+from nepfield.space.boundaries import check_open
 from nepfield.space.space import Space
 
 
@@ -37,7 +39,10 @@ def absorbing_layer(space: Space, boundary: str, width: float, strength: float) 
     _check_strength(strength)
     if not width > 0 or not np.isfinite(width):
         raise InputError(f"absorber at boundary {boundary!r}: width = {width} must be positive.")
-    distance = _distance_to(space.domain.points[space.domain.boundary(boundary)], space.points)
+    check_open(space.domain, boundary, "absorber")
+    facets = space.domain.points[space.domain.boundary(boundary)]
+    copies = images(space.domain.seams, space.points)
+    distance = np.min([_distance_to(facets, points) for points in copies], axis=0)
     depth = np.clip(1 - distance / width, 0, None)
     if not depth.any():
         raise InputError(

@@ -11,14 +11,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.names import mark_names, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.readouts import summation
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted, listed
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
+class Coordinates(Described):
     """Outputs that are entries of the state, or weighted sums of entries.
 
     Attributes
@@ -33,6 +35,8 @@ class Coordinates:
         Where each output is read, as `Mark` has it.
     label, unit : str
         What an output is, for axes, and its kind of unit.
+    names : tuple of str
+        What the outputs are called; () for their numbers.
     """
 
     rows: np.ndarray
@@ -41,6 +45,7 @@ class Coordinates:
     shapes: tuple[dict[str, Any], ...] = ()
     label: str = "output"
     unit: str = ""
+    names: tuple[str, ...] = ()
     noun = "output"
 
     @cached_property
@@ -100,10 +105,17 @@ class Coordinates:
 
     def marks(self) -> list[Mark]:
         """Where it reads."""
-        names = ["readout"] if len(self.shapes) == 1 else [f"Y{k}" for k in range(len(self.shapes))]
+        names = mark_names(self.names, len(self.shapes))
         return [
             Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=True)
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
+            "outputs": listed(self.names) or None,
+            "each": self.label,
+        }
 
 
 def phases(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()) -> Coordinates:
@@ -126,8 +138,9 @@ def phases(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = (
     chosen = read_vertices(domain, sets, vertices)
     shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
     return Coordinates(
-        chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes, label=r"phase $\phi$"
-    )
+        chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes, label=r"phase $\phi$",
+        names=vertex_names(domain, sets, vertices),
+    )  # fmt: skip
 
 
 def read_vertices(

@@ -16,13 +16,15 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.coordinates import Coordinates, read_vertices
+from nepfield.fields.names import mark_names, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted, listed
 
 
 @dataclass(frozen=True, eq=False)
-class Distances:
+class Distances(Described):
     """Outputs that are distances of pairs of vertices, an output each.
 
     Attributes
@@ -30,10 +32,13 @@ class Distances:
     pairs : ndarray of int, shape (noutputs, 2)
     reference : ndarray, shape (noutputs,), or None
         Distances at which a strain is 0, where strains are read; None for the distances themselves.
+    names : tuple of str
+        What the outputs are called; () for their numbers.
     """
 
     pairs: np.ndarray
     reference: np.ndarray | None = None
+    names: tuple[str, ...] = ()
     unit, noun = "", "pair of vertices"
 
     @property
@@ -129,11 +134,18 @@ class Distances:
 
     def marks(self) -> list[Mark]:
         """Where it reads."""
-        names = ["readout"] if len(self.pairs) == 1 else [f"Y{k}" for k in range(len(self.pairs))]
+        names = mark_names(self.names, len(self.pairs))
         return [
             Mark("readout", name, {"vertices": pair.tolist()})
             for name, pair in zip(names, self.pairs, strict=True)
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
+            "outputs": listed(self.names) or None,
+            "each": self.label,
+        }
 
 
 def distances(
@@ -180,7 +192,8 @@ def distances(
         raise InputError("readout: name at least one set of two vertices, or a pair.")
     ends = np.array(chosen, dtype=np.int64)
     apart = np.linalg.norm(domain.points[ends[:, 0]] - domain.points[ends[:, 1]], axis=1)
-    return Distances(ends, apart if strain else None)
+    names = (*sets, *(f"{a}-{b}" for a, b in ends[len(sets) :]))
+    return Distances(ends, apart if strain else None, names)
 
 
 def positions(
@@ -209,5 +222,6 @@ def positions(
     rows = np.column_stack([2 * chosen, 2 * chosen + 1]).ravel()
     shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
     return Coordinates(
-        rows, np.arange(len(rows)), np.ones(len(rows)), shapes, label="position $x, y$"
-    )
+        rows, np.arange(len(rows)), np.ones(len(rows)), shapes, label="position $x, y$",
+        names=tuple(f"{a} {b}" for a in vertex_names(domain, sets, vertices) for b in "xy"),
+    )  # fmt: skip

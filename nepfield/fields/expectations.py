@@ -11,15 +11,17 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.coordinates import read_vertices
+from nepfield.fields.names import mark_names, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.shots import Measurement
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted, listed
 from nepfield.space.pauli import PauliSum, Strings, joined
 
 
 @dataclass(frozen=True, eq=False)
-class Expectations:
+class Expectations(Described):
     """Outputs that are expectation values, one a signal.
 
     Attributes
@@ -31,12 +33,15 @@ class Expectations:
     shapes : tuple of dict
         Where each is read, as `Mark` has it.
     label : str
+    names : tuple of str
+        What the outputs are called; () for their numbers.
     """
 
     observables: tuple[PauliSum, ...]
     shots: int = 0
     shapes: tuple[dict[str, Any], ...] = ()
     label: str = r"$\langle Z \rangle$"
+    names: tuple[str, ...] = ()
     unit = ""
     noun = "output"
     rows = None
@@ -133,10 +138,17 @@ class Expectations:
 
     def marks(self) -> list[Mark]:
         """The spins that are read."""
-        names = ["readout"] if len(self.shapes) == 1 else [f"Y{k}" for k in range(len(self.shapes))]
+        names = mark_names(self.names, len(self.shapes))
         return [
             Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=True)
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
+            "outputs": listed(self.names) or None,
+            "each": self.label,
+        }
 
 
 def expectations(
@@ -179,4 +191,8 @@ def expectations(
         bits = int(np.bitwise_or.reduce(observable.strings.flips | observable.strings.signs))
         shapes.append({"vertices": [k for k in range(nspins) if bits >> k & 1]})
     label = r"$\langle Z \rangle$" if len(chosen) == len(found) else "expectation value"
-    return Expectations(tuple(found), shots, tuple(shapes), label)
+    names = vertex_names(domain, sets, vertices)
+    names += tuple(
+        o if isinstance(o, str) else f"observable {k}" for k, o in enumerate(observables)
+    )
+    return Expectations(tuple(found), shots, tuple(shapes), label, names)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nepfield.fields.coordinates import Coordinates, read_vertices
+from nepfield.fields.names import vertex_names
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 
@@ -80,6 +81,7 @@ def mean_positions(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[
         weight=np.full(len(rows), 0.5),
         shapes=shapes,
         label=r"mean position $\langle r \rangle$",
+        names=vertex_names(domain, sets, vertices),
         variance_rows=n + rows * (n + 1),
         sign=np.tile([1.0, -1.0], len(chosen)),
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
+from nepfield.reprs import Described, numbers
 
 Bounds = tuple[float, float]
 Values = dict[str, np.ndarray]
@@ -20,7 +21,7 @@ Values = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Parameter:
+class Parameter(Described):
     """Numbers that can be trained.
 
     NumPy takes a parameter for the array of its values.
@@ -72,6 +73,17 @@ class Parameter:
         if self.imaginary_bounds is not None and np.iscomplexobj(values):
             values = values.real + 1j * np.clip(values.imag, *self.imaginary_bounds)
         return replace(self, values=values)
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        trained = np.count_nonzero(np.broadcast_to(self.trainable, np.shape(self.values)))
+        size = np.size(self.values)
+        how = "trained" if trained == size else "fixed" if not trained else f"{trained} trained"
+        return f"Parameter {self.label}: {numbers(np.asarray(self.values))}, {how}", {
+            "on": self.on,
+            "bounds": self.bounds,
+            "imaginary bounds": self.imaginary_bounds,
+        }
 
 
 def moved(parameters: Mapping[str, Parameter], values: Mapping[str, np.ndarray]) -> dict:

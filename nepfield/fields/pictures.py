@@ -11,13 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nepfield.reprs import Described, numbers
+
 Scale = Literal["auto", "sequential", "diverging", "cyclic", "intensity"]
 """Colours: diverging if the signs differ, else sequential; from low to high; about 0; an angle in
 radians; from dark at 0 to bright."""
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class Field(Described):
     """An array to be drawn and kept in fields.vtu.
 
     Fields with the same `picture` and `title` share their colours; one panel is drawn for each
@@ -92,12 +94,21 @@ class Field:
             **{name: value for name, value in rest.items() if value or name in always},
         }
 
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        of = "" if self.sample is None else f" of sample {self.sample}"
+        return f"Field {self.name}{of}: {numbers(np.asarray(self.values))}", {
+            "on": self.on,
+            "picture": self.picture or "none",
+            "label": self.label or None,
+        }
+
 
 _NOT_SAID = ("name", "values")
 
 
 @dataclass(frozen=True, eq=False)
-class Mark:
+class Mark(Described):
     """Something placed on the domain that pictures outline: a pump, a readout, clamped vertices.
 
     Attributes
@@ -132,3 +143,11 @@ class Mark:
         """What summary.json says of it; what is empty is left out."""
         rest = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: v for k, v in rest.items() if v is not None and v is not False and v != ""}
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"Mark {self.kind} {self.label}".rstrip(), {
+            "shape": ", ".join(self.shape),
+            "input": self.input,
+            "value": self.value,
+        }

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+import json
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Bounds, Parameter
+from nepfield.reprs import Described
 from nepfield.space.arrays import as_parameter, squared_magnitude
 from nepfield.space.space import Space
 
+_MOST_PIXELS = 1e9  # along a side: their numbers are exact, and a point more or less is no matter
+
 
 @dataclass(frozen=True, eq=False)
-class Potential:
+class Potential(Described):
     """A piecewise constant potential V(r): one value for each cell, region or pixel.
 
     Attributes
@@ -99,14 +104,19 @@ class Potential:
         integral = self.integrate(space.w[:, None] * product)
         return as_parameter(self.values, -2 * (-1j * integral).conj())
 
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        head, rows = self.parameter.about()
+        return head.replace(f"Parameter {self.parameter.label}", "Potential", 1), rows
+
 
 def potential(
     space: Space,
     initial: complex | np.ndarray = 0.0,
-    basis: str | Sequence[float] = "cells",
+    basis: str | Sequence[str] | Sequence[float] = "cells",
     bounds: Bounds | None = None,
     imaginary_bounds: Bounds | None = None,
-    trainable: bool = True,
+    trainable: bool | np.ndarray = True,
 ) -> Potential:
     """A trainable potential on a space.
 
@@ -115,12 +125,14 @@ def potential(
     space : Space
     initial : number or array, shape (nvalues,)
         Starting values, in the energy unit of the study; complex values make Im V trainable.
-    basis : "cells", "regions" or (dx, dy)
-        One value a mesh cell (a vertex of a graph), one a named region (in the order of
-        ``domain.regions``; 0 elsewhere), or one a pixel of a grid of that pitch laid over the
-        domain from its lower left corner (a spatial light modulator).
+    basis : "cells", "regions", names of regions, or (dx, dy)
+        One value a mesh cell (a vertex of a graph); one a named region (in the order of
+        ``domain.regions``, or of the names: the first one counts where they overlap; 0 elsewhere);
+        or one a pixel of a grid of that pitch laid over the domain from its lower left corner (a
+        spatial light modulator).
     bounds, imaginary_bounds : (low, high), optional
-    trainable : bool
+    trainable : bool or ndarray of bool, shape (nvalues,)
+        Which values are trained.
 
     Returns
     -------
@@ -163,7 +175,12 @@ def potential(
     if not np.array_equal(support, np.arange(nvalues)):
         entries = (np.ones(len(inside)), (support[inside], inside))
         summation = sp.coo_array(entries, shape=(nvalues, len(support))).tocsr()
-    where = basis if isinstance(basis, str) else "pixels"
+    if np.shape(trainable) not in ((), (nvalues,)):
+        raise InputError(
+            f"potential: trainable has shape {np.shape(trainable)}; give true, false, or one of "
+            f"both for each of the {nvalues} values."
+        )
+    where = basis if isinstance(basis, str) else "pixels" if is_pixels(basis) else "regions"
     on = "vertex" if space.is_graph and where == "cells" else where.removesuffix("s")
     parameter = Parameter(
         values, on, bounds, imaginary_bounds, measure, trainable, "V", "potential V", "energy"
@@ -171,7 +188,9 @@ def potential(
     return Potential(parameter, support, summation)
 
 
-def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, Sized]:
+def _supports(
+    space: Space, basis: str | Sequence[str] | Sequence[float]
+) -> tuple[np.ndarray, Sized]:
     """Index of the parameter at each quadrature point, and the list of parameters."""
     element = space.element_of_point
     if isinstance(basis, str):
@@ -189,13 +208,16 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
                     other = list(regions)[of_element[cells].max()]
                     raise InputError(
                         f"{space.domain.source}: regions {other!r} and {name!r} overlap; basis = "
-                        '"regions" needs regions that do not.'
+                        '"regions" needs regions that do not. Name those that have a value, of '
+                        f"which the first counts where they overlap: basis = {_listed(regions)}"
                     )
                 of_element[cells] = index
             return of_element[element], list(regions)
         raise InputError(
             f'potential: basis = {basis!r} is unknown; use "cells", "regions" or pixels [dx, dy].'
         )
+    if not is_pixels(basis):
+        return _of_regions(space, [str(name) for name in basis])[element], basis
     dim = space.points.shape[1]
     pitch = np.asarray(basis, dtype=float).ravel()
     if len(pitch) not in (1, dim):
@@ -206,8 +228,40 @@ def _supports(space: Space, basis: str | Sequence[float]) -> tuple[np.ndarray, S
     pitch = np.broadcast_to(pitch, dim)
     if not np.all(pitch > 0) or not np.all(np.isfinite(pitch)):
         raise InputError(f"potential: pixels = {pitch.tolist()}: sizes must be positive.")
+    size = np.ptp(space.domain.points, axis=0)
+    if np.any(size > _MOST_PIXELS * pitch):
+        sides = " x ".join(f"{side:.6g}" for side in size)
+        raise InputError(
+            f"potential: pixels = {pitch.tolist()}: more than {_MOST_PIXELS:.0e} of them lie along "
+            f"the domain, whose box is {sides}; choose larger ones."
+        )
     used, support = np.unique(pixel_of(space, pitch, space.points), axis=0, return_inverse=True)
     return support.ravel(), used
+
+
+def is_pixels(basis: str | Sequence[str] | Sequence[float]) -> bool:
+    """Whether a basis is a grid of pixels; else its values belong to whole cells."""
+    return not isinstance(basis, str) and not any(isinstance(part, str) for part in basis)
+
+
+def _listed(regions: Mapping[str, np.ndarray]) -> str:
+    """Regions as a study names them in a basis, smaller ones first."""
+    names = sorted(regions, key=lambda name: len(regions[name]))
+    return f"{{ regions = {json.dumps(names, ensure_ascii=False)} }}"
+
+
+def _of_regions(space: Space, names: Sequence[str]) -> np.ndarray:
+    """Which of some regions each element lies in, the first that holds it; -1 for none."""
+    found = np.full(len(space.elements), -1)
+    for index in reversed(range(len(names))):
+        found[space.domain.region(names[index])] = index
+    for index, name in enumerate(names):
+        if not np.any(found == index):
+            raise InputError(
+                f"potential: region {name!r} lies within those that are named before it, so "
+                "nothing is left of it; name it before them."
+            )
+    return found
 
 
 def pixel_of(space: Space, pitch: np.ndarray, points: np.ndarray) -> np.ndarray:

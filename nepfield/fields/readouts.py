@@ -12,9 +12,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
+from nepfield.fields.names import mark_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.keys import Keys
+from nepfield.mesh.seams import nearest_images
+from nepfield.reprs import Described, counted, listed
 from nepfield.space.linalg import fastest
 from nepfield.space.space import Space
 
@@ -85,7 +88,7 @@ class Readout(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Intensities:
+class Intensities(Described):
     """Output regions Y_k, each read by the intensity ``|Psi|^2`` at its points, nep (4).
 
     Attributes
@@ -95,11 +98,14 @@ class Intensities:
         1/|Y_k| at the quadrature points inside Y_k, so that integrals of them are means.
     shapes : tuple of dict
         Shape of each region as `Mark` has it.
+    names : tuple of str
+        What the outputs are called; () for their numbers.
     """
 
     space: Space
     profiles: sp.csr_array
     shapes: tuple[dict[str, Any], ...] = ()
+    names: tuple[str, ...] = ()
     noun, rows = "output region", None
     label = r"mean $|\Psi|^2$ over the readout"
     unit = "density"
@@ -165,7 +171,7 @@ class Intensities:
 
     def marks(self) -> list[Mark]:
         """The regions, with the elements that have a point in them."""
-        names = ["readout"] if self.noutputs == 1 else [f"Y{k}" for k in range(self.noutputs)]
+        names = mark_names(self.names, self.noutputs)
         elements = self.space.element_of_point
         cells = [np.unique(elements[np.flatnonzero(row)]) for row in self.profiles.toarray()]
         shapes = self.shapes or ({},) * self.noutputs
@@ -173,6 +179,13 @@ class Intensities:
             Mark("readout", name, {**shape, "cells": covered.tolist()})
             for name, shape, covered in zip(names, shapes, cells, strict=True)
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"{type(self).__name__}: {counted(self.noutputs, self.noun)}", {
+            "outputs": listed(self.names) or None,
+            "each": self.label,
+        }
 
 
 def summation(output: np.ndarray, weight: np.ndarray) -> sp.csr_array | np.ndarray:
@@ -196,7 +209,7 @@ def readout(
     sites : sequence of int or (iy, ix)
         Vertices of a graph.
     discs : sequence of (center, radius)
-        In 1-D an interval of half width `radius`.
+        In 1-D an interval of half width `radius`. On a periodic mesh it reaches across.
 
     Raises
     ------
@@ -212,20 +225,24 @@ def readout(
     shapes: list[dict[str, Any]] = [
         {"cells": space.domain.region(name).tolist()} for name in regions
     ]
+    names = list(regions)
     for site in sites:
         mask = np.zeros(len(space.w), dtype=bool)
         mask[site_index(space, site)] = True
         masks.append(mask)
         shapes.append({"cells": np.flatnonzero(mask).tolist()})
+        names.append(f"site {site if isinstance(site, int) else list(site)}")
     masks += [_disc(space, center, radius) for center, radius in discs]
     shapes += [
         {"circle": {"center": np.atleast_1d(center).tolist(), "radius": float(radius)}}
         for center, radius in discs
     ]
+    names += ["disc"] if len(discs) == 1 else [f"disc {k}" for k in range(len(discs))]
     if not masks:
         raise InputError("readout: name at least one region, site or disc.")
     inside = np.array(masks)
-    return Intensities(space, sp.csr_array(inside / (inside @ space.w)[:, None]), tuple(shapes))
+    profiles = sp.csr_array(inside / (inside @ space.w)[:, None])
+    return Intensities(space, profiles, tuple(shapes), tuple(names))
 
 
 def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:
@@ -233,7 +250,8 @@ def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:
     middle = checked_point(space, center, "readout disc center")
     if not radius > 0 or not np.isfinite(radius):
         raise InputError(f"readout disc at {middle.tolist()}: radius = {radius} must be positive.")
-    inside = np.linalg.norm(space.points - middle, axis=1) <= radius
+    points = nearest_images(space.domain.seams, space.points, middle)
+    inside = np.linalg.norm(points - middle, axis=1) <= radius
     where = f"readout disc at {middle.tolist()} with radius {radius}"
     if not inside.any():
         raise InputError(

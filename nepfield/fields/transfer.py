@@ -8,12 +8,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nepfield.errors import InputError
-from nepfield.fields.potentials import Potential, pixel_of, potential
+from nepfield.fields.potentials import Potential, is_pixels, pixel_of, potential
 from nepfield.mesh.cells import longest_edges, measures
 from nepfield.mesh.locate import locate, map_cells, split_cell
+from nepfield.mesh.seams import images
 from nepfield.space.space import Space
 
-Basis = str | Sequence[float]
+Basis = str | Sequence[str] | Sequence[float]
 
 _FINER = 2  # parts of a cell are half as large as what they meet of the source
 _MOST = 64  # parts along the side of a cell, where pixels are much smaller than it
@@ -32,7 +33,8 @@ def transfer(
     part lies in one cell of the source, as on nested meshes. On others the worst there is, values
     at random cell by cell, come with an error of about 0.3 times the deviation of their means, and
     smooth ones with a much smaller one. Where the source has no cell, as between a curved wall and
-    its coarser mesh, a cell nearby counts. On graphs the values go site by site.
+    its coarser mesh, a cell nearby counts; a periodic source goes on beyond its ends. On graphs the
+    values go site by site.
 
     Parameters
     ----------
@@ -94,8 +96,17 @@ def transfer(
 
 
 def _locate(space: Space, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cell that holds each point, or one of its copies where the mesh is periodic."""
     domain = space.domain
-    return locate(domain.points, domain.cells, domain.kind, points)
+    cell, outside = locate(domain.points, domain.cells, domain.kind, points)
+    beyond = np.flatnonzero(outside > 0)
+    if domain.seams and len(beyond):
+        for copy in images(domain.seams, points[beyond])[1:]:
+            other, distance = locate(domain.points, domain.cells, domain.kind, copy)
+            nearer = distance < outside[beyond]
+            cell[beyond[nearer]] = other[nearer]
+            outside[beyond[nearer]] = distance[nearer]
+    return cell, outside
 
 
 def _parts(
@@ -104,7 +115,7 @@ def _parts(
     """Number of parts along a side that each element is to be cut into, (nelements,)."""
     domain = space.domain
     ratio = np.zeros(len(space.elements))
-    if isinstance(basis, str):
+    if not is_pixels(basis):
         size, own = (
             measures(on.points, on.cells, on.kind) ** (1 / on.dim) for on in (source.domain, domain)
         )
@@ -117,9 +128,9 @@ def _parts(
         np.minimum.at(met, space.element_of_point, size[cell])
         ratio = own / met
     for pitch in (basis, wanted):
-        if not isinstance(pitch, str):
+        if is_pixels(pitch):
             edges = longest_edges(domain.points, domain.cells, domain.kind)
-            ratio = np.maximum(ratio, edges / min(pitch))
+            ratio = np.maximum(ratio, edges / min(np.asarray(pitch, dtype=float)))
     # whole ratios stay whole in spite of rounding: nested cells are cut where the source is
     return np.clip(np.ceil(_FINER * ratio - 1e-6), 1, _MOST).astype(np.int64)
 
@@ -141,7 +152,7 @@ def _support(
     space: Space, placed: Potential, basis: Basis, points: np.ndarray, cell: np.ndarray
 ) -> np.ndarray:
     """Index of a space's value at each point, -1 where its potential is 0."""
-    if isinstance(basis, str):  # the same value everywhere in a cell
+    if not is_pixels(basis):  # the same value everywhere in a cell
         return placed.support.reshape(len(space.elements), -1)[cell, 0]
     pitch = np.broadcast_to(np.asarray(basis, dtype=float), points.shape[1])
     used, first = np.unique(pixel_of(space, pitch, space.points), axis=0, return_index=True)

@@ -19,11 +19,16 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Readout
 from nepfield.learning.classes import classes_of, one_hot
+from nepfield.reprs import Described
 from nepfield.space.arrays import all_finite
 
 
 class Cost(Protocol):
-    """What a learning rule needs to know of a cost.
+    """What a learning rule needs to know of a cost: any object with these members.
+
+    Signals have shape (nsignals, nsamples) and targets (noutputs, nsamples), or further axes
+    after these. `MSE`, `CCE` and `LogCosine` are costs; one of your own best derives from `MSE`
+    and replaces `value`, `slope` and `curvature` (CONTRIBUTING.md has a Huber loss).
 
     Attributes
     ----------
@@ -92,7 +97,7 @@ def _summed(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class MSE:
+class MSE(Described):
     """Squared error, of each signal from the target of its output, nep (4).
 
     Parameters
@@ -140,7 +145,7 @@ class MSE:
 
 
 @dataclass(frozen=True, eq=False)
-class CCE:
+class CCE(Described):
     """Categorical cross-entropy of the outputs, nep (6).
 
     Parameters
@@ -211,7 +216,7 @@ class CCE:
 
 
 @dataclass(frozen=True, eq=False)
-class LogCosine:
+class LogCosine(Described):
     """``-sum_k ln(1 + cos(phi_k - t_k))`` of phases, xy (4).
 
     Its force, ``tan((phi - t)/2)``, has a pole opposite to the target: a nudge away from the target

@@ -14,13 +14,14 @@ from nepfield.keys import Keys
 from nepfield.learning.costs import Cost
 from nepfield.learning.nudge import Nudge
 from nepfield.learning.rules import RULES, Estimate
+from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.system import System, checked_inputs, raise_unless_converged, trained
 
 
 @dataclass(frozen=True, eq=False)
-class Gradient:
+class Gradient(Described):
     """An estimate of the gradient of the mean cost of a batch: sums and counts.
 
     Parts of a batch can be added: ``first + second`` is the gradient of both together.
@@ -105,6 +106,16 @@ class Gradient:
             used=np.concatenate([self.used, other.used]),
             response=response,
         )
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        used = f"{self.count} of {counted(len(self.used), 'sample')}"
+        norms = {
+            name: f"{counted(np.size(total), 'derivative')}, norm "
+            f"{np.sqrt(np.vdot(total, self.fields[name]).real):.4g}"
+            for name, total in self.params.items()
+        }
+        return f"Gradient by {self.rule}: cost {self.cost:.6g}, {used}", norms
 
 
 def gradient(

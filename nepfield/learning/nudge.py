@@ -13,10 +13,11 @@ import numpy as np
 
 from nepfield.fields.readouts import Readout
 from nepfield.learning.costs import Cost
+from nepfield.reprs import Described
 
 
 @dataclass(frozen=True, eq=False)
-class Nudge:
+class Nudge(Described):
     """beta x cost x readout.
 
     Attributes
@@ -118,7 +119,7 @@ class Nudge:
 
 
 @dataclass(frozen=True, eq=False)
-class FieldNudge:
+class FieldNudge(Described):
     """Any force of fixed amplitude, everywhere if it must be.
 
     Attributes

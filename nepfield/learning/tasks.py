@@ -6,11 +6,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.learning.classes import classes_of, one_hot
+from nepfield.reading import load_arrays
+from nepfield.reprs import Described, counted
 
 Levels = tuple[float, float]
 
@@ -18,7 +21,7 @@ _PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class Task(Described):
     """Samples to train on, and optionally others to test on.
 
     Attributes
@@ -161,6 +164,17 @@ class Task:
         kept = np.sort(order)
         return replace(self, inputs=self.inputs[kept], targets=self.targets[kept], **arrays)
 
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        sets = {name: f"{counted(len(x), 'sample')}" for name, (x, _) in self.sets().items()}
+        inputs, outputs = self.inputs.shape[1], self.targets.shape[1]
+        head = f"Task: {counted(inputs, 'input')}, {counted(outputs, 'output')}"
+        return f"{head}, {sets.pop('train')}", {
+            **sets,
+            "inputs": self.inputs,
+            "targets": self.targets,
+        }
+
 
 def _between(array: np.ndarray, levels: Levels, kind: str) -> np.ndarray:
     low, high = levels
@@ -253,8 +267,13 @@ def load_task(path: str | Path) -> Task:
         If the file cannot be read or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = load_arrays(path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: this is no .npz file that can be read ({error.strerror or error})."
+        ) from None
     except Exception:  # zip, pickle and value errors alike mean: not a usable file
         raise InputError(
             f"{path}: this is no .npz file of number arrays; write one with "

@@ -8,6 +8,7 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.mesh.domain import Domain
+from nepfield.mesh.lattice import MOST_SITES
 
 
 def box_mesh(sides: Sequence[Sequence[float]], cells: int) -> Domain:
@@ -28,7 +29,7 @@ def box_mesh(sides: Sequence[Sequence[float]], cells: int) -> Domain:
     Raises
     ------
     InputError
-        For another number of sides, a side that is not low < high, or less than one cell.
+        For another number of sides, a side that is not low < high, less than one cell, or too many.
 
     Examples
     --------
@@ -43,6 +44,8 @@ def box_mesh(sides: Sequence[Sequence[float]], cells: int) -> Domain:
         )
     if not isinstance(cells, int | np.integer) or cells < 1:
         raise InputError(f"cells = {cells}: give a whole number, at least 1.")
+    if cells ** len(limits) > MOST_SITES:
+        raise InputError(f"cells = {cells}: together {MOST_SITES:,} cells are the limit.")
     ticks = [np.linspace(low, high, cells + 1) for low, high in limits]
     source = f"box of {cells} cells a side"
     if len(ticks) == 1:

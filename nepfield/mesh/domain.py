@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,13 +24,15 @@ from nepfield.mesh import checks
 from nepfield.mesh.cells import Floats, Ints
 from nepfield.mesh.meshdata import MeshFile
 from nepfield.mesh.meshfile import read_mesh_file, write_mesh_file
+from nepfield.mesh.seams import Seam, check_once, point_labels, sew
+from nepfield.reprs import Described, counted, listed
 
 Sets = Mapping[str, ArrayLike]
 """Named sets of vertices: a name and an index or indices."""
 
 
 @dataclass(frozen=True, eq=False)
-class Domain:
+class Domain(Described):
     """A mesh of lines, triangles or quadrilaterals, or a graph, with named sets.
 
     Attributes
@@ -52,6 +56,8 @@ class Domain:
         ``stiffness``, ``rest_length`` or any other name.
     vertex_data : dict of str to (npoints,) float array
         The same of the vertices of a graph.
+    seams : tuple of Seam
+        Pairs of boundaries that are one, where a mesh closes on itself (periodic boundaries).
     source : str
         File or description, for messages.
     """
@@ -64,6 +70,7 @@ class Domain:
     edge_data: dict[str, Floats] = field(default_factory=dict)
     vertex_data: dict[str, Floats] = field(default_factory=dict)
     source: str = "domain"
+    seams: tuple[Seam, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -85,6 +92,19 @@ class Domain:
             return np.sort(np.concatenate(ghosts), axis=0)
         sides = cell_geometry.sides_of(self.cells, self.kind)
         return sides[cell_geometry.outer_sides(self.cells, self.kind, len(self.points))]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        graph = self.kind == "graph"
+        cells = counted(len(self.cells), "edge" if graph else f"{self.kind} cell")
+        head = f"Domain {self.source}: {self.dim}-D, {cells}, {counted(len(self.points), 'point')}"
+        unit = "point" if graph else "cell"
+        return head, {
+            "regions": listed(f"{k} ({counted(len(v), unit)})" for k, v in self.regions.items())
+            or "none",
+            "boundaries": listed(f"{k} ({len(v)})" for k, v in self.boundaries.items()) or "none",
+            "data": listed([*self.edge_data, *self.vertex_data]) or None,
+        }
 
 
 def _lookup(names: Mapping[str, Ints], name: str, what: str, where: str) -> Ints:
@@ -129,7 +149,23 @@ def read_domain(path: str | os.PathLike[str], allow_disconnected: bool = False) 
         points, cells, kind, raw.regions, boundaries, raw.edge_data, raw.vertex_data, where
     )
     check_domain(domain, allow_disconnected)
-    return domain
+    return replace(domain, seams=_seams(points, cells, raw))
+
+
+def _seams(points: Floats, cells: Ints, raw: MeshFile) -> tuple[Seam, ...]:
+    """The periodic boundaries of a file; a warning for those that close nothing."""
+    seams = []
+    for name, pairs in raw.periodic.items():
+        seam = sew(points, cells, raw.kind, name, pairs, raw.source)
+        if isinstance(seam, Seam):
+            seams.append(seam)
+        else:
+            warnings.warn(
+                f"{raw.source}: {name} are periodic in the file, but {seam}; they are passed over",
+                stacklevel=3,
+            )
+    check_once(seams, len(points), raw.source)
+    return tuple(seams)
 
 
 def _graph_dimension(raw: MeshFile) -> int:
@@ -163,6 +199,8 @@ def write_domain(domain: Domain, path: str | os.PathLike[str]) -> None:
             mask = np.zeros((len(domain.cells), nsides), dtype=np.int64)
             mask.ravel()[flat] = 1
             cell_data[f"boundary:{name}"] = [mask @ (1 << np.arange(nsides))]
+        for seam in domain.seams:
+            point_data[f"periodic:{seam.name}"] = point_labels(seam, n)
         write_mesh_file(path, domain.points, [(domain.kind, domain.cells)], point_data, cell_data)
         return
     vertices = np.arange(n)[:, None]

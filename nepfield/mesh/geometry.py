@@ -28,12 +28,15 @@ from pathlib import Path
 
 from nepfield.errors import InputError
 from nepfield.mesh.geocommands import check_commands
+from nepfield.reading import LARGEST_TEXT, read_bytes
 
 Value = int | float | str
 _DRAWINGS = (".step", ".stp", ".iges", ".igs", ".brep", ".stl", ".msh", ".pos")
 """What Gmsh merges as data; whatever else it takes for a script."""
 PATIENCE, TIME_LIMIT = 10, 600
 """Seconds of meshing after which a word is said, and after which Gmsh is ended."""
+MOST_CELLS, MEMORY_LIMIT = 2_000_000, 4 * 2**30
+"""Cells above which Gmsh does not begin, and bytes that it may use."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,11 @@ def read_geometry(geometry: str | os.PathLike[str]) -> Geometry:
     """
     path, function = split_name(geometry)
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the geometry cannot be read: {error}") from None
+        content = read_bytes(path, LARGEST_TEXT)
+    except OSError as error:
+        raise InputError(f"{path}: the geometry cannot be read: {error.strerror}") from None
     if function is not None:
-        return _read_function(path, function, text)
+        return _read_function(path, function, content)
     texts: dict[str, bytes] = {}
     _collect(path, path.name, texts)
     parameters: dict[str, str] = {}
@@ -130,7 +132,7 @@ def read_geometry(geometry: str | os.PathLike[str]) -> Geometry:
     for name, content in texts.items():
         if name.lower().endswith(_DRAWINGS):
             continue
-        written = content.decode("utf-8", errors="replace")
+        written = _text_of(content)
         plain = _without_comments(written)
         check_commands(str(path.parent / name), written, plain)
         for constant, kind, stored in _constants(plain):
@@ -251,6 +253,9 @@ def _run_gmsh(source: Geometry, values: Mapping[str, Value], scratch: Path) -> N
         "onelab": source.onelab,
         "mesh": str(scratch.resolve() / "mesh.msh"),
         "answer": str(scratch.resolve() / "answer.json"),
+        "expected": str(scratch.resolve() / "expected.txt"),
+        "most": MOST_CELLS,
+        "memory": MEMORY_LIMIT,
     }
     script = Path(__file__).with_name("gmsh_process.py")
     # -P: the folder of the script, which is the package, is no place to import from
@@ -260,7 +265,7 @@ def _run_gmsh(source: Geometry, values: Mapping[str, Value], scratch: Path) -> N
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:
         try:
-            said = _wait(process, json.dumps(order), where)
+            said = _wait(process, json.dumps(order), scratch / "expected.txt", where)
         except BaseException:
             process.kill()
             raise
@@ -269,18 +274,21 @@ def _run_gmsh(source: Geometry, values: Mapping[str, Value], scratch: Path) -> N
         code = process.returncode
         end = f"signal {-code}" if code < 0 else f"status {code}"
         last = (said.strip().splitlines() or ["it said nothing"])[-1]
-        raise InputError(f"{where}: Gmsh broke off with {end}: {last}")
+        short = re.search("bad_alloc|MemoryError|[Oo]ut of memory|annot allocate", said)
+        why = f"; it needs more than {MEMORY_LIMIT >> 30} GiB: give larger sizes" if short else ""
+        raise InputError(f"{where}: Gmsh broke off with {end}: {last}{why}")
     problem = json.loads(answer.read_text(encoding="utf-8"))["problem"]
     if problem:
         raise InputError(f"{where}: {problem}")
 
 
-def _wait(process: subprocess.Popen[str], order: str, where: str) -> str:
+def _wait(process: subprocess.Popen[str], order: str, expected: Path, where: str) -> str:
     """What Gmsh writes to stderr until it ends; it may go on for ever where an outline is wrong."""
     try:
         return process.communicate(order, timeout=PATIENCE)[1]
     except subprocess.TimeoutExpired:
-        warnings.warn(f"{where}: Gmsh is at work for {PATIENCE} s already", stacklevel=2)
+        cells = f", on about {expected.read_text()} cells" if expected.is_file() else ""
+        warnings.warn(f"{where}: Gmsh is at work for {PATIENCE} s already{cells}", stacklevel=2)
     try:
         return process.communicate(timeout=TIME_LIMIT - PATIENCE)[1]
     except subprocess.TimeoutExpired:
@@ -291,10 +299,10 @@ def _wait(process: subprocess.Popen[str], order: str, where: str) -> str:
         ) from None
 
 
-def _read_function(path: Path, function: str, text: str) -> Geometry:
+def _read_function(path: Path, function: str, content: bytes) -> Geometry:
     try:
-        tree = ast.parse(text, filename=str(path))
-    except (SyntaxError, ValueError) as error:
+        tree = ast.parse(content, filename=str(path))  # in the encoding that the file tells
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: is not valid Python: {error}") from None
     defined = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
     if function not in defined:
@@ -313,7 +321,7 @@ def _read_function(path: Path, function: str, text: str) -> Geometry:
     return Geometry(
         path,
         function,
-        {path.name: text.encode()},
+        {path.name: content},
         dict.fromkeys(names, "any"),
         tuple(needed),
         arguments.kwarg is not None,
@@ -322,14 +330,25 @@ def _read_function(path: Path, function: str, text: str) -> Geometry:
 
 def _collect(path: Path, name: str, texts: dict[str, bytes]) -> None:
     """The content of a .geo file and of what it includes, as far as that is written out."""
-    if name in texts or not path.is_file():
+    if name in texts or not os.path.exists(path):
         return
-    texts[name] = path.read_bytes()
+    try:
+        texts[name] = read_bytes(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {name} is included") from None
     if name.lower().endswith(_DRAWINGS):
         return
-    plain = _without_comments(texts[name].decode("utf-8", errors="replace"))
+    plain = _without_comments(_text_of(texts[name]))
     for other in re.findall(r'\b(?:Include|Merge|ShapeFromFile)\s*\(?\s*"([^"]+)"', plain):
         _collect(path.parent / other, os.path.normpath(Path(name).parent / other), texts)
+
+
+def _text_of(content: bytes) -> str:
+    """Text of a .geo file; Gmsh takes bytes as they are, so any encoding will do that has ASCII."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _without_comments(text: str) -> str:

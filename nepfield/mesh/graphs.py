@@ -142,6 +142,7 @@ def random_geometric_graph(
     number = isinstance(radius, (int, float, np.integer, np.floating))
     if not number or isinstance(radius, bool) or not (0 < radius < math.inf):
         raise InputError(f"{source}: radius must be a number above 0, not {radius!r}")
+    _bounded(n - 1, source)  # at least, where it is one piece
     points = _generator(seed, source).random((n, dim))
     tree = cKDTree(points)
     _bounded((int(tree.count_neighbors(tree, radius)) - n) // 2, source)

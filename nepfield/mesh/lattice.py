@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike
 from nepfield.errors import InputError
 from nepfield.mesh.cells import Ints
 from nepfield.mesh.domain import Domain
+
+MOST_SITES = 2_000_000
+"""Of one lattice; a steady state on more would not fit into a few gigabytes."""
 
 
 def lattice(
@@ -33,7 +37,7 @@ def lattice(
     Raises
     ------
     InputError
-        For a size below 1 (periodic: 3) or a site outside.
+        For a size below 1 (periodic: 3), too many sites, or a site outside.
 
     Examples
     --------
@@ -49,7 +53,9 @@ def lattice(
             f"{source}: give one or two whole numbers of sites, n or ny, nx, each at least {least}"
             + (" since it is periodic" if periodic else "")
         )
-    index = np.arange(int(np.prod(shape))).reshape(shape)
+    if math.prod(shape) > MOST_SITES:
+        raise InputError(f"{source}: these are too many sites; {MOST_SITES:,} is the limit")
+    index = np.arange(math.prod(shape)).reshape(shape)
     edges, ghosts = [], []
     for axis in reversed(range(len(shape))):  # along x first
         near = np.moveaxis(index, axis, 0)

@@ -23,8 +23,9 @@ class MeshFile:
 
     ``points`` (npoints, 3); ``blocks`` the cells in the file's blocks, each (n, nodes); ``regions``
     cell indices over all blocks (graph: points); ``boundaries`` facets as rows of points (graph:
-    points, one row a missing neighbour); ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the
-    number of coordinates if the file tells.
+    points, one row a missing neighbour); ``periodic`` pairs of points that are one, by the name of
+    their boundaries; ``edge_data`` and ``vertex_data`` of a graph; ``dim`` the number of
+    coordinates if the file tells.
     """
 
     source: str
@@ -33,6 +34,7 @@ class MeshFile:
     blocks: list[Ints]
     regions: dict[str, Ints] = field(default_factory=dict)
     boundaries: dict[str, Ints] = field(default_factory=dict)
+    periodic: dict[str, Ints] = field(default_factory=dict)
     edge_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     vertex_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     dim: int | None = None

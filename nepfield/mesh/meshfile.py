@@ -10,6 +10,9 @@ How a name is found:
   sides that lie on the boundary. Without such arrays the tag arrays ``gmsh:physical``,
   ``medit:ref`` or ``cell_tags`` name regions and boundaries by number ("1", "2"; 0 is no name);
   without these too, one region "domain" is the whole mesh.
+* Points that are one (periodic boundaries) come in pairs: from ``$Periodic`` of a ``.msh``, or from
+  point arrays ``periodic:NAME`` of two columns, k at the k-th point of the near boundary (first
+  column) and at the point of the far one where it comes out (second column), 0 elsewhere.
 * A graph is a ``.vtu`` of vertex cells, one for every point, and line cells. ``region:NAME`` (0 or
   1) and ``boundary:NAME`` (number of missing neighbours) are cell arrays and stand on the vertex
   cells. Every other cell array of floating-point numbers is edge data under its own name
@@ -17,6 +20,8 @@ How a name is found:
   array is vertex data. The ``.xdmf`` reader of meshio cannot mix vertices with lines, so there
   regions and boundaries are point arrays, and a point array ``graph`` (the number of coordinates)
   tells that the lines are a graph.
+
+What nothing reads is named in a warning.
 
 This module raises `InputError` whatever the bytes of a file; geometry is checked in
 `nepfield.mesh.domain`.
@@ -35,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.files import read_regular, replacing
+from nepfield.files import replacing
 from nepfield.mesh.cells import SIDES, Ints
 from nepfield.mesh.graphfile import graph_of, is_graph, unread_of_graph
 from nepfield.mesh.meshdata import (
@@ -48,9 +53,11 @@ from nepfield.mesh.meshdata import (
     named_arrays,
     whole_values,
 )
-from nepfield.mesh.mshfile import read_msh
+from nepfield.mesh.mshfile import Link, read_msh
+from nepfield.mesh.seams import labelled_pairs
 from nepfield.mesh.vtufile import read_vtu
 from nepfield.mesh.xdmffile import read_xdmf
+from nepfield.reading import read_bytes
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
 SIDE_TYPE = {"line": "vertex", "triangle": "line", "triangle6": "line3", "quad": "line"}
@@ -92,12 +99,13 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
     try:
-        raw = read_regular(path).removeprefix(codecs.BOM_UTF8)
+        raw = read_bytes(path).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({error.strerror})") from error
+    links: list[Link] = []
     unread: list[str] = []
     if suffix == ".msh":
-        mesh, _, unread = read_msh(raw, where)
+        mesh, links, unread = read_msh(raw, where)
     elif suffix == ".vtu":
         mesh, unread = read_vtu(raw, where)
     else:
@@ -115,6 +123,9 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
     result = MeshFile(where, points, kind, [as_cells(mesh, i, kind, where) for i in top])
     if suffix == ".msh":
         _groups(mesh, result, top)
+        result.periodic = {
+            link.name: link.pairs for link in links if link.dim == mesh.cells[top[0]].dim - 1
+        }
         unread += [
             f"physical group {name!r} of dimension {dim}"
             for name, (_, dim) in mesh.field_data.items()
@@ -240,6 +251,8 @@ def _arrays(mesh: meshio.Mesh, result: MeshFile, top: list[int]) -> None:
         parts = [cells[owner[:, None], local[side]]]
         parts += [rows[i][whole_values(data[i], key, 1, where) == 1] for i in facets]
         result.boundaries[name] = joined(parts, name, where)
+    for key, name in named_arrays(mesh.point_data, "periodic:", where):
+        result.periodic[name] = labelled_pairs(np.asarray(mesh.point_data[key]), key, where)
     tags = next((mesh.cell_data[key] for key in TAG_ARRAYS if key in mesh.cell_data), None)
     if tags is not None and not result.regions and not result.boundaries:
         largest = np.iinfo(np.int32).max
@@ -270,7 +283,11 @@ def _unread_arrays(mesh: meshio.Mesh, result: MeshFile) -> list[str]:
         len(b.data) for b in mesh.cells if b.type not in (result.kind, SIDE_TYPE[result.kind])
     )
     return [
-        *(f"point array {key!r}" for key in mesh.point_data if key not in PASSED_OVER),
+        *(
+            f"point array {key!r}"
+            for key in mesh.point_data
+            if key not in PASSED_OVER and not key.startswith("periodic:")
+        ),
         *(f"cell array {key!r}" for key in mesh.cell_data if key not in used),
         *([f"{dots} cells that are neither {result.kind} cells nor their sides"] if dots else []),
     ]

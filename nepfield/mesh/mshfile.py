@@ -37,12 +37,12 @@ _SPARSE = 10_000_000  # node numbers may be so much larger than there are nodes
 class Link:
     """Two entities of a .msh file, of dimension ``dim``, of which one is the other moved.
 
-    ``pairs`` (npairs, 2): points of the master and those that they are on the slave.
+    ``name``: such as "curves 4 and 2"; ``pairs`` (npairs, 2): points of the first of the two, and
+    those that they are on the second.
     """
 
     dim: int
-    master: int
-    slave: int
+    name: str
     pairs: Ints
 
 
@@ -219,7 +219,10 @@ def _names(body: bytes, where: str) -> dict[str, tuple[int, int]]:
             if line.strip():
                 raise ValueError("a line of $PhysicalNames has another form")
             continue
-        name = entry[3].decode(errors="replace")
+        try:
+            name = entry[3].decode("utf-8")
+        except UnicodeDecodeError:  # from a .geo in Latin-1
+            name = entry[3].decode("latin-1")
         if not name.strip():
             raise InputError(f"{where}: a physical group has an empty name; give it one")
         if name in found:
@@ -303,7 +306,7 @@ def _places(tags: Ints, order: Ints, wanted: Ints) -> Ints:
 
 
 def _links(numbers: _Numbers, tags: Ints) -> list[Link]:
-    """The section $Periodic; pairs with a point that the file does not have are left out."""
+    """The section $Periodic, without entities that are not saved in the file."""
     order = np.argsort(tags)
     found = []
     for _ in _times(numbers.sizes(1)[0], numbers):
@@ -311,5 +314,10 @@ def _links(numbers: _Numbers, tags: Ints) -> list[Link]:
         numbers.take("f8", *numbers.sizes(1))  # the motion shows in the points as well
         pairs = numbers.take(numbers.size, 2 * numbers.sizes(1)[0]).reshape(-1, 2)[:, ::-1]
         points = _places(tags, order, pairs.astype(np.int64))
-        found.append(Link(dim, master, slave, points[(points >= 0).all(axis=1)]))
+        saved = (points >= 0).all(axis=1)
+        if saved.any() and not saved.all():
+            raise ValueError("$Periodic names a node that is not there")
+        if saved.any():
+            what = {0: "points", 1: "curves"}.get(dim, "surfaces")
+            found.append(Link(dim, f"{what} {master} and {slave}", points))
     return found

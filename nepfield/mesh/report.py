@@ -27,7 +27,8 @@ class DomainSummary:
 
     ``regions``: cells (graph: points) and measure of each; ``boundaries``: facets of each;
     ``cell_size``: smallest and median longest edge; ``edge_data``, ``vertex_data``: smallest and
-    largest value of each.
+    largest value of each; ``periodic``: a line on each pair of boundaries that are one. Facets of
+    these count as named.
     """
 
     source: str
@@ -47,6 +48,13 @@ class DomainSummary:
     pieces: int
     edge_data: dict[str, tuple[float, float]] = field(default_factory=dict)
     vertex_data: dict[str, tuple[float, float]] = field(default_factory=dict)
+    periodic: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        lines = str(self).splitlines()
+        if len(lines) > 6:
+            lines = [*lines[:5], f"  ... and {len(lines) - 5} more lines: print() shows them"]
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         what = "edges" if self.kind == "graph" else f"{self.kind} cells"
@@ -65,6 +73,7 @@ class DomainSummary:
         for name, count in self.boundaries.items():
             facets = "missing neighbours" if self.kind == "graph" else "facets"
             lines.append(f"  boundary {name!r}: {count} {facets}")
+        lines += [f"  periodic: {text}" for text in self.periodic]
         for what, data in (("edge", self.edge_data), ("vertex", self.vertex_data)):
             for name, (low, high) in data.items():
                 lines.append(f"  {what} data {name!r}: {low:.6g} to {high:.6g}")
@@ -88,7 +97,8 @@ def describe(domain: Domain) -> DomainSummary:
         else cell_geometry.longest_edges(domain.points, domain.cells, domain.kind)
     )
     outer = domain.outer_facets()
-    named = np.concatenate([*domain.boundaries.values(), outer[:0]])
+    closed = [rows for seam in domain.seams for rows in (seam.near, seam.far)]
+    named = np.concatenate([*domain.boundaries.values(), *closed, outer[:0]])
     unnamed = 0
     if not graph:
         groups = cell_geometry.side_groups(np.concatenate([outer, named]), len(domain.points))
@@ -111,6 +121,7 @@ def describe(domain: Domain) -> DomainSummary:
         pieces=cell_geometry.count_pieces(domain.cells, domain.kind, len(domain.points)),
         edge_data=_ranges(domain.edge_data),
         vertex_data=_ranges(domain.vertex_data),
+        periodic=tuple(map(str, domain.seams)),
     )
 
 

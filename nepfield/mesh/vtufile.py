@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
-from nepfield.files import LARGEST
 from nepfield.mesh.cells import Ints
 from nepfield.mesh.parsing import numbers_in, whole_number
+from nepfield.reading import LARGEST
 
 _TYPES = {
     f"{name}{8 * n}": f"{name[0].lower()}{n}" for name in ("Int", "UInt") for n in (1, 2, 4, 8)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import meshio
 
 from nepfield.errors import InputError
-from nepfield.files import LARGEST, open_regular
+from nepfield.reading import LARGEST, open_regular
 
 
 def read_xdmf(path: Path, raw: bytes, where: str) -> meshio.Mesh:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.sparse as sp
 import skfem
+from scipy.sparse.csgraph import connected_components
 
 from nepfield.errors import InputError
 from nepfield.mesh.domain import Domain
@@ -49,6 +50,8 @@ def finite_elements(
 ) -> Space:
     """Continuous finite elements on a mesh.
 
+    Where the mesh is closed (``domain.seams``) the nodes of both sides are one degree of freedom.
+
     Parameters
     ----------
     domain : Domain
@@ -57,7 +60,7 @@ def finite_elements(
         Polynomial order.
     dirichlet : sequence of str, optional
         Named boundaries where the wave vanishes. By default the whole boundary that has no Robin
-        condition. Where neither is given, the condition is Neumann: no flux.
+        condition and is not periodic. Where neither is given, the condition is Neumann: no flux.
     robin : mapping of str to complex, optional
         For each named boundary the coefficient rho of ``dPsi/dn + rho Psi = 0``. An impedance
         boundary that lets waves of wave number k out has ``rho = -1j * k``.
@@ -71,7 +74,8 @@ def finite_elements(
     Raises
     ------
     InputError
-        If the domain is a graph, the order is not 1 or 2, or a boundary does not exist.
+        If the domain is a graph, the order is not 1 or 2, or a boundary does not exist or is
+        periodic.
     """
     if domain.kind == "graph":
         raise InputError(f"{domain.source}: a graph has no finite elements; use nepfield.graph().")
@@ -88,20 +92,26 @@ def finite_elements(
 
     facet_of = _FacetFinder(domain, mesh)
     if dirichlet is None:
-        fixed_facets = np.setdiff1d(mesh.boundary_facets(), facet_of(list(robin)))
+        closed = [facet_of.rows(rows) for seam in domain.seams for rows in (seam.near, seam.far)]
+        fixed_facets = np.setdiff1d(
+            mesh.boundary_facets(), np.concatenate([facet_of(list(robin)), *closed])
+        )
     else:
         fixed_facets = facet_of(dirichlet)
-    dof = np.zeros(basis.N, dtype=np.int64)
+    same = _joined_nodes(domain, basis, facet_of)  # a node stands for all that are one with it
+    free = same == np.arange(basis.N)
     if len(fixed_facets):
-        dof[basis.get_dofs(facets=fixed_facets).all()] = -1
-    free = dof == 0
+        free[same[basis.get_dofs(facets=fixed_facets).all()]] = False
     ndof = int(free.sum())
     if ndof == 0:
         raise InputError(
             f"{domain.source}: the Dirichlet boundaries leave no unknown; use a finer mesh."
         )
-    dof[free] = np.arange(ndof)
-    dof[~free] = ndof
+    number = np.full(basis.N, ndof, dtype=np.int64)
+    number[free] = np.arange(ndof)
+    dof = number[same]
+    kept = np.flatnonzero(dof < ndof)
+    spread = sp.csr_array((np.ones(len(kept)), (kept, dof[kept])), shape=(basis.N, ndof))
 
     dim = mesh.dim()
     gradients = np.stack([field[0].grad for field in basis.basis])  # (nlocal, dim, nel, npoints)
@@ -120,7 +130,7 @@ def finite_elements(
         gradient_columns=dof[elements],
         gradient_values=gradients.transpose(2, 3, 1, 0).reshape(len(elements), -1, len(gradients)),
         wg=np.repeat(basis.dx.ravel(), dim),
-        boundary_matrix=_robin_matrix(basis, degree, robin, facet_of)[free][:, free],
+        boundary_matrix=(spread.T @ _robin_matrix(basis, degree, robin, facet_of) @ spread).tocsr(),
         picture_cell=_PICTURE_CELLS[type(element)],
     )
 
@@ -144,12 +154,29 @@ class _FacetFinder:
 
     def __call__(self, names: Sequence[str]) -> np.ndarray:
         found = [np.zeros(0, dtype=np.int64)]
-        for name in names:
-            ends = self.vertex[self.domain.boundary(name)[:, :2]]
-            found.append(
-                self.order[np.searchsorted(self.keys, self._keys(ends), sorter=self.order)]
-            )
+        found += [self.rows(self.domain.boundary(name)) for name in names]
         return np.unique(np.concatenate(found))
+
+    def rows(self, facets: np.ndarray) -> np.ndarray:
+        """The facet of each row of points."""
+        keys = self._keys(self.vertex[facets[:, :2]])
+        return np.asarray(self.order[np.searchsorted(self.keys, keys, sorter=self.order)])
+
+
+def _joined_nodes(domain: Domain, basis: skfem.CellBasis, facet_of: _FacetFinder) -> np.ndarray:
+    """For each node the first of all nodes that periodic boundaries make one with it, (nnodes,)."""
+    pairs = [np.zeros((2, 0), dtype=np.int64)]
+    for seam in domain.seams:
+        ends = facet_of.vertex[np.stack([seam.near[:, :2].ravel(), seam.far[:, :2].ravel()])]
+        middles = np.stack([facet_of.rows(seam.near), facet_of.rows(seam.far)])
+        pairs += [dofs[ends] for dofs in basis.nodal_dofs]
+        pairs += [dofs[middles] for dofs in basis.facet_dofs]
+    one, other = np.concatenate(pairs, axis=1)
+    links = sp.coo_array((np.ones(len(one)), (one, other)), shape=(basis.N, basis.N))
+    _, first, group = np.unique(
+        connected_components(links, directed=False)[1], return_index=True, return_inverse=True
+    )
+    return np.asarray(first[group])
 
 
 def _robin_matrix(

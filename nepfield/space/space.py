@@ -21,16 +21,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted
+from nepfield.space.arrays import squared_magnitude
 from nepfield.space.linalg import csr_of_rows, may_be_positive, real_product, real_times
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class Space(Described):
     """Discrete functions on a domain.
 
     Attributes
@@ -268,8 +271,21 @@ class Space:
         padded = np.concatenate([state, np.zeros((1, *state.shape[1:]), state.dtype)])
         return padded[self.dof]
 
-    def norm(self, residual: np.ndarray) -> np.ndarray:
-        """Discrete L2 norm of a residual in weak form, per sample.
+    def population(self, state: np.ndarray) -> np.ndarray:
+        """Integral of ``|Psi|^2`` over the domain (of a graph its sum), per sample.
+
+        Parameters
+        ----------
+        state : ndarray, shape (ndof,) or (ndof, nsamples)
+
+        Returns
+        -------
+        ndarray, shape () or (nsamples,)
+        """
+        return self.w @ squared_magnitude(self.evaluate(state))
+
+    def residual_norm(self, residual: np.ndarray) -> np.ndarray:
+        """Discrete L2 norm of a residual in weak form, per sample; of a state see `population`.
 
         Parameters
         ----------
@@ -286,3 +302,14 @@ class Space:
     @cached_property
     def _norm_weight(self) -> np.ndarray:
         return 1 / np.sqrt(self.mass_diagonal)[:, None]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        kind = "graph" if self.is_graph else f"{self.picture_cell} elements"
+        if self.single is not None:
+            kind += f", {self.ndof // self.single.ndof} components"
+        return f"Space on {self.domain.source}: {kind}, {counted(self.ndof, 'unknown')}", {
+            "nodes": f"{len(self.nodes)}, {len(self.nodes) - int((self.dof < self.ndof).sum())} of "
+            "them held at 0",
+            "points": f"{len(self.w)} for quadrature, total weight {self.w.sum():.6g}",
+        }

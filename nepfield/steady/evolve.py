@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from nepfield.errors import InputError
+from nepfield.reprs import Described, counted, numbers
 from nepfield.space.linalg import Factorisation
 from nepfield.steady.equation import Equation
 
 
 @dataclass(frozen=True, eq=False)
-class Evolution:
+class Evolution(Described):
     """A trajectory.
 
     Attributes
@@ -39,6 +41,14 @@ class Evolution:
     def state(self) -> np.ndarray:
         """The last state, shape (ndof, nsamples)."""
         return self.states[-1]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        ends = f"from t = {self.times[0]:g} to {self.times[-1]:g}"
+        return f"Evolution: {counted(len(self.times), 'time')} {ends}", {
+            "states": numbers(self.states),
+            "residual": self.residual,
+        }
 
 
 def rate_of_change(system: Equation, drive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -131,8 +141,8 @@ def evolve(
                 )
             kept.append(state)
         states = np.array(kept)
-    scale = system.space.norm(drive)
-    final = system.space.norm(system.residual(states[-1], drive))
+    scale = system.space.residual_norm(drive)
+    final = system.space.residual_norm(system.residual(states[-1], drive))
     return Evolution(times, states, final / np.where(scale == 0, 1.0, scale))
 
 

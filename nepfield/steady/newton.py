@@ -105,7 +105,7 @@ def find_steady(
             f"initial: a finite array of shape {drive.shape} (ndof, nsamples) is needed; this one "
             f"has shape {start.shape}."
         )
-    norm, wanted = equation.space.norm, np.full(drive.shape[1], tolerance)
+    norm, wanted = equation.space.residual_norm, np.full(drive.shape[1], tolerance)
     scale = norm(drive if push is None else drive + push)
     scale[scale == 0] = 1.0
     enough = wanted
@@ -228,7 +228,7 @@ def _evaluated(
     """A state with all that Newton's method asks of it."""
     local = equation.local(state)
     force = equation.residual(state, drive, local)
-    residual = equation.space.norm(force) / scale
+    residual = equation.space.residual_norm(force) / scale
     return _Iterates(local, state, force, residual, drive, scale, tolerance, nudged)
 
 

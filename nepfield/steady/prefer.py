@@ -100,7 +100,7 @@ def _followed(
 ) -> tuple[np.ndarray, float, int, str]:
     """One sample until it has settled: state, residual, Newton steps, and what happened."""
     space = equation.space
-    scale = float(space.norm(drive)[0]) or 1.0
+    scale = float(space.residual_norm(drive)[0]) or 1.0
     loss = max(float(-equation.linear_part.field.imag.max()), _LEAST_LOSS)
     motion = Motion(equation, drive, start, _ACCURACY)
     before = {
@@ -112,7 +112,7 @@ def _followed(
         look += _LOOKED / loss
         for _ in motion.until(look):
             pass
-        residual = float(space.norm(equation.residual(motion.state, drive))[0]) / scale
+        residual = float(space.residual_norm(equation.residual(motion.state, drive))[0]) / scale
         if motion.time < look:
             words = f"not converged: the wave cannot be followed beyond t = {motion.time:.3g}"
             return motion.state, residual, 0, f"{words}; it may grow without bound ({before})."

@@ -54,7 +54,7 @@ def continue_in_pseudotime(
     space = equation.space
     state = start.copy()
     force = equation.residual(state, drive)
-    residual = float(space.norm(force)[0]) / scale
+    residual = float(space.residual_norm(force)[0]) / scale
     dt, taken = 1.0, 0
     for steps in range(max_steps):
         if residual == 0 or (residual <= tolerance and taken >= least):
@@ -75,7 +75,7 @@ def continue_in_pseudotime(
         )
         trial = state + delta
         trial_force = equation.residual(trial, drive)
-        trial_residual = float(space.norm(trial_force)[0]) / scale
+        trial_residual = float(space.residual_norm(trial_force)[0]) / scale
         # From the vacuum the first step makes the whole state, so there is no change to bound.
         size = np.linalg.norm(state)
         change = np.linalg.norm(delta) / size if size > 0 else _LARGEST_CHANGE

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from nepfield.reprs import Described, counted, listed, numbers
+
 
 @dataclass(frozen=True, eq=False)
-class Steady:
+class Steady(Described):
     """Steady states with a certificate for each sample.
 
     Attributes
@@ -45,6 +48,20 @@ class Steady:
             tuple(self.reason[k] for k in index),
             {name: values[index] for name, values in self.extra.items()},
         )
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        good, n = int(np.sum(self.converged)), len(self.converged)
+        worst = next(
+            (r for r, ok in zip(self.reason, self.converged, strict=False) if not ok), None
+        )
+        return f"Steady: {good} of {counted(n, 'sample')} converged", {
+            "state": numbers(self.state),
+            "residual": f"up to {np.max(self.residual, initial=0.0):.2g}",
+            "iterations": f"up to {np.max(self.iterations, initial=0)}",
+            "first that failed": worst,
+            "also": listed(self.extra) or None,
+        }
 
 
 class NotConverged(RuntimeError):

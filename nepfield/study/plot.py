@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from nepfield.errors import InputError
-from nepfield.files import check_within, replacing
-from nepfield.learning.state import HISTORY
+from nepfield.files import check_within, make_within
 from nepfield.study.run.folder import FRAMES, SUMMARY, write_summary
 from nepfield.study.systems.systems import study_class
 
 
 def draw(
-    folder: Path, output: Path | None, field: str | None, interactive: bool = False
+    folder: Path,
+    output: Path | None,
+    field: str | None,
+    interactive: bool = False,
+    *,
+    samples: Sequence[int] | None = None,
+    log: bool = False,
 ) -> list[Path]:
     """Draw a run or a sweep.
 
@@ -23,12 +29,16 @@ def draw(
     folder : Path
         Folder of a run, or of a sweep (with results.csv).
     output : Path or None
-        New file to write: .png, and of a run .gif (its training) or .html (to turn and zoom). By
-        default all pictures go into the folder ``figures``.
+        New file to write: .png, .pdf or .svg, and of a run .gif (its training) or .html (to turn
+        and zoom). By default all pictures go into the folder ``figures``.
     field : str or None
         Which picture, or which column of the results.
     interactive : bool
         Open a window instead.
+    samples : sequence of int, optional
+        Of a run the samples to draw; by default the first eight.
+    log : bool
+        Of a run: logarithmic colours and axes for intensities.
 
     Returns
     -------
@@ -45,6 +55,8 @@ def draw(
     _check_drawn(folder)
     # slow to import: PyVista and Matplotlib
     if (folder / "results.csv").is_file():
+        if samples is not None or log:
+            raise InputError("--samples and --log go with a run; give a folder in cases/.")
         return [_draw_sweep(folder, output, field, interactive)]
     complete_old(folder)
     if interactive:
@@ -52,10 +64,14 @@ def draw(
 
         open_window(folder)
         return []
-    check_new_file(output, (".png", ".gif", ".html"), "-o")
+    from nepfield.view.curves import FORMATS
+
+    check_new_file(output, (*FORMATS, ".gif", ".html"), "-o")
     kind = ".png" if output is None else output.suffix.lower()
-    if output is None or kind == ".png":
-        return _draw_pictures(folder, output, field)
+    if output is None or kind in FORMATS:
+        return _draw_pictures(folder, output, field, samples, log)
+    if samples is not None or log:
+        raise InputError(f"--samples and --log go with a picture, not with {kind}.")
     if field is not None:
         raise InputError(f"--field {field} chooses a .png picture; a {kind} shows all fields.")
     if kind == ".gif":
@@ -87,34 +103,32 @@ def _check_drawn(folder: Path) -> None:
         )
 
 
-def _draw_pictures(run: Path, output: Path | None, field: str | None) -> list[Path]:
+def _draw_pictures(
+    run: Path,
+    output: Path | None,
+    field: str | None,
+    samples: Sequence[int] | None,
+    log: bool,
+) -> list[Path]:
     from nepfield.study.run.jobs import draw_run
-    from nepfield.view.records import read_summary
+    from nepfield.view.curves import save_figure
+    from nepfield.view.look import run_figure
     from nepfield.view.render import picture_names
 
     if not (run / "fields.vtu").is_file():
         raise InputError(f"{run}: this is no run folder with fields (fields.vtu is missing).")
-    if field is not None:
-        trained = ["training"] if (run / HISTORY).is_file() else []
-        classes = ["confusion"] if read_summary(run).get("confusion") else []
-        _check_field(field, [*trained, "outputs", *classes, *picture_names(run)])
-    drawn = draw_run(run)
-    by_name = {path.stem: path for path in drawn}
-    if field is not None:
-        _check_field(field, list(by_name))  # outputs of many inputs are not drawn
+    if output is None and field is None and samples is None and not log:
+        return draw_run(run)
+    wanted = [field]
+    if output is None and field is None:
+        wanted = list(picture_names(run))
+    written = []
     if output is None:
-        return drawn if field is None else [by_name[field]]
-    if field is None:
-        first = next(iter(picture_names(run)), None)
-        field = next(name for name in (first, *by_name) if name in by_name)
-    with replacing(output) as part:
-        shutil.copyfile(by_name[field], part)
-    return []
-
-
-def _check_field(field: str, known: list[str]) -> None:
-    if field not in known:
-        raise InputError(f"--field {field}: this run has {', '.join(known)}.")
+        make_within(run / "figures")
+    for name in wanted:
+        drawn, figure, maps = run_figure(run, name, samples, log)
+        written.append(save_figure(figure, output or run / "figures" / f"{drawn}.png", maps))
+    return written if output is None else []
 
 
 def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive: bool) -> Path:
@@ -122,9 +136,12 @@ def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive
         raise InputError(f"{sweep}: --interactive shows a run; give a folder in cases/.")
     if output is not None and output.suffix.lower() in (".gif", ".html"):
         raise InputError(
-            f"{output}: {output.suffix} shows a run; give a folder in {sweep}/cases/, or a .png."
+            f"{output}: {output.suffix} shows a run; give a folder in {sweep}/cases/, or a .png, "
+            ".pdf or .svg."
         )
-    check_new_file(output, (".png",), "-o")
+    from nepfield.view.curves import FORMATS
+
+    check_new_file(output, FORMATS, "-o")
     check_within(sweep / "figures")
     from nepfield.view.sheets import plot_sheet, sheet_names
     from nepfield.view.sweeps import plot_sweep, read_results
@@ -141,6 +158,28 @@ def _draw_sweep(sweep: Path, output: Path | None, field: str | None, interactive
     except InputError as error:  # it tells the columns
         shown = f"; its cases show {', '.join(pictures)}." if pictures else "."
         raise InputError(str(error).removesuffix(".") + shown) from None
+
+
+def read_samples(text: str | None) -> list[int] | None:
+    """The samples of a list such as "3" or "0,8-15".
+
+    Raises
+    ------
+    InputError
+        If it is no such list.
+    """
+    if text is None:
+        return None
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
+        first, last = (0, -1) if match is None else (int(match[1]), int(match[2] or match[1]))
+        if not first <= last < first + 10000:
+            raise InputError(
+                f"--samples {text}: give numbers from 0, such as 3 or 0,8-15 (from-to)."
+            )
+        found |= dict.fromkeys(range(first, last + 1))
+    return list(found)
 
 
 def check_new_file(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
@@ -169,7 +208,7 @@ def complete_old(run: Path) -> None:
     Its system's study knows them. A run that was broken off and has no summary gets frames.json.
     """
     from nepfield.view.records import read_study, read_summary
-    from nepfield.view.runs import open_run
+    from nepfield.view.runs import read_grid
 
     summary, study = read_summary(run), read_study(run)
     if "fields" in summary or not study:
@@ -178,7 +217,7 @@ def complete_old(run: Path) -> None:
     file = next((path for path in files if path.is_file()), None)
     if file is None:
         return
-    grid = open_run(run, str(file.relative_to(run)))
+    grid = read_grid(run, str(file.relative_to(run)))
     arrays = {name: grid[name] for name in grid.array_names}
     said = study_class(study, run).describe_old(study, arrays, summary)
     path = run / (SUMMARY if summary else FRAMES)

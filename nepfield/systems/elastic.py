@@ -31,12 +31,13 @@ from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.vertices import chosen_vertices, edge_lengths
+from nepfield.reprs import Described
 from nepfield.space.linalg import one_thread
 from nepfield.steady.energy import Added
 from nepfield.steady.minimum import energy_response, minimum
 from nepfield.steady.steady import Steady
 from nepfield.systems.elastic_fields import network_fields
-from nepfield.systems.system import Figures
+from nepfield.systems.system import Figures, about_system
 
 FLOOR = 1e-3
 """Lowest stiffness of springs that have no bounds: they must push back."""
@@ -45,7 +46,7 @@ _FLOPPY = 1e-9  # lowest curvature of E over the largest stiffness, of a motion 
 
 
 @dataclass(frozen=True, eq=False)
-class ElasticNetwork:
+class ElasticNetwork(Described):
     """Masses on the vertices of a planar graph, springs on its edges.
 
     A state holds the positions, (2 nvertices, nsamples): x0, y0, x1, ... of all masses.
@@ -365,6 +366,10 @@ class ElasticNetwork:
             "more vertices, add springs (a square needs a diagonal), or raise the floor of the "
             "stiffness"
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return about_system(self)
 
 
 def _placed(

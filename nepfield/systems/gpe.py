@@ -34,6 +34,7 @@ from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted
 from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
 from nepfield.steady.linearisation import Linearisation, LinearPart
@@ -55,7 +56,7 @@ class GPELocal(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class GPE:
+class GPE(Described):
     """A driven-dissipative Gross-Pitaevskii system (nep 10) on a mesh or a graph (nep 13).
 
     Parameters
@@ -196,7 +197,7 @@ class GPE:
     @property
     def driven(self) -> str:
         """What takes the inputs."""
-        return f"the {len(self.pumps.weights)} pumps"
+        return f"the {counted(len(self.pumps.weights), 'pump')}"
 
     def with_parameters(self, values: Mapping[str, np.ndarray]) -> GPE:
         """The same system with other parameters, moved into their bounds."""
@@ -303,6 +304,17 @@ class GPE:
     ) -> list[str]:
         """What to change where a training went wrong."""
         return wave.advice(history, summary)
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        space, response = self.space, self.nonlinearity
+        size = counted(space.ndof, "unknown")
+        return f"GPE on {space.domain.source}: {size}, loss {self.loss:g}", {
+            "potential": self.potential,
+            "pumps": self.pumps,
+            "nonlinearity": "none" if response is None else response,
+            "background": self.background,
+        }
 
 
 def _placed_potential(space: Space, value: Potential | complex | np.ndarray) -> Potential:

@@ -48,10 +48,10 @@ def wave_fields(
     ]
     placed = system.potential
     total = placed.at_points() + (0.0 if system.background is None else system.background)
-    shown += potential_fields(_per_element(space, total))
+    shown += potential_fields(per_element(space, total))
     if gradient is not None and "potential" in gradient:
         slope = np.append(gradient["potential"], 0.0)[placed.support]
-        shown += gradient_fields(_per_element(space, slope))
+        shown += gradient_fields(per_element(space, slope))
     return shown
 
 
@@ -108,13 +108,16 @@ def pump_marks(system: Wave) -> list[Mark]:
     """The pumps that know where they are, with their weights."""
     pumps = system.pumps
     return [
-        Mark("pump", "w", shape, int(k), dashed=True, value=weight.item(), unit="weight")
+        Mark(
+            "pump", "w", shape, int(k) if k >= 0 else None, dashed=True, value=weight.item(),
+            unit="weight",
+        )
         for shape, k, weight in zip(pumps.shapes, pumps.input, pumps.weights, strict=False)
         if shape is not None
-    ]
+    ]  # fmt: skip
 
 
-def _per_element(space: Space, values: np.ndarray) -> np.ndarray:
+def per_element(space: Space, values: np.ndarray) -> np.ndarray:
     """Mean over each element of values at the quadrature points."""
     shape = (len(space.elements), -1)
     return (space.w * values).reshape(shape).sum(axis=1) / space.w.reshape(shape).sum(axis=1)

@@ -30,20 +30,21 @@ from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
 from nepfield.steady.steady import Steady
 from nepfield.systems.annealing import anneal
 from nepfield.systems.clamped_phases import Wiring
 from nepfield.systems.enumeration import enumerated, exact
 from nepfield.systems.spins import Found, Pull, Spins
-from nepfield.systems.system import Figures
+from nepfield.systems.system import Figures, about_system
 
 GROUND_STATES = ("exact", "annealing")
 """How ground states are found."""
 
 
 @dataclass(frozen=True, eq=False)
-class Ising:
+class Ising(Described):
     """Spins on the vertices of a graph.
 
     A state holds a spin a vertex, (nvertices, nsamples), of clamped ones their inputs.
@@ -125,7 +126,7 @@ class Ising:
     @property
     def driven(self) -> str:
         """What takes the inputs."""
-        return f"the {len(self.clamped)} clamped spins"
+        return f"the {counted(len(self.clamped), 'clamped spin')}"
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -324,3 +325,7 @@ class Ising:
             "The nudge no longer moves any state though the cost is not 0: raise training.beta, "
             "lower the rates, or start again with another seed."
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return about_system(self)

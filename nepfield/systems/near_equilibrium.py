@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nepfield.reprs import Described
 from nepfield.space.arrays import squared_magnitude
 from nepfield.steady.equation import Equation
 from nepfield.systems.nonlinearity import Nonlinearity
@@ -27,7 +28,7 @@ class LocalWave(Equation, Protocol):
 
 
 @dataclass(frozen=True)
-class NearEquilibrium:
+class NearEquilibrium(Described):
     """How near to equilibrium a state is; NEP is exact where `loss` and `response` vanish.
 
     Attributes
@@ -66,7 +67,7 @@ def near_equilibrium(system: LocalWave, state: np.ndarray) -> NearEquilibrium:
     operator = system.linear_part.fastest
     dissipative, response = operator.imag @ state, operator @ state
     if system.nonlinearity is None:
-        loss = _ratio(space.norm(dissipative), space.norm(response))
+        loss = _ratio(space.residual_norm(dissipative), space.residual_norm(response))
         return NearEquilibrium(loss, zeros, zeros)
     local = system.local(state)
     values, _, shifted = local
@@ -85,7 +86,7 @@ def near_equilibrium(system: LocalWave, state: np.ndarray) -> NearEquilibrium:
     shift = shifted - system.nonlinearity.f(np.zeros(1))
     mean_shift = space.w @ np.abs(shift) / space.w.sum()
     return NearEquilibrium(
-        loss=_ratio(space.norm(dissipative), space.norm(response)),
+        loss=_ratio(space.residual_norm(dissipative), space.residual_norm(response)),
         response=violation,
         nonlinearity_ratio=_ratio(mean_shift, system.loss),
     )
@@ -137,7 +138,7 @@ def _nudge_norms(
     dissipative = system.linear_part.fastest.imag @ response
     if linear.direct is not None and np.iscomplexobj(linear.direct):
         dissipative = dissipative + space.integrate(linear.direct.imag * space.evaluate(response))
-    return space.norm(dissipative), space.norm(linear.apply(response))
+    return space.residual_norm(dissipative), space.residual_norm(linear.apply(response))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:

@@ -29,18 +29,19 @@ from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark, Scale
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
 from nepfield.steady.energy import Added, Landscape
 from nepfield.steady.minimum import energy_response
 from nepfield.steady.steady import Steady
 from nepfield.systems.clamped_phases import HeldEnergy, Wiring, find_phases, wrapped
-from nepfield.systems.system import Figures
+from nepfield.systems.system import Figures, about_system
 
 _MEASURED = 64  # samples
 
 
 @dataclass(frozen=True, eq=False)
-class Oscillators:
+class Oscillators(Described):
     """Coupled phase oscillators on the vertices of a graph.
 
     A state holds a phase a vertex, (nvertices, nsamples), clamped ones included.
@@ -110,7 +111,7 @@ class Oscillators:
     @property
     def driven(self) -> str:
         """What takes the inputs."""
-        return f"the {len(self.clamped)} clamped oscillators"
+        return f"the {counted(len(self.clamped), 'clamped oscillator')}"
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -304,6 +305,10 @@ class Oscillators:
                 "bounds a step by 2 rate / beta"
             )
         return said
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return about_system(self)
 
 
 _SYMBOLS = {

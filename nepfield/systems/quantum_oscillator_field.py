@@ -28,6 +28,7 @@ from nepfield.fields.parameters import Parameter, Values
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described
 from nepfield.space.linalg import Factorisation, one_thread
 from nepfield.space.space import Space
 from nepfield.steady.steady import Steady
@@ -46,7 +47,7 @@ _REASONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class QuantumOscillatorField:
+class QuantumOscillatorField(Described):
     """One or two quantum particles as a wave function on a mesh of their positions.
 
     Its parameters live on the edges of the graph of the particles, ``network.domain``; its domain,
@@ -246,8 +247,8 @@ class QuantumOscillatorField:
             return start, np.nan, np.inf
         psi = vectors[:, 0] * np.sign(vectors[:, 0].sum())
         energy, left = float(found[0]), matrix @ psi - found[0] * (space.mass @ psi)
-        size = space.norm((well @ psi)[:, None])[0]
-        return psi, energy, float(space.norm(left[:, None])[0] / size)
+        size = space.residual_norm((well @ psi)[:, None])[0]
+        return psi, energy, float(space.residual_norm(left[:, None])[0] / size)
 
     def _fill_moments(self, state: np.ndarray) -> None:
         """Means and covariance of the free particles by quadrature, written into the state."""

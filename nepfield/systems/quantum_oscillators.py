@@ -36,6 +36,7 @@ from nepfield.fields.parameters import Parameter, Values, moved, placed
 from nepfield.fields.pictures import Field, Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
 from nepfield.steady.steady import Steady
 from nepfield.systems.clamped_phases import Wiring
@@ -45,7 +46,7 @@ from nepfield.systems.gaussian_states import (
     covariance_of,
     normal_modes,
 )
-from nepfield.systems.system import Figures, Push
+from nepfield.systems.system import Figures, Push, about_system
 
 _ROUNDING = 1e-13  # of the stiffest mode: what is softer is held by nothing
 _REASONS = (
@@ -58,7 +59,7 @@ _REASONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class QuantumOscillators:
+class QuantumOscillators(Described):
     """Quantum particles on a line, one a vertex of a graph, with springs along its edges.
 
     A state holds the means of all N particles and then their covariance matrix, row by row:
@@ -145,7 +146,7 @@ class QuantumOscillators:
     @property
     def driven(self) -> str:
         """What takes the inputs."""
-        return f"the {len(self.clamped)} clamped particles"
+        return f"the {counted(len(self.clamped), 'clamped particle')}"
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -370,6 +371,10 @@ class QuantumOscillators:
             "position lies between 0 and the inputs of its sample. Scale the targets down "
             "(task.target_levels)."
         ]
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return about_system(self)
 
 
 def _numbers(name: str, value: ArrayLike, n: int, least: str, fits: np.ufunc) -> np.ndarray:

@@ -30,6 +30,7 @@ from nepfield.fields.parameters import Parameter, Values
 from nepfield.fields.pictures import Field, Mark, Scale
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import Described
 from nepfield.space.pauli import (
     HypercubeOperator,
     PauliSum,
@@ -42,11 +43,11 @@ from nepfield.space.pauli import (
 from nepfield.steady.ground import NARROW, ground_response, ground_states
 from nepfield.steady.steady import Steady
 from nepfield.systems.spin_terms import Term, Wiring, bias_of, checked_spins, term_of, wired
-from nepfield.systems.system import Figures, Push
+from nepfield.systems.system import Figures, Push, about_system
 
 
 @dataclass(frozen=True, eq=False)
-class QuantumSpins:
+class QuantumSpins(Described):
     """Spins on the vertices of a graph.
 
     A state has an amplitude a configuration, (2^N, nsamples); complex where a string has an odd
@@ -341,6 +342,10 @@ class QuantumSpins:
         if summary.get("fraction_converged", 1.0) < 1 and gap == 0:
             told.append("without a gap there is no ground state to train")
         return told
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return about_system(self)
 
 
 def transverse_field_ising(

@@ -17,6 +17,7 @@ from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Readout
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import counted
 from nepfield.space.arrays import all_finite
 from nepfield.steady.steady import NotConverged, Steady
 
@@ -193,6 +194,14 @@ def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certi
     ask = getattr(system, "certify", None)
     found: Certificate | None = None if ask is None else ask(steady, most)
     return found
+
+
+def about_system(system: Any) -> tuple[str, dict[str, Any]]:
+    """What `Described.about` says of a system: where it is, its inputs and its parameters."""
+    domain = system.domain
+    size = counted(len(domain.points), "vertex" if len(domain.points) == 1 else "vertice")
+    head = f"{type(system).__name__} on {domain.source}: {size}"
+    return f"{head}, {counted(system.ninputs, 'input')}", dict(system.parameters)
 
 
 def trained(system: System) -> dict[str, Parameter]:

@@ -25,7 +25,7 @@ RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint")
 """Learning rules for waves: contrasts of steady states, linear responses, the exact gradient."""
 
 FIGURE_LABELS = {
-    "nonlinearity_ratio": r"mean $g\,n/\gamma$",
+    "nonlinearity_ratio": r"mean $|f(n)-f(0)|/\gamma$",
     "loss_ratio": "loss ratio",
     "nudge_loss": "loss of nudge",
     "unstable": "",

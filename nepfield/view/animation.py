@@ -20,7 +20,7 @@ from nepfield.errors import InputError
 from nepfield.files import replacing
 from nepfield.learning.state import HISTORY
 from nepfield.view.curves import BLUE, RED, color_table, new_figure, tidy, title
-from nepfield.view.lines import line_fields, line_figure
+from nepfield.view.lines import MAX_CURVES, line_fields, line_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
 from nepfield.view.panels import Layer, Panel, Scales, find_panels, find_scales
@@ -106,6 +106,11 @@ def _chosen(pages: dict[str, list[Panel]]) -> list[Panel]:
     return [*samples, *common[:1]]
 
 
+def _samples(panels: list[Panel]) -> int:
+    """Of how many samples they are."""
+    return len({panel.sample for panel in panels if panel.sample is not None})
+
+
 def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) -> Iterator[Array]:
     """The pictures of the frames, one after the other."""
     painter: Painter | None = None
@@ -140,7 +145,7 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
                         artist.remove()
                     outline(axes, shape, marks, panel, named=False)
             line.set_xdata([epoch, epoch])
-            title(figure, f"{files.title}: epoch {epoch}")
+            title(figure, f"{whole.titled(_samples(panels))}: epoch {epoch}")
             yield _pixels(figure)
     finally:
         if painter is not None:
@@ -217,11 +222,13 @@ def _line_images(run: Path, frames: list[tuple[int, str]]) -> Iterator[Array]:
         low, high = scale.limits
         room = 0.05 * (high - low)
         limits[group] = (0, 1.3 * high) if scale.relief else (low - room, high + room)
-    marks = [replace(m, text=m.kind) for m in line_fields(_whole(run, frames)).marks]
+    whole = _whole(run, frames)
+    marks = [replace(m, text=m.kind) for m in line_fields(whole).marks]
+    name = whole.titled(len(whole.samples[:MAX_CURVES]))
     for epoch, files in drawn:
         # numbers at the marks are those of the end
         fields = replace(line_fields(files), marks=marks)
-        figure = line_figure(fields, f"{files.title}: epoch {epoch}", limits)
+        figure = line_figure(fields, f"{name}: epoch {epoch}", limits)
         figure.set_dpi(DPI)
         yield _pixels(figure)
 

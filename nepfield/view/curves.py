@@ -6,7 +6,8 @@ object-oriented interface and the Agg canvas, so no global Matplotlib state is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,22 @@ BLUE, ORANGE, GREEN, RED, GREY = "#1f5fa8", "#d9730d", "#2e7d4f", "#b3303a", "#6
 COLORS = (BLUE, ORANGE, GREEN, RED, "#6a4fa3", "#8a6d3b", "#c65b9b", GREY)
 
 
+FORMATS = (".png", ".pdf", ".svg")
+"""Files that `save_figure` writes."""
+
+
+class Picture(Figure):
+    """A figure of Matplotlib that notebooks show as it is, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=0.5 * DPI)
+        return buffer.getvalue()
+
+
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure (inches) with constrained layout that draws with Agg."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Picture(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
     FigureCanvasAgg(figure)
     return figure
@@ -45,7 +59,8 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
     """Write a PNG of less than 300 kB: with fewer colours, then fewer pixels, where it must be.
 
     Fewer colours means 256: those of the `colormaps` in fine steps, and greys for lines and
-    text, so that a smooth field stays smooth.
+    text, so that a smooth field stays smooth. A PDF or an SVG, by its suffix, has lines and text as
+    such and fields as images; it is the same byte by byte whenever it is drawn.
 
     Raises
     ------
@@ -55,6 +70,8 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
     from PIL import Image
 
     output = Path(output)
+    if output.suffix.lower() in FORMATS[1:]:
+        return _save_vectors(figure, output)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     figure.draw_without_rendering()  # ticks may change with the layout, which must know them
@@ -73,6 +90,19 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
                 few = smaller.quantize(256, palette=palette, dither=none)
                 few.save(part, format="PNG", optimize=True, dpi=(DPI, DPI))
                 scale *= 0.8
+    except OSError as error:
+        raise InputError(f"{output}: the picture cannot be written: {error}") from error
+    return output
+
+
+def _save_vectors(figure: Figure, output: Path) -> Path:
+    """A PDF or an SVG without the time of writing."""
+    kind = output.suffix.lower().removeprefix(".")
+    dates = {"pdf": "CreationDate", "svg": "Date"}
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(output) as part, mpl.rc_context({"svg.hashsalt": "nepfield"}):
+            figure.savefig(part, format=kind, metadata={dates[kind]: None})
     except OSError as error:
         raise InputError(f"{output}: the picture cannot be written: {error}") from error
     return output
@@ -124,7 +154,23 @@ def plot_training(run: Path, output: Path) -> Path:
         If the run folder or its history is missing or unreadable.
     """
     name = run_title(run)
-    history, summary = read_history(run), read_summary(run)
+    return save_figure(training_figure(read_history(run), read_summary(run), name), output)
+
+
+def training_figure(
+    history: Mapping[str, NDArray[np.float64]], summary: Mapping[str, Any], name: str = ""
+) -> Figure:
+    """The same from columns of a history, and a summary that describes them.
+
+    Parameters
+    ----------
+    history : dict of ndarray
+        ``epoch``, ``cost`` and others, nan where a value is missing.
+    summary : dict
+        Used where they are there: ``columns`` and ``units``.
+    name : str
+        The title.
+    """
     columns = {"cost": {"panel": "cost C", "unit": "cost"}} | summary.get("columns", {})
     panels: dict[str, list[str]] = {}
     for column, said in columns.items():
@@ -154,13 +200,13 @@ def plot_training(run: Path, output: Path) -> Path:
     for column in range(across):
         figure.align_ylabels([a for p, a in zip(places, right, strict=True) if p[1] == 1 + column])
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return save_figure(figure, output)
+    return figure
 
 
 def _draw_panel(
     axes: Axes,
-    history: dict[str, NDArray[np.float64]],
-    summary: dict[str, Any],
+    history: Mapping[str, NDArray[np.float64]],
+    summary: Mapping[str, Any],
     columns: dict[str, dict[str, Any]],
     number: int,
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nepfield.mesh.cells import quadratic_shapes
-from nepfield.view.curves import BLUE, COLORS, GREY, RED, new_figure, save_figure, tidy
+from nepfield.view.curves import BLUE, COLORS, GREY, RED, new_figure, tidy
 from nepfield.view.curves import title as draw_title
 from nepfield.view.runs import LINES, Array, Drawn, RunFiles, mark_text
 from nepfield.view.shapes import cells_of
@@ -53,8 +52,8 @@ class LinePanel:
 
     @property
     def intensity(self) -> bool:
-        """Whether the axis begins at 0."""
-        return self.field.scale == "intensity"
+        """Whether the axis begins at 0 (of a logarithmic one at `DARK` of its largest value)."""
+        return self.field.scale in ("intensity", "logarithmic")
 
     @property
     def of_samples(self) -> bool:
@@ -95,19 +94,20 @@ class LineFields:
     points: bool
 
 
-def draw_line(files: RunFiles, output: Path) -> Path:
-    """Fields on a line against the position along it."""
-    return save_figure(line_figure(line_fields(files), files.title), output)
+def draw_lines(files: RunFiles, limit: int | None = MAX_CURVES) -> Figure:
+    """The figure of fields on a line; `limit` is the largest number of samples, None for all."""
+    shown = len(files.samples[:limit])
+    return line_figure(line_fields(files, limit), files.titled(shown))
 
 
-def line_fields(files: RunFiles) -> LineFields:
-    """The fields of a run on a line, ready to draw."""
+def line_fields(files: RunFiles, limit: int | None = MAX_CURVES) -> LineFields:
+    """The fields of a run on a line, of at most so many samples, ready to draw."""
     points = np.asarray(files.grid.points).astype(float)
     along = points[:, int(np.argmax(np.ptp(points, axis=0)))]  # an oblique line: its longest part
     pairs = [c[:, :2] for kind, c in cells_of(files.grid) if kind in LINES]
     cells: Array = np.concatenate(pairs) if pairs else np.empty((0, 2), int)
     panels = []
-    shown = files.samples[:MAX_CURVES]
+    shown = files.samples[:limit]
     for group in dict.fromkeys(field.group for field in files.fields):
         fields = [f for f in files.fields if f.group == group]
         fields = [f for f in fields if f.sample is None or f.sample in shown]
@@ -244,6 +244,9 @@ def _draw(axes: Axes, panel: LinePanel, marker: str) -> None:
     if panel.field.scale == "cyclic":
         axes.set_ylim(-np.pi * 1.08, np.pi * 1.08)
         axes.set_yticks([-np.pi, 0, np.pi], [r"$-\pi$", "0", r"$\pi$"])
+    elif panel.field.scale == "logarithmic" and high > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(DARK * high, 4 * high)
     elif panel.intensity:
         axes.set_ylim(0, 1.3 * high if high > 0 else 1)
     elif low < 0 < high:

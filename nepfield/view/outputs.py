@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nepfield.errors import InputError
@@ -15,11 +17,11 @@ from nepfield.view.records import read_summary, run_title, sample_title
 from nepfield.view.shown import factor, unit, with_unit
 
 MAX_SAMPLES, MAX_BARS = 16, 6
-_MATRIX = "viridis"
+CONFUSION_MAP = "viridis"
 
 
 def plot_outputs(run: Path, output: Path) -> Path | None:
-    """Outputs beside targets for every input, if ``summary.json`` holds them for at most 16 inputs.
+    """Draw `outputs_figure` of a run.
 
     Returns
     -------
@@ -32,10 +34,34 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
     InputError
         If the summary is unreadable, or outputs and targets do not fit together.
     """
-    name, summary = run_title(run), read_summary(run)
+    drawn = outputs_figure(read_summary(run), run_title(run), str(Path(run) / "summary.json"))
+    if drawn is None:
+        return None
+    figure, maps = drawn
+    return save_figure(figure, output, maps) if maps else save_figure(figure, output)
+
+
+def outputs_figure(
+    summary: Mapping[str, Any], name: str = "", where: str = "summary"
+) -> tuple[Figure, list[str]] | None:
+    """Outputs beside targets for every input, and colour maps; None for more than 16 inputs.
+
+    Parameters
+    ----------
+    summary : dict
+        Its ``inputs``, ``targets``, ``outputs``, ``readout`` and ``units``.
+    name : str
+        The title.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If outputs and targets do not fit together.
+    """
     if not all(summary.get(key) for key in ("inputs", "targets", "outputs")):
         return None
-    where = Path(run) / "summary.json"
     try:
         inputs, targets, outputs = (
             np.array(
@@ -59,20 +85,25 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
     targets = targets * factor(summary, said["target_unit"])
     outputs = outputs * factor(summary, said["unit"])
     samples, count = outputs.shape
+    called = [str(text) for text in said.get("names", ())]
+    if len(called) != count:
+        called = ["output"] if count == 1 else [f"output {k}" for k in range(count)]
     names = [sample_title(row, i, "") for i, row in enumerate(inputs)]
     alike = unit(summary, said["target_unit"]) == unit(summary, said["unit"])
     words = f"output ({said['label']})" if said["label"] else "output"
     label = with_unit(words, summary, said["unit"]).replace(") (", ", ")
     if count > MAX_BARS:
-        return _matrices(name, (outputs, targets), (label, "target"), names, alike, output)
+        matrices = _matrices(name, (outputs, targets), (label, "target"), names, alike)
+        _name_rows(matrices[0], called)
+        return matrices
     figure = new_figure(4.2, min(WIDTH, max(5.0, 1.5 + 0.55 * samples * max(1.6, 0.6 * count))))
     title(figure, name)
     axes = figure.add_subplot()
     width = 0.64 / count
     for k in range(count):
         x = np.arange(samples) + (k - (count - 1) / 2) * width
-        of = "output" if count == 1 else f"output {k}"
-        axes.bar(x, outputs[:, k], 0.9 * width, color=COLORS[k % len(COLORS)], label=of)
+        color = COLORS[k % len(COLORS)]
+        axes.bar(x, outputs[:, k], 0.9 * width, color=color, label=called[k])
         axes.hlines(
             targets[:, k], x - 0.55 * width, x + 0.55 * width, color="black", linewidth=2.2,
             zorder=4, clip_on=False,
@@ -87,7 +118,15 @@ def plot_outputs(run: Path, output: Path) -> Path | None:
     axes.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
     tidy(axes)
     axes.grid(False, axis="x")
-    return save_figure(figure, output)
+    return figure, []
+
+
+def _name_rows(figure: Figure, called: list[str]) -> None:
+    """Names beside the rows of outputs, where they have any and there is room."""
+    if len(called) <= 24 and called != [f"output {k}" for k in range(len(called))]:
+        for axes in figure.axes[:2]:
+            axes.set_yticks(range(len(called)), called, fontsize=8)
+            axes.set_ylabel("")
 
 
 def _matrices(
@@ -96,8 +135,7 @@ def _matrices(
     labels: tuple[str, str],
     samples: list[str],
     alike: bool,
-    output: Path,
-) -> Path:
+) -> tuple[Figure, list[str]]:
     """Many outputs: a row each, a column a sample, and the targets below."""
     figure = new_figure(1.6 + 2 * 0.22 * values[0].shape[1], 8.0)
     title(figure, name)
@@ -107,14 +145,14 @@ def _matrices(
         limits = dict(vmin=known.min(), vmax=known.max())
     rows = figure.subplots(2, 1, sharex=True)
     for axes, matrix, words in zip(rows, values, labels, strict=True):
-        style: dict[str, Any] = dict(cmap=_MATRIX, aspect="auto", interpolation="nearest")
+        style: dict[str, Any] = dict(cmap=CONFUSION_MAP, aspect="auto", interpolation="nearest")
         drawn = axes.imshow(matrix.T, **style, **limits)
         axes.set_ylabel("number of the output")
         figure.colorbar(drawn, ax=axes, label=words)
     short = [text if len(text) < 16 else str(i) for i, text in enumerate(samples)]
     rows[-1].set_xticks(np.arange(len(samples)), short, rotation=45)
     rows[-1].set_xlabel("inputs")
-    return save_figure(figure, output, [_MATRIX])
+    return figure, [CONFUSION_MAP]
 
 
 def plot_confusion(run: Path, output: Path) -> Path | None:
@@ -138,7 +176,14 @@ def plot_confusion(run: Path, output: Path) -> Path | None:
     InputError
         If the summary is unreadable.
     """
-    name, summary = run_title(run), read_summary(run)
+    drawn = confusion_figure(read_summary(run), run_title(run), str(Path(run) / "summary.json"))
+    return None if drawn is None else save_figure(drawn, output, [CONFUSION_MAP])
+
+
+def confusion_figure(
+    summary: Mapping[str, Any], name: str = "", where: str = "summary"
+) -> Figure | None:
+    """The same from a summary; None where there are no classes."""
     found = summary.get("confusion")
     if not found:
         return None
@@ -147,7 +192,7 @@ def plot_confusion(run: Path, output: Path) -> Path | None:
         if any(m.ndim != 2 or m.shape[0] != m.shape[1] for m in sets.values()):
             raise ValueError("a matrix is not square")
     except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{run}/summary.json: confusion: {error}") from error
+        raise InputError(f"{where}: confusion: {error}") from error
     figure = new_figure(4.4, 1.2 + 3.9 * len(sets))
     title(figure, name)
     row = figure.subplots(1, len(sets), squeeze=False)[0]
@@ -156,14 +201,14 @@ def plot_confusion(run: Path, output: Path) -> Path | None:
         drawn = _confusion(axes, word, counts)
     row[0].set_ylabel("class")
     figure.colorbar(drawn, ax=list(row), label="share of a class")
-    return save_figure(figure, output, [_MATRIX])
+    return figure
 
 
 def _confusion(axes: Axes, word: str, counts: NDArray[np.float64]) -> Any:
     """One matrix, with the counts written in it where there is room."""
     n, total = len(counts), counts.sum()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    drawn = axes.imshow(shares, cmap=_MATRIX, vmin=0, vmax=1)
+    drawn = axes.imshow(shares, cmap=CONFUSION_MAP, vmin=0, vmax=1)
     if n <= 12:
         for (true, read), share in np.ndenumerate(shares):
             if counts[true, read]:

@@ -105,7 +105,8 @@ def write_page(run: Path, output: Path) -> Path:
         page = asyncio.run(_exported(plotter))
     finally:
         plotter.close()
-    title = escape(files.title or Path(run).resolve().name)
+    of_samples = len({panel.sample for panel in panels if panel.sample is not None})
+    title = escape(files.titled(of_samples) or Path(run).resolve().name)
     start = page.index("<body>") + len("<body>")
     page = (
         page[:start] + "\n" + _overlay(title, panels, [mark.kind for mark in marks]) + page[start:]

@@ -8,16 +8,18 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import LogNorm, Normalize
 
 from nepfield.view.runs import Array, Drawn, RunFiles
 from nepfield.view.shapes import Shape, moved_shape
 
 MAX_PANELS = 8
 DARK = 1e-5
-"""Share of the largest intensity below which a phase is white."""
+"""Share of the largest intensity below which a phase is white, and logarithmic colours end."""
 
 _MAPS = {
     "intensity": "inferno",
+    "logarithmic": "inferno",
     "sequential": "viridis",
     "diverging": "RdBu_r",
     "cyclic": "twilight",
@@ -31,6 +33,12 @@ class ColorScale:
     cmap: str
     limits: tuple[float, float]
     brightest: float = 0.0
+    log: bool = False
+
+    @property
+    def norm(self) -> Normalize:
+        """How Matplotlib spreads the colours."""
+        return (LogNorm if self.log else Normalize)(*self.limits)
 
     @property
     def cyclic(self) -> bool:
@@ -70,7 +78,8 @@ class Layer:
         """How PyVista is to colour the values."""
         if self.values.ndim == 2:
             return {"rgb": True}
-        return {"cmap": self.scale.cmap, "clim": self.scale.limits}
+        log = {"log_scale": True} if self.scale.log else {}
+        return {"cmap": self.scale.cmap, "clim": self.scale.limits, **log}
 
     @property
     def bar(self) -> tuple[str, ColorScale]:
@@ -140,6 +149,9 @@ def _scale(field: Drawn, low: float, high: float) -> ColorScale:
         return ColorScale(_MAPS[kind], (-np.pi, np.pi), high if field.fades else 0.0)
     if kind == "intensity":
         return ColorScale(_MAPS[kind], (0.0, high or 1.0))
+    if kind == "logarithmic":
+        high = high if high > 0 else 1.0
+        return ColorScale(_MAPS[kind], (DARK * high, high), log=True)
     if kind == "diverging" or (kind == "auto" and low < 0 < high):
         largest = max(-low, high) or 1.0
         return ColorScale(_MAPS["diverging"], (-largest, largest))
@@ -149,7 +161,7 @@ def _scale(field: Drawn, low: float, high: float) -> ColorScale:
 
 
 def find_panels(
-    files: RunFiles, shape: Shape, limit: int = MAX_PANELS, scales: Scales | None = None
+    files: RunFiles, shape: Shape, limit: int | None = MAX_PANELS, scales: Scales | None = None
 ) -> dict[str, list[Panel]]:
     """The pictures of a run by name, each a list of panels.
 
@@ -159,7 +171,7 @@ def find_panels(
     shape : Shape
         Its surface holds the fields.
     limit : int
-        At most so many samples have panels.
+        At most so many samples have panels; None for all.
     scales : Scales, optional
         Colours; by default those of this run alone.
     """
@@ -220,6 +232,7 @@ def _layer(files: RunFiles, field: Drawn, data: Any, scales: Scales) -> Layer:
             label += f"\nwhite: {what} < $10^{{{round(np.log10(DARK))}}}$ of its maximum"
     else:
         values = files.values(field, data)
+        values = np.maximum(values, scale.limits[0]) if scale.log else values
     return Layer(values, label, files.with_unit(field.title, field, natural=False), scale)
 
 

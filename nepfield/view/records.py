@@ -9,6 +9,7 @@ study.toml      is read for the name of the run alone
 from __future__ import annotations
 
 import csv
+import io
 import json
 import tomllib
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from nepfield.errors import InputError
 from nepfield.files import STUDY_FILE
 from nepfield.learning.state import HISTORY
+from nepfield.reading import LARGEST, read_text
 
 
 def read_study(run: Path) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def read_study(run: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: not a readable TOML file: {error}") from error
 
@@ -56,7 +58,7 @@ def read_summary(run: Path) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(read_text(path, LARGEST))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable JSON file: {error}") from error
     if not isinstance(summary, dict):
@@ -74,8 +76,7 @@ def read_history(run: Path) -> dict[str, NDArray[np.float64]]:
     """
     path = Path(run) / HISTORY
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
+        rows = list(csv.DictReader(io.StringIO(read_text(path, LARGEST), newline="")))
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; training curves need a run of `nepfield train`"

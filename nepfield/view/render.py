@@ -9,29 +9,34 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nepfield.errors import InputError
 from nepfield.view.curves import DPI, WIDTH, new_figure, save_figure, title
-from nepfield.view.lines import draw_line
+from nepfield.view.lines import draw_lines
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem, probe, render_window
 from nepfield.view.painting import PLAIN, Painter, colored_edges, legend, outline
-from nepfield.view.panels import Layer, Panel, find_panels
-from nepfield.view.runs import RunFiles, open_run, read_run
-from nepfield.view.shapes import Outline, Shape, find_marks, find_shape, subdivided
+from nepfield.view.panels import MAX_PANELS, Layer, Panel, find_panels
+from nepfield.view.runs import RunFiles, read_grid, read_run
+from nepfield.view.shapes import Outline, Shape, find_marks, find_shape, graph_shape, subdivided
 
 if TYPE_CHECKING:
     import pyvista
 
 __all__ = [
-    "PicturesUnavailable", "interactive", "open_run", "opengl_problem", "picture_names",
-    "render_run", "subdivided",
+    "PicturesUnavailable",
+    "interactive",
+    "opengl_problem",
+    "picture_names",
+    "read_grid",
+    "render_run",
+    "subdivided",
 ]  # fmt: skip
 
 
@@ -70,8 +75,34 @@ def render_run(run: Path, folder: Path) -> list[Path]:
     """
     folder = Path(folder)
     files = read_run(run)
+    return [
+        save_figure(figure, folder / f"{name}.png", maps)
+        for name, figure, maps in field_figures(files)
+    ]
+
+
+def field_figures(
+    files: RunFiles, picture: str | None = None, limit: int | None = MAX_PANELS
+) -> Iterator[tuple[str, Figure, list[str]]]:
+    """The pictures of fields one after the other: name, figure, and its colour maps.
+
+    Parameters
+    ----------
+    files : RunFiles
+    picture : str, optional
+        Only the one of that name.
+    limit : int or None
+        The largest number of samples in a picture; None for all.
+
+    Raises
+    ------
+    PicturesUnavailable
+        If this machine cannot render; fields on a line need no rendering.
+    """
     if files.line:
-        return [draw_line(files, folder / f"{LINE}.png")] if files.fields else []
+        if files.fields:
+            yield LINE, draw_lines(files, limit), []
+        return
     problem = opengl_problem()
     if problem is not None:
         raise PicturesUnavailable(problem)
@@ -79,10 +110,28 @@ def render_run(run: Path, folder: Path) -> list[Path]:
     marks = find_marks(files, shape)
     painter = Painter(shape)
     try:
-        return [
-            _draw(files, shape, marks, painter, panels, folder / f"{name}.png")
-            for name, panels in find_panels(files, shape).items()
-        ]
+        for name, panels in find_panels(files, shape, limit).items():
+            if picture in (None, name):
+                yield name, *_draw(files, shape, marks, painter, panels)
+    finally:
+        painter.close()
+
+
+def place_figure(files: RunFiles) -> Figure:
+    """What fields would be drawn on, with the marks.
+
+    Raises
+    ------
+    PicturesUnavailable
+        If this machine cannot render.
+    """
+    problem = opengl_problem()
+    if problem is not None:
+        raise PicturesUnavailable(problem)
+    shape = graph_shape(files.grid, edges=True) if files.graph else find_shape(files)
+    painter = Painter(shape)
+    try:
+        return _draw(files, shape, find_marks(files, shape), painter, [Panel("", None)])[0]
     finally:
         painter.close()
 
@@ -178,8 +227,7 @@ def _draw(
     marks: list[Outline],
     painter: Painter,
     panels: list[Panel],
-    output: Path,
-) -> Path:
+) -> tuple[Figure, list[str]]:
     """One figure: panels in a grid, with a common colour bar if they share a scale."""
     box, aspect = painter.box, painter.aspect
     columns = _columns(len(panels), aspect)
@@ -194,7 +242,7 @@ def _draw(
     width = min(width, (7.5 - above) / rows / aspect)
     height = max(2.4, rows * width * aspect + above)
     figure = new_figure(height, max(6.0, columns * (width + 0.15) + beside))
-    title(figure, files.title)
+    title(figure, files.titled(len({p.sample for p in panels if p.sample is not None})))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     used = list(grid.flat[: len(panels)])
     for axes in grid.flat[len(panels) :]:
@@ -219,7 +267,7 @@ def _draw(
             _bar(figure, layer, used if shared else axes, below)
     legend(figure, marks, panels[0].cmap)
     maps = [layer.scale.cmap for panel in panels for layer in panel.layers]
-    return save_figure(figure, output, list(dict.fromkeys(maps)))
+    return figure, list(dict.fromkeys(maps))
 
 
 def _shared(layers: list[Layer | None]) -> bool:
@@ -230,7 +278,7 @@ def _shared(layers: list[Layer | None]) -> bool:
 def _bar(figure: Figure, layer: Layer, axes: Any, below: bool) -> None:
     """A colour bar beside (or below) some axes."""
     bar = figure.colorbar(
-        ScalarMappable(Normalize(*layer.scale.limits), layer.scale.cmap),
+        ScalarMappable(layer.scale.norm, layer.scale.cmap),
         ax=axes,
         label=layer.label,
         pad=0.02,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ class Drawn:
         return self.part == "phase" and len(self.arrays) == 2
 
 
-def open_run(run: Path, name: str = "fields.vtu") -> pyvista.UnstructuredGrid:
+def read_grid(run: Path, name: str = "fields.vtu") -> pyvista.UnstructuredGrid:
     """The fields of a run (``fields.vtu``, or one of its frames) as a PyVista grid.
 
     Raises
@@ -141,6 +141,37 @@ class RunFiles:
     def has_edges(self) -> bool:
         """Whether a field colours edges, or moves their ends."""
         return any(f.on == "edge" or f.moves for f in self.fields)
+
+    def choosing(self, samples: Sequence[int]) -> RunFiles:
+        """The same with the fields of some samples alone, and of what all share.
+
+        Raises
+        ------
+        InputError
+            If there are no fields of one of them.
+        """
+        known = self.samples
+        if missing := [k for k in samples if k not in known]:
+            last = f" {known[0]} to {known[-1]}" if known else " none"
+            raise InputError(f"sample {missing[0]}: there are fields of samples{last} only.")
+        fields = tuple(f for f in self.fields if f.sample is None or f.sample in samples)
+        return replace(self, fields=fields)
+
+    def in_logarithms(self) -> RunFiles:
+        """The same with logarithmic colours and axes for intensities."""
+        fields = tuple(
+            replace(f, scale="logarithmic") if f.scale == "intensity" else f for f in self.fields
+        )
+        return replace(self, fields=fields)
+
+    def titled(self, shown: int) -> str:
+        """The title of a picture that has so many samples in it; it says if there are more."""
+        counts = self.summary.get("samples")
+        of_all = counts.get("train", 0) if isinstance(counts, dict) else 0
+        total = max(self.count, int(of_all or 0))
+        if not 0 < shown < total:
+            return self.title
+        return f"{self.title} ({shown} of {total} samples)".strip()
 
     def displacement(self, field: Drawn) -> Array:
         """By how much a field moves the points, (npoints, 3), where it is known."""
@@ -252,21 +283,38 @@ def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
         If a file is missing or unreadable, or holds cells that pictures are not made of.
     """
     title = str(read_study(run).get("name", ""))
-    summary, grid = read_summary(run), open_run(run, name)
+    summary = read_summary(run)
+    return files_of(read_grid(run, name), summary, title, f"{run}/", name)
+
+
+def files_of(
+    grid: pyvista.UnstructuredGrid,
+    summary: dict[str, Any],
+    title: str = "",
+    where: str = "",
+    name: str = "fields",
+) -> RunFiles:
+    """What is known of a grid whose arrays a summary describes; `where`, `name`: for messages.
+
+    Raises
+    ------
+    InputError
+        If it holds cells that pictures are not made of, or the summary is not as nepfield has it.
+    """
     length = factor(summary, "length")
     grid.points = np.asarray(grid.points) * length
     types = set(grid.celltypes.tolist())
     spread = np.linalg.svd(grid.points - grid.points.mean(axis=0), compute_uv=False)
     straight = len(spread) < 2 or spread[1] <= 1e-6 * max(spread[0], 1e-300)
     if not types <= {VERTEX, *LINES, *CORNERS}:
-        raise InputError(f"{run}/{name}: pictures are made of lines, flat cells and graphs only")
+        raise InputError(f"{where}{name}: pictures are made of lines, flat cells and graphs only")
     if types & set(CORNERS) and not types <= set(CORNERS):
         flat: Any = np.flatnonzero(np.isin(grid.celltypes, list(CORNERS)))
         grid = grid.extract_cells(flat)
     graph = VERTEX in types and not types & set(CORNERS)
     line = types <= {VERTEX, *LINES} and bool(straight)
     if not (graph or line) and not types & set(CORNERS):
-        raise InputError(f"{run}/{name}: line cells that do not lie on one straight line")
+        raise InputError(f"{where}{name}: line cells that do not lie on one straight line")
     try:
         entries = summary.get("fields")
         described = _plain(grid) if entries is None else [Drawn.of(entry) for entry in entries]
@@ -274,7 +322,7 @@ def read_run(run: Path, name: str = "fields.vtu") -> RunFiles:
         marks = tuple(_mark(entry, length, summary) for entry in summary.get("marks", ()))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{run}/summary.json: its fields and marks are not as nepfield writes them: {error!r}"
+            f"{where}summary.json: its fields and marks are not as nepfield writes them: {error!r}"
         ) from None
     rows = summary.get("inputs")
     try:

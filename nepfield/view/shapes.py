@@ -207,7 +207,8 @@ def _disc_radii(sites: Array, lengths: Array, short: float, edges: bool) -> Arra
     nearest = float(np.median(apart[apart > 0])) if (apart > 0).any() else short
     usual = min(max(wanted, 0.22 * nearest), 0.45 * nearest)
     visible = 0.02 * float(np.ptp(sites, axis=0).max())
-    return np.maximum(usual, np.minimum(0.45 * apart, visible))
+    apart = np.where(apart > 0, apart, nearest)
+    return np.maximum(np.minimum(usual, 0.45 * apart), np.minimum(0.45 * apart, visible))
 
 
 # ---------------------------------------------------------------- what is placed on the domain
@@ -255,6 +256,12 @@ def find_marks(run: RunFiles, shape: Shape) -> list[Outline]:
         else:
             mask = run.chosen(mark)
             lines = [] if mask is None else shape.rim(mask)
+            along = np.array(mark.shape.get("arrow", [0.0, 0.0]), dtype=float)
+            if lines and along.shape == (2,) and along.any():
+                points = np.concatenate(lines)
+                low, high = points.min(axis=0), points.max(axis=0)
+                reach = 0.4 * float((high - low).min()) * along / np.linalg.norm(along)
+                arrow = np.array([(low + high) / 2, (low + high) / 2 + reach])
         if lines:
             text = mark_text(mark)
             outlines.append(

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_text
 from nepfield.view.curves import DPI, GREY, WIDTH, new_figure, save_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
@@ -90,7 +91,18 @@ def plot_sheet(
     PicturesUnavailable
         If this machine cannot render.
     """
-    sweep = Path(sweep)
+    name, figure, maps = _named_sheet(Path(sweep), field)
+    path = Path(output) if output is not None else Path(sweep) / "figures" / f"{name}.png"
+    return save_figure(figure, path, maps)
+
+
+def sheet_figure(sweep: Path, field: str | None = None) -> tuple[Figure, list[str]]:
+    """The figure of `plot_sheet`, and its colour maps."""
+    return _named_sheet(sweep, field)[1:]
+
+
+def _named_sheet(sweep: Path, field: str | None) -> tuple[str, Figure, list[str]]:
+    """The name of the field, the figure and its colour maps."""
     cases, notes = _read_cases(sweep)
     known = [case.files for case in cases if case.files is not None]
     if not known:
@@ -109,8 +121,7 @@ def plot_sheet(
         raise InputError(f"{sweep}: --field {field}: the cases have no such field.")
     name = f"{sweep.resolve().name}: {field} after training"
     figure, maps = _sheet(cases, field, find_scales(known), name, notes)
-    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
-    return save_figure(figure, path, maps)
+    return field, figure, maps
 
 
 # ---------------------------------------------------------------- cases
@@ -121,7 +132,7 @@ def _read_cases(sweep: Path) -> tuple[list[_Case], list[str]]:
     table, keys = read_results(sweep)
     path = sweep / "cases.json"
     try:
-        listing = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        listing = json.loads(read_text(path, LARGEST))["cases"]
         folders = {entry["case"]: sweep / "cases" / entry["folder"] for entry in listing}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable list of cases: {error}") from None
@@ -233,6 +244,8 @@ def _sheet(
     files = next(c.files for c in cases if c.files is not None and c.files.of(field))
     samples = [f.sample for f in files.of(field) if f.on != "edge" and f.sample is not None]
     count = min(len(set(samples)), MAX_INPUTS) or 1
+    if count < len(set(samples)):
+        notes = [*notes, f"{count} of {len(set(samples))} samples"]
     painter = Painter(next(iter(shapes.values())))
     try:
         boxes = {}

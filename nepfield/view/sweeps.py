@@ -5,6 +5,7 @@ Every number comes from results.csv; the swept keys are its columns between seed
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_bytes, read_text
 from nepfield.view.curves import (
     COLORS,
     GREY,
@@ -66,13 +68,18 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
     InputError
         If there is no such column, or no finished case in the table.
     """
-    sweep = Path(sweep)
+    path = Path(output) if output is not None else Path(sweep) / "figures" / f"{field}.png"
+    figure, maps = sweep_figure(Path(sweep), field)
+    return save_figure(figure, path, maps)
+
+
+def sweep_figure(sweep: Path, field: str = "cost") -> tuple[Figure, list[str]]:
+    """The figure of `plot_sweep`, and its colour maps."""
     table, keys = read_results(sweep)
     known = [name for name in table.columns if name not in (*keys, *_STATUS)]
     if field not in known:
         hint = " (it comes with [success] in the sweep file)" if field in _VERDICTS else ""
         raise InputError(f"--field {field}: {sweep}/results.csv has {', '.join(known)}{hint}.")
-    path = Path(output) if output is not None else sweep / "figures" / f"{field}.png"
     keys, judged = _without_labelled(table, keys), ["finished"]
     if field in _VERDICTS:
         table[field] = table[field].astype(str).map({"True": 1.0, "False": 0.0})
@@ -109,7 +116,7 @@ def plot_sweep(sweep: str | Path, output: str | Path | None = None, field: str =
         _draw(part, family, varied, field)
         mapped |= len(varied) > 1
     title(figure, sweep.resolve().name + (f" ({', '.join(notes)})" if notes else ""))
-    return save_figure(figure, path, [_MAP] if mapped else [])
+    return figure, [_MAP] if mapped else []
 
 
 def _without_labelled(table: pd.DataFrame, keys: list[str]) -> list[str]:
@@ -127,7 +134,7 @@ def _summary(sweep: Path, table: pd.DataFrame, keys: list[str], kind: str) -> di
     if decisive:
         firsts = table.astype(dict.fromkeys(decisive, str)).drop_duplicates(decisive)
     try:
-        listing = json.loads((sweep / "cases.json").read_text(encoding="utf-8"))["cases"]
+        listing = json.loads(read_text(sweep / "cases.json", LARGEST))["cases"]
         folders = {entry["case"]: sweep / "cases" / entry["folder"] for entry in listing}
         found = [read_summary(folders[case]) for case in firsts["case"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -208,7 +215,7 @@ def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
     """results.csv of a sweep, and its swept keys; both with the units of those that have one."""
     path = sweep / "results.csv"
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(io.BytesIO(read_bytes(path)), keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; nepfield sweep makes it") from None
     except (OSError, ValueError) as error:
@@ -223,10 +230,10 @@ def read_results(sweep: Path) -> tuple[pd.DataFrame, list[str]]:
 def _with_units(sweep: Path, keys: list[str]) -> dict[str, str]:
     """For each swept key its name in a picture, with the unit in brackets where it has one."""
     try:
-        units = json.loads((sweep / "cases.json").read_text(encoding="utf-8")).get("units", {})
-    except (OSError, ValueError):
-        units = {}  # a table that was moved alone
-    return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+        units = json.loads(read_text(sweep / "cases.json", LARGEST)).get("units", {})
+        return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {key: key for key in keys}  # a table that was moved alone
 
 
 def _against(

@@ -19,7 +19,7 @@ class _Stepper:
     def __init__(self, system: nf.GPE) -> None:
         self.system = system
         self.drive = system.drive(ONE_SAMPLE).astype(complex)
-        self.scale = system.space.norm(self.drive)[0]
+        self.scale = system.space.residual_norm(self.drive)[0]
         self.rate = rate_of_change(system, self.drive)
         linear = stable_time_step(system)
         self.dt = _SAFETY / (1 / linear + SHIFT / 2.78)
@@ -31,7 +31,7 @@ class _Stepper:
 
     def residual(self) -> float:
         force = self.system.residual(self.state, self.drive)
-        return float(self.system.space.norm(force)[0] / self.scale)
+        return float(self.system.space.residual_norm(force)[0] / self.scale)
 
 
 def compare_with_runge_kutta(

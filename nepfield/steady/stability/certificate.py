@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field
+from nepfield.reprs import Described
 from nepfield.space.arrays import squared_magnitude
 from nepfield.space.linalg import one_thread
 from nepfield.space.space import Space
@@ -24,7 +26,7 @@ TIERS = ("pointwise", "definite", "eigenvalues")
 
 
 @dataclass(frozen=True, eq=False)
-class Stability:
+class Stability(Described):
     """What becomes of small fluctuations around steady states, a number a sample.
 
     Attributes
@@ -57,6 +59,16 @@ class Stability:
     mode: np.ndarray
     reason: tuple[str, ...]
     space: Space
+
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        words = [str(word) for word in self.stability]
+        count = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+        fastest = float(np.max(self.growth, initial=-np.inf, where=np.isfinite(self.growth)))
+        return f"Stability: {count or 'no sample'}", {
+            "growth": f"up to {fastest:.3g}" if np.isfinite(fastest) else None,
+            "first": self.reason[0] if self.reason else None,
+        }
 
     @property
     def unstable(self) -> np.ndarray:

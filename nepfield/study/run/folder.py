@@ -19,7 +19,6 @@ Every file is written under another name and then moved, so what is there is alw
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.layout import describe, laid_out, masks_of
 from nepfield.fields.pictures import Field, Mark
 from nepfield.files import replacing
 from nepfield.learning.state import CHECKPOINT, TrainingState
@@ -37,15 +37,11 @@ from nepfield.space.space import Space
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.config import study_to_toml
 from nepfield.study.text.study import StudyConfig
-from nepfield.systems.system import System
 
 FIELD_SAMPLES = 16
 """At most so many inputs have their states written to fields.vtu."""
 
 SUMMARY, FRAMES = "summary.json", "frames.json"
-
-_FEW_CELLS = 64  # so many are listed in summary.json at most
-_TAKEN = ("training", "outputs", "confusion", "fields")  # pictures of another kind
 
 
 def check_same_study(path: Path, config: StudyConfig) -> None:
@@ -153,28 +149,6 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------- fields
 
 
-def place_of(system: System) -> Space | Domain:
-    """What the fields of a system are on: its space where it has one, else its domain."""
-    place: Space | Domain = getattr(system, "space", system.domain)
-    return place
-
-
-def describe(
-    domain: Domain, fields: Sequence[Field], marks: Sequence[Mark] = ()
-) -> dict[str, list[dict[str, Any]]]:
-    """What summary.json says of fields and marks, as ``fields`` and ``marks``.
-
-    Parameters
-    ----------
-    domain : Domain
-    fields : sequence of Field
-    marks : sequence of Mark
-        Of a mark that covers many cells the array in fields.vtu is named that is 1 there.
-    """
-    masks, said = _masks(domain, marks)
-    return {"fields": [field.description for field in [*fields, *masks]], "marks": said}
-
-
 def write_fields(
     path: Path, place: Space | Domain, fields: Sequence[Field], marks: Sequence[Mark] = ()
 ) -> dict[str, list[dict[str, Any]]]:
@@ -202,94 +176,11 @@ def write_fields(
         If a field does not fit what it is on, or its picture has a name that cannot be used.
     """
     domain = place.domain if isinstance(place, Space) else place
-    masks, _ = _masks(domain, marks)
+    masks, _ = masks_of(domain, marks)
     write_arrays(path, place, [*fields, *masks])
     return describe(domain, fields, marks)
 
 
-def _masks(domain: Domain, marks: Sequence[Mark]) -> tuple[list[Field], list[dict[str, Any]]]:
-    """Named regions and cells of marks as fields, and what is said of the marks."""
-    count = len(domain.points if domain.kind == "graph" else domain.cells)
-
-    def mask(name: str, label: str, cells: Any) -> Field:
-        inside = np.zeros(count, dtype=np.int64)
-        inside[np.asarray(cells, dtype=np.int64)] = 1
-        return Field(name, inside, "cell", label=label)
-
-    masks = {
-        f"region:{name}": mask(f"region:{name}", name, cells)
-        for name, cells in domain.regions.items()
-    }
-    said, numbers = [], dict[str, int]()
-    for mark in marks:
-        number = numbers[mark.kind] = numbers.get(mark.kind, -1) + 1
-        shape = dict(mark.shape)
-        key = next((key for key in ("cells", "vertices") if key in shape), None)
-        if key is not None:
-            cells, name = shape[key], f"{mark.kind}:{number}"
-            many = len(cells) > _FEW_CELLS
-            if mark.kind == "readout" or many:
-                masks[name] = mask(name, mark.label or mark.kind, cells)
-            if "circle" in shape:
-                del shape[key]
-            elif many:
-                shape[key] = name
-        said.append({**mark.description, "shape": shape})
-    return list(masks.values()), said
-
-
 def write_arrays(path: Path, place: Space | Domain, fields: Sequence[Field]) -> None:
     """Write fields alone as a .vtu file."""
-    domain = place.domain if isinstance(place, Space) else place
-    graph = domain.kind == "graph"
-    if isinstance(place, Space):
-        points, blocks = place.nodes, [(place.picture_cell, place.elements)]
-    elif graph:
-        points, blocks = domain.points, [("vertex", np.arange(len(domain.points))[:, None])]
-    else:
-        points, blocks = domain.points, [(domain.kind, domain.cells)]
-    if graph and len(domain.cells):
-        blocks.append(("line", domain.cells))
-    sizes = [len(cells) for _, cells in blocks]
-    counts = {"node": len(points), "vertex": len(points), "cell": sizes[0]}
-    counts |= {"edge": sizes[-1]} if graph and len(sizes) > 1 else {}
-    point_data: dict[str, np.ndarray] = {}
-    cell_data: dict[str, list[np.ndarray]] = {}
-    for field in fields:
-        _check(field, counts)
-        for name, values in field.arrays.items():
-            if field.on == "edge":
-                empty = np.zeros if values.dtype.kind in "iub" else _nothing
-                cell_data[name] = [empty(sizes[0], values.dtype), values]
-            elif field.on != "cell":
-                point_data[name] = values
-            elif not graph:
-                cell_data[name] = [values]
-            else:  # a graph's cells are its vertices, so their data are point data
-                point_data[name] = values
-                if values.dtype.kind == "i":
-                    rest = [np.zeros(size, values.dtype) for size in sizes[1:]]
-                    cell_data[name] = [values, *rest]
-    write_mesh_file(path, points, blocks, point_data, cell_data)
-
-
-def _nothing(count: int, dtype: np.dtype) -> np.ndarray:
-    return np.full(count, np.nan, dtype)
-
-
-def _check(field: Field, counts: Mapping[str, int]) -> None:
-    """InputError, for whoever adds a system, if a field does not fit."""
-    if field.on not in counts:
-        raise InputError(
-            f"field {field.name!r}: on = {field.on!r}, but there are {', '.join(counts)} here."
-        )
-    if len(field.values) != counts[field.on]:
-        raise InputError(
-            f"field {field.name!r}: {len(field.values)} values on {counts[field.on]} of what it is "
-            f"on ({field.on})."
-        )
-    if field.picture in _TAKEN or not re.fullmatch(r"[\w-]*", field.picture):
-        raise InputError(
-            f"field {field.name!r}: picture = {field.picture!r} must be a name of letters, digits, "
-            f"_ and -, and none of {', '.join(_TAKEN)}."
-        )
+    write_mesh_file(path, *laid_out(place, fields))

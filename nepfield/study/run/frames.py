@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nepfield.fields.layout import describe, place_of
 from nepfield.files import make_within
 from nepfield.keys import Keys
 from nepfield.learning.state import CHECKPOINT, TrainingState
@@ -99,9 +100,9 @@ class Frames:
         steady = system.equilibrate(inputs, None, warm, keys, **study.solver)
         shown = np.where(steady.converged, steady.state, np.nan)
         fields = [field for field in system.fields(shown, inputs) if field.film]
-        files.write_arrays(self._path(epoch), files.place_of(system), fields)
+        files.write_arrays(self._path(epoch), place_of(system), fields)
         marks = [*system.marks(), *study.cost.readout.marks()]
-        said = files.describe(system.domain, fields, marks) | study_entries(study)
+        said = describe(system.domain, fields, marks) | study_entries(study)
         files.write_summary(self.out / files.FRAMES, said)
 
     def _path(self, epoch: int) -> Path:

@@ -48,13 +48,13 @@ def opened(
         If the folder exists and `resume` is not true, or holds another study or other files, or
         another process is at work there.
     """
+    check_folder(folder, config, resume)
     with ExitStack() as stack:
         try:
-            _check_folder(folder, config, resume)
             folder.mkdir(parents=True, exist_ok=True)
             if not held:
                 stack.enter_context(locked(folder / LOCK_FILE, wait=False))
-                _check_folder(folder, config, resume)  # it may have been another's until now
+                check_folder(folder, config, resume)  # it may have been another's until now
             for place in (folder, *(folder / name for name in _FOLDERS)):
                 remove_parts(place)
             write_text(folder / STUDY_FILE, study_to_toml(config, folder))
@@ -94,6 +94,14 @@ def keeping(folder: Path, safe: str) -> Iterator[None]:
             raise
         told = f"{cause.strerror or cause}; {safe}"
         raise OSError(cause.errno or errno.EIO, told, cause.filename or str(folder)) from error
+
+
+def check_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
+    """Check that a folder is for this study to be run in; parameters and errors as of `opened`."""
+    try:
+        _check_folder(folder, config, resume)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
 
 
 def _check_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:

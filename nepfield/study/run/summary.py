@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 import nepfield
+from nepfield.fields.layout import place_of
+from nepfield.fields.names import output_names
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of, confusion
 from nepfield.learning.columns import describe_columns
@@ -42,7 +44,8 @@ def study_entries(study: Study) -> dict[str, Any]:
         "units": units,
         "lengths": _lengths(system),
         "readout": {
-            "label": cost.readout.label, "unit": cost.readout.unit, "target_unit": "target"
+            "label": cost.readout.label, "unit": cost.readout.unit, "target_unit": "target",
+            "names": list(output_names(cost.readout)),
         },
         "columns": describe_columns(
             {name: parameter.label for name, parameter in trained(system).items()},
@@ -116,7 +119,7 @@ def complete(
             "platform": sys.platform,
         },
         **{key: entries[key] for key in ("lengths", "readout", "columns")},
-        **files.write_fields(out / "fields.vtu", files.place_of(system), fields, marks),
+        **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
     return summary
 

@@ -14,6 +14,7 @@ from nepfield.study.sweeps.points import design_points
 from nepfield.study.text.keys import flat, holds_whole
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, in_unit_of, is_quantity, unit_text
+from nepfield.study.text.written import LARGEST_INTEGER
 
 Values = dict[str, Any]
 LABEL = "label"
@@ -185,11 +186,16 @@ def merged(parts: Sequence[Values]) -> Values:
 
 
 def is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return type(value) is int and least <= value <= LARGEST_INTEGER
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # TOML integers have no largest one
+        return False
 
 
 def _check_list(values: Any, where: str) -> None:

@@ -30,13 +30,16 @@ from nepfield.errors import InputError
 from nepfield.study.sweeps.axes import LABEL, Values, as_table, axes_of, is_whole, merged
 from nepfield.study.sweeps.success import Limit, read_success
 from nepfield.study.systems.systems import study_class, validate_study
-from nepfield.study.text.config import parse_override, put_key, read_toml
+from nepfield.study.text.config import REMOVED, parse_override, put_key, read_toml
 from nepfield.study.text.keys import absolute, flat, has_dimension
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, has_known_unit, in_unit_of
+from nepfield.study.text.values import is_folder_name
 
 MANY = 100_000
 """More cases than this are refused unless they are asked for."""
+MOST = 2_000_000
+"""More cases than this are refused in any case: their list would not fit into memory."""
 
 PLACE = "the sweep"
 """Where values come from that a study file does not have, as errors put it."""
@@ -118,6 +121,7 @@ class Sweep:
         data = copy.deepcopy(self.base)
         values = {**self.fixed, **case.values}
         for key, value in values.items():
+            value = REMOVED if value == "" else value
             put_key(data, key, absolute(key, value, self.path.parent, self.kind), PLACE)
         data["seed"] = case.seed
         return data, tuple(values)
@@ -179,6 +183,10 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     fixed |= dict(map(parse_override, overrides))
     seeds = _seeds(content.get("seeds", [base.get("seed", 0)]), path)
     axes, count = axes_of(content, path, kind)
+    if count * len(seeds) > MOST:
+        raise InputError(
+            f"{path}: this sweep has more than {MOST:,} cases; that is the most that there can be"
+        )
     if count * len(seeds) > MANY and not many:
         raise InputError(
             f"{path}: this sweep has {count * len(seeds)} cases, more than {MANY}: if you mean it, "
@@ -200,7 +208,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
         told = _folder_name(point, label, telling[label], seed if len(seeds) > 1 else None)
         cases.append(Case(number, f"{number:0{width}d}{told}", seed, point, label))
     name = content.get("name", f"{fixed.get('name', base.get('name', 'study'))}-sweep")
-    if not isinstance(name, str) or not name.strip() or set(name) & set("/\\"):
+    if not isinstance(name, str) or not is_folder_name(name):
         raise InputError(f"{path}: name must be usable as the name of a folder, has {name!r}")
     success: tuple[Limit, ...] = ()
     if "success" in content:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nepfield.errors import InputError
+from nepfield.reading import LARGEST, read_text
 
 _LOW = ("cost", "error", "distance", "residual")  # last words of figures that are better low
 _HIGH = ("accuracy", "cosine", "converged")
@@ -198,8 +200,8 @@ def verdict(limits: Sequence[Limit], summary: Mapping[str, Any], history: Path) 
 def _first_row(limits: Sequence[Limit], history: Path) -> tuple[int | None, bool]:
     """Epochs before the first row that meets all limits; and whether rows have the figures."""
     try:
-        file = history.open(newline="", encoding="utf-8")
-    except OSError:
+        file = io.StringIO(read_text(history, LARGEST), newline="")
+    except (OSError, UnicodeDecodeError):
         return None, False
     with file:
         rows = csv.reader(file)

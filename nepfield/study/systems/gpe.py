@@ -10,11 +10,15 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from nepfield.errors import InputError, located
+from nepfield.fields.names import told_outputs
+from nepfield.fields.pumps import pump_inputs
 from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
+from nepfield.reprs import counted
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
+from nepfield.study.systems.gpe_background import BackgroundConfig
 from nepfield.study.systems.gpe_build import (
     build_background,
     build_nonlinearity,
@@ -45,10 +49,11 @@ from nepfield.study.systems.resolution import resolution, warnings_of
 from nepfield.study.text.quantities import mismatch
 from nepfield.study.text.study import Begun, Built, Shown, Sources, StudyConfig
 from nepfield.study.text.units import UnitError
-from nepfield.study.text.values import wrong
+from nepfield.study.text.written import wrong
 from nepfield.systems.gpe import GPE
 from nepfield.systems.system import solve_steady
 
+_OUTSIDE = 0.25  # share of a pump that may be cut off without a word
 _SAMPLES = 64  # so many inputs are solved for at most, to know the density
 
 
@@ -64,6 +69,9 @@ class GPEStudy(StudyConfig):
     domain: WaveDomainConfig = Field(description="where the wave lives")
     physics: GPEPhysicsConfig = Field(description="the equation of motion")
     absorber: tuple[AbsorberConfig, ...] = Field(default=(), description="extra loss")
+    background: tuple[BackgroundConfig, ...] = Field(
+        default=(), description="fixed parts of the potential, written [[background]]"
+    )
     potential: PotentialConfig = Field(default=PotentialConfig(), description="the landscape")
     pump: Annotated[tuple[PumpConfig, ...], AfterValidator(_at_least_one)] = Field(
         description="the drives, one or more, written [[pump]]"
@@ -97,8 +105,10 @@ class GPEStudy(StudyConfig):
 
     @property
     def pump_inputs(self) -> tuple[int, ...]:
-        """For each pump the input that drives it."""
-        return tuple(i if p.input is None else p.input for i, p in enumerate(self.pump))
+        """For each pump the input that drives it; -1 where none does."""
+        return tuple(
+            pump_inputs([p.input for p in self.pump], [bool(p.constant) for p in self.pump])
+        )
 
     @classmethod
     def rules(cls) -> tuple[str, ...]:
@@ -127,7 +137,8 @@ class GPEStudy(StudyConfig):
         if problem := mismatch(self.units, density_dimension(domain)):
             raise InputError(f"units: {problem}.")
         space = build_space(self.domain, domain)
-        background = build_background(space, self.absorber, self.potential, self.seed)
+        fixed = {"absorber": self.absorber, "background": self.background}
+        background = build_background(space, fixed, self.potential, self.seed)
         return GPE(
             space,
             potential=build_potential(space, self.potential, self.seed, begun, sources),
@@ -172,12 +183,20 @@ class GPEStudy(StudyConfig):
         kind = "graph" if space.is_graph else f"finite elements of order {self.domain.order}"
         lines = [
             f"study {self.name!r}: {kind}, {space.ndof} complex unknowns",
-            f"  {len(system.potential.values)} values of V "
-            f"({'trained' if system.potential.trainable else 'fixed'}), "
-            f"{len(system.pumps.weights)} pumps ({system.pumps.trainable.sum()} trained), "
-            f"{system.pumps.ninputs} inputs, {study.cost.readout.noutputs} outputs, "
-            f"{len(study.task.inputs)} samples",
+            f"  {counted(len(system.potential.values), 'value')} of V "
+            f"({_trained(system)}), "
+            f"{counted(len(system.pumps.weights), 'pump')} "
+            f"({system.pumps.trainable.sum()} trained), "
+            f"{counted(system.pumps.ninputs, 'input')}, {told_outputs(study.cost.readout)}, "
+            f"{counted(len(study.task.inputs), 'sample')}",
         ]
+        for k, pump in enumerate(self.pump):
+            outside = 1 - pump.share_inside(space)
+            if outside > _OUTSIDE:
+                lines.append(
+                    f"  warning: pump.{k}: {outside:.0%} of its power falls outside of the domain; "
+                    "is its center where it should be?"
+                )
         unnamed = describe_domain(space.domain).unnamed_facets
         if unnamed and self.domain.dirichlet is not None:
             lines.append(
@@ -223,6 +242,13 @@ class GPEStudy(StudyConfig):
     ) -> dict[str, Any]:
         """Fields, marks and columns of a run of version 0.1."""
         return describe(study, arrays, summary)
+
+
+def _trained(system: GPE) -> str:
+    """How much of the potential is trained."""
+    parameter = system.potential.parameter
+    count, total = int(np.sum(np.broadcast_to(parameter.trainable, len(parameter)))), len(parameter)
+    return "trained" if count == total else f"{count} trained" if count else "fixed"
 
 
 def _resolution_lines(study: Built) -> list[str]:

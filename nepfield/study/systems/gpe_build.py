@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from nepfield.errors import InputError, located
+from nepfield.fields.places import region_indicator
 from nepfield.fields.potentials import Potential, potential
 from nepfield.fields.pumps import PumpArray, place_pumps
 from nepfield.fields.transfer import transfer
 from nepfield.mesh.domain import Domain
+from nepfield.reprs import counted
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
-from nepfield.study.systems.gpe_absorbers import AnyAbsorberConfig
 from nepfield.study.systems.gpe_pumps import AnyPumpConfig
 from nepfield.study.systems.gpe_sections import GPEPhysicsConfig, PotentialConfig, WaveDomainConfig
 from nepfield.study.systems.laboratory import density_dimension
 from nepfield.study.text.initial import starting_values
 from nepfield.study.text.study import Begun, Source, Sources
-from nepfield.study.text.values import Basis, Pixels
+from nepfield.study.text.values import Basis, Pixels, Regions
 from nepfield.systems.nonlinearity import Density, Nonlinearity, Saturation
 
 
@@ -41,17 +43,25 @@ def build_nonlinearity(config: GPEPhysicsConfig) -> Nonlinearity | None:
     return (Density if config.nonlinearity == "density" else Saturation)(config.g)
 
 
+class Fixed(Protocol):
+    """A section that is a fixed part of the potential."""
+
+    def build(self, space: Space) -> np.ndarray: ...
+
+
 def build_background(
-    space: Space, absorbers: Sequence[AnyAbsorberConfig], placed: PotentialConfig, seed: int
+    space: Space, fixed: Mapping[str, Sequence[Fixed]], placed: PotentialConfig, seed: int
 ) -> np.ndarray | None:
     """What of the potential is not trained, at the quadrature points; None where that is nothing.
 
-    Absorbers, and disorder, one value a cell (a vertex of a graph).
+    Sections by their names, such as absorbers, and disorder, one value a cell (a vertex of a
+    graph).
     """
     total = None
-    with located("absorber"):
-        for absorber in absorbers:
-            field = absorber.build(space)
+    for name, sections in fixed.items():
+        for k, section in enumerate(sections):
+            with located(name if name == "absorber" else f"{name}.{k}"):
+                field = section.build(space)
             total = field if total is None else total + field
     if placed.disorder is None:
         return total
@@ -78,12 +88,28 @@ def build_potential(
         basis,
         bounds=config.bounds,
         imaginary_bounds=None if imaginary is None else imaginary.bounds,
-        trainable=config.trainable,
+        trainable=_trained_in(space, blank, config.trainable),
     )
 
 
-def _pitch(basis: Basis) -> str | tuple[float, ...]:
+def _trained_in(
+    space: Space, blank: Potential, trainable: bool | tuple[str, ...]
+) -> bool | np.ndarray:
+    """Which values of V are trained: all, none, or those that lie in some regions."""
+    if isinstance(trainable, bool):
+        return trainable
+    with located("potential.trainable"):
+        inside = np.any([region_indicator(space, name) for name in trainable], axis=0)
+    count = len(blank.values)
+    known = blank.support >= 0
+    hits = np.bincount(blank.support[known], (space.w * inside)[known], minlength=count)
+    return hits > 0.5 * blank.measure
+
+
+def _pitch(basis: Basis) -> str | tuple[str, ...] | tuple[float, ...]:
     """A basis as the library takes it."""
+    if isinstance(basis, Regions):
+        return basis.regions
     return basis.pixels if isinstance(basis, Pixels) else basis
 
 
@@ -192,7 +218,7 @@ def _trained_weight(source: Source, index: int, count: int, space: Space) -> com
     weights = source.system.pumps.weights
     if len(weights) != count:
         raise InputError(
-            f"{source.run}: this run has {len(weights)} pumps and the study {count}; weights "
-            "are taken by the place in the list, so both must have as many."
+            f"{source.run}: this run has {counted(len(weights), 'pump')} and the study {count}; "
+            "weights are taken by the place in the list, so both must have as many."
         )
     return weights[index].item()

@@ -25,7 +25,7 @@ def drive_warnings(system: GPE, inputs: np.ndarray, tolerance: float) -> list[st
     """
     pumps = system.pumps
     largest = np.abs(inputs).max(axis=0, initial=0.0)[pumps.input]
-    drives = system.space.norm(pumps.load @ np.diag(pumps.weights * largest))
+    drives = system.space.residual_norm(pumps.load @ np.diag(pumps.weights * largest))
     if not (drives > 0).any():
         return []
     weakest = int(np.where(drives > 0, drives, np.inf).argmin())

@@ -35,7 +35,7 @@ def describe(
         "marks": [mark.description for mark in (*_pumps(study, summary), *_readouts(study))],
         "columns": describe_columns(
             _LABELS,
-            {"nonlinearity_ratio": r"mean $g\,n/\gamma$"},
+            {"nonlinearity_ratio": r"mean $|f(n)-f(0)|/\gamma$"},
             {"accuracy": "accuracy"},
             rule=study.get("training", {}).get("rule", ""),
             units=bool(summary.get("units")),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from nepfield.study.text.domains import DomainConfig
+from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
     DENSITY,
     ENERGY,
@@ -30,7 +31,7 @@ from nepfield.study.text.sections import (
 from nepfield.study.text.values import (
     Basis,
     Bounds,
-    Flag,
+    FlagOrRegions,
     Impedance,
     Initial,
     InitialOrRun,
@@ -44,7 +45,6 @@ from nepfield.study.text.values import (
     Rows,
     Section,
     Site,
-    SystemName,
 )
 
 
@@ -121,7 +121,9 @@ class PotentialConfig(Section):
     disorder: Annotated[Initial | None, ENERGY] = Field(
         default=None, description="fixed landscape added to the trained one, one value a cell"
     )
-    trainable: Flag = Field(default=True, description="whether training changes it")
+    trainable: FlagOrRegions = Field(
+        default=True, description="whether training changes it, or the regions in which it does"
+    )
     rate: Annotated[Positive | None, STEP] = Field(
         default=None, description="step size for V; absent: training.rate"
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Le
 from pydantic import Field, model_validator
 
 from nepfield.errors import located
@@ -74,7 +75,7 @@ class IsingSolverConfig(SolverConfig):
     temperatures: tuple[Positive, Positive] = Field(
         default=(2.0, 0.1), description="hot and cold, in units of what usually pulls a spin"
     )
-    reads: AtLeastOne = Field(
+    reads: Annotated[AtLeastOne, Le(10_000)] = Field(
         default=32, description="times that it is cooled; the lowest state is kept"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import AllowInfNan, Field, Strict, model_validator
 
 from nepfield.errors import InputError, located
@@ -58,7 +58,7 @@ class QuantumOscillatorPhysicsConfig(PhysicsConfig):
     box: Bounds | None = Field(
         default=None, description="of the mesh: [low, high] of each position; absent: wide enough"
     )
-    cells: AtLeastOne | None = Field(
+    cells: Annotated[AtLeastOne, Le(1000)] | None = Field(
         default=None, description=f"of the mesh, along each side; absent: {CELLS}"
     )
 

@@ -39,8 +39,8 @@ from nepfield.study.text.values import (
     ParameterOrRun,
     Positive,
     Uniform,
-    wrong,
 )
+from nepfield.study.text.written import wrong
 from nepfield.systems.quantum_spins import QuantumSpins
 from nepfield.systems.system import System
 

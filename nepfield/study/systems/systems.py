@@ -17,8 +17,8 @@ from nepfield.study.systems.quantum_spins import SpinStudy
 from nepfield.study.text.config import checked_study, parse_override, put_key, read_toml
 from nepfield.study.text.messages import shown_value
 from nepfield.study.text.outside import load_class
+from nepfield.study.text.paths import names_class_in_file
 from nepfield.study.text.study import StudyConfig
-from nepfield.study.text.values import names_class_in_file
 
 SYSTEMS: dict[str, type[StudyConfig]] = {
     "gpe": GPEStudy,
@@ -46,7 +46,7 @@ def load_study(
     overrides : sequence of str
         Values that replace or add to the file's, ``"section.key=value"``. The value is read as
         TOML, and as plain text where it is no TOML; a number in the key picks an entry of a list,
-        from 0 (``"pump.0.weight=0.5"``).
+        from 0 (``"pump.0.weight=0.5"``). Nothing after the sign takes the key away.
     seed : int, optional
         Replaces the study's seed.
     resumed : callable, optional

@@ -16,12 +16,14 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from nepfield.errors import InputError
+from nepfield.reading import read_text
 from nepfield.study.text.kinds import keys_of
 from nepfield.study.text.messages import line_of, shown_value
 from nepfield.study.text.quantities import AWAIT_UNITS, Border
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError
 
+_DEEPEST = 30
 Kind = TypeVar("Kind", bound=StudyConfig)
 
 
@@ -101,7 +103,7 @@ def study_to_toml(config: StudyConfig, folder: str | Path) -> str:
 def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
     """The content of a TOML file; InputError if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(
             f"{path}: there is no such file; give the path of a {what} (TOML)"
@@ -116,12 +118,38 @@ def read_toml(path: Path, what: str = "study") -> dict[str, Any]:
         ) from None
     except (ValueError, RecursionError) as error:  # ValueError: TOML syntax, or an endless integer
         raise InputError(f"{path}: is not valid TOML: {error}") from None
+    if _depth(content) > _DEEPEST:
+        raise InputError(f"{path}: sections within sections, {_DEEPEST} deep, are no {what}")
+    return content
+
+
+def _depth(value: Any) -> int:
+    """How deep tables and lists stand in one another, as far as that matters."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        level = [
+            part
+            for item in level
+            if isinstance(item, dict | list)
+            for part in (item.values() if isinstance(item, dict) else item)
+        ]
+        depth += 1
+    return depth
+
+
+class _Removed(str):
+    """An empty text that is told from one that a user wrote; it may be kept in a TOML file."""
+
+
+REMOVED = _Removed()
+"""What stands for the value of a key that is taken away."""
 
 
 def parse_override(override: str) -> tuple[str, Any]:
     """Key and value of a text ``section.key=value``, as ``--set`` takes them.
 
-    The value is read as TOML, and as plain text where it is no TOML.
+    The value is read as TOML, and as plain text where it is no TOML; where there is none it is
+    `REMOVED`, which takes the key away.
 
     Raises
     ------
@@ -131,11 +159,11 @@ def parse_override(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not all(key.strip().split(".")):
         raise InputError(f"--set {override}: must be section.key=value, such as training.epochs=50")
-    return key.strip(), _toml_value(text.strip())
+    return key.strip(), _toml_value(text.strip()) if text.strip() else REMOVED
 
 
 def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Put a value under ``section.key``; validation says whether there is such a key."""
+    """Put a value under ``section.key``, or take it away; validation says what is no key."""
     parts = key.split(".")
     place: Any = data
     for depth, part in enumerate(parts):
@@ -152,7 +180,10 @@ def put_key(data: dict[str, Any], key: str, value: Any, where: str) -> None:
             )
         step: Any = int(part) if isinstance(place, list) else part
         if depth == len(parts) - 1:
-            place[step] = value
+            if not isinstance(value, _Removed):
+                place[step] = value
+            elif isinstance(place, list) or step in place:
+                del place[step]
         else:
             place = place[step] if isinstance(place, list) else place.setdefault(step, {})
 

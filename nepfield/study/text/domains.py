@@ -9,22 +9,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from nepfield.errors import InputError
+from nepfield.errors import InputError, located
 from nepfield.mesh.domain import Domain, read_domain
 from nepfield.mesh.geometry import described, mesh_geometry
 from nepfield.mesh.graphs import add_sets, make_graph
 from nepfield.mesh.lattice import lattice
-from nepfield.study.text.kinds import check_one
+from nepfield.mesh.periodic import periodic
+from nepfield.study.text.kinds import Exclusive, check_one
+from nepfield.study.text.paths import File, GeometryFile
 from nepfield.study.text.quantities import GEOMETRY_LENGTH, LENGTH
 from nepfield.study.text.values import (
     AtLeastOne,
     Count,
-    File,
     Flag,
-    GeometryFile,
     GeometryParameter,
     Lattice,
     Name,
+    Periodic,
     Positive,
     Section,
     Site,
@@ -67,7 +68,11 @@ class DomainConfig(Section):
         default=None, description="seed of a graph that is drawn; absent: 0"
     )
     allow_disconnected: Flag = Field(default=False, description="accept a mesh of several pieces")
-    periodic: Flag = Field(default=False, description="close the lattice to a ring or torus")
+    periodic: Periodic = Field(
+        default=False,
+        description="true: closes a lattice to a ring or torus; pairs of boundaries of a mesh that"
+        ' are one, [["left", "right"]]; []: none; false: a mesh as its file says, a lattice open',
+    )
     sites: dict[Name, Site] = Field(default_factory=dict, description="named points of the lattice")
     sets: dict[Name, tuple[Count, ...]] = Field(
         default_factory=dict, description="named sets of vertices of a graph, by their indices"
@@ -79,14 +84,28 @@ class DomainConfig(Section):
         if self.graph is None:
             check_one([*_PLACES], given)
         elif given:
-            raise ValueError(f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}")
+            message = f"needs one of graph, {', '.join(_PLACES)}, has graph and {given[0]}"
+            raise Exclusive(message, ["graph", *given])
         if self.geometry is None and self.parameters:
             raise ValueError("parameters goes with geometry, not with mesh or lattice")
-        for key in ("periodic", "sites"):
-            if self.lattice is None and getattr(self, key):
-                raise ValueError(f"{key} goes with lattice, not with mesh")
+        if self.lattice is None and self.sites:
+            raise ValueError("sites goes with lattice, not with mesh")
+        self._check_periodic()
         self._check_graph()
         return self
+
+    def _check_periodic(self) -> None:
+        if isinstance(self.periodic, tuple):
+            if self.mesh is None and self.geometry is None:
+                raise ValueError(
+                    "periodic as pairs of boundaries goes with a mesh; a lattice takes true or"
+                    " false, and other graphs have an edge wherever they are closed"
+                )
+        elif self.periodic and self.lattice is None:
+            raise ValueError(
+                "periodic goes with lattice, not with mesh, as true; of a mesh name the boundaries"
+                ' that are one, such as [["left", "right"]]'
+            )
 
     def _check_graph(self) -> None:
         needed, free = _GRAPHS[self.graph] if self.graph is not None else ((), ())
@@ -105,6 +124,9 @@ class DomainConfig(Section):
 def build_domain(config: DomainConfig, meshes: Path | None = None) -> Domain:
     """The domain of a study; the mesh of a geometry is kept in the folder `meshes`."""
     domain = _without_sets(config, meshes)
+    if isinstance(config.periodic, tuple):
+        with located("domain.periodic"):
+            domain = periodic(domain, config.periodic)
     if not config.sets:
         return domain
     if domain.kind != "graph":
@@ -130,7 +152,7 @@ def _without_sets(config: DomainConfig, meshes: Path | None) -> Domain:
         return replace(domain, source=source)
     if config.graph is not None:
         return _graph(config)
-    return lattice(*(config.lattice or ()), periodic=config.periodic, sites=config.sites)
+    return lattice(*(config.lattice or ()), periodic=bool(config.periodic), sites=config.sites)
 
 
 def _graph(config: DomainConfig) -> Domain:

@@ -84,6 +84,6 @@ def moved_paths(
 
 
 def _is_path(key: str, value: Any, folder: Path, study: Study) -> bool:
-    if not isinstance(value, str) or Path not in _types(key, study):
+    if not isinstance(value, str) or not value or Path not in _types(key, study):
         return False
     return not has_dimension(key, study) or is_path(value, folder)

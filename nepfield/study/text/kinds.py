@@ -77,8 +77,21 @@ def _check(value: Mapping[str, Any], kinds: tuple[type[Kind], ...]) -> None:
             )
 
 
+class Exclusive(ValueError):
+    """Of several keys that exclude each other more than one is given, or none.
+
+    Attributes
+    ----------
+    given : list of str
+    """
+
+    def __init__(self, message: str, given: list[str]) -> None:
+        super().__init__(message)
+        self.given = given
+
+
 def check_one(keys: list[str], given: list[str]) -> None:
-    """ValueError unless exactly one of the keys is given."""
+    """Exclusive, a ValueError, unless exactly one of the keys is given."""
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
-        raise ValueError(f"needs exactly one of {', '.join(keys)}, has {found}")
+        raise Exclusive(f"needs exactly one of {', '.join(keys)}, has {found}", given)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nepfield.study.text.kinds import keys_of
+from nepfield.study.text.kinds import Exclusive, keys_of
 from nepfield.study.text.study import StudyConfig, sections_in
 
 # pydantic's kinds of error in the words of a study file
@@ -28,6 +28,7 @@ _SAYS = {
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
 
@@ -56,7 +57,7 @@ def line_of(
     if kind == "extra_forbidden":
         what, text = key, _unknown(str(loc[-1]), loc[:-1], study)
     elif kind == "value_error":  # a check between the keys of one section
-        what, text = key, str(context["error"])
+        what, text = key, str(context["error"]) + _how_to_choose(context["error"], key, set_keys)
     elif kind in ("model_type", "model_attributes_type"):
         text = f"must be a section {_header(loc)} with keys of its own"
     elif kind == "tuple_type" and sections:
@@ -70,6 +71,18 @@ def line_of(
         text += f" ({field.description})" if field is not None else ""
     by_hand = any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in set_keys)
     return f"{what}{': ' if what else ''}{text}{f' (from {origin})' if by_hand else ''}"
+
+
+def _how_to_choose(error: Exception, key: str, set_keys: Sequence[str]) -> str:
+    """Which key to take away where one of several that exclude each other came by ``--set``."""
+    if not isinstance(error, Exclusive):
+        return ""
+    names = [f"{key}.{name}" for name in error.given]
+    chosen = [name for name in names if any(f"{k}.".startswith(f"{name}.") for k in set_keys)]
+    rest = [name for name in names if name not in chosen]
+    if not chosen or not rest:
+        return ""
+    return f"; to choose {' and '.join(chosen)} add {' '.join(f'--set {name}=' for name in rest)}"
 
 
 def find_key(

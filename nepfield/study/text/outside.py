@@ -13,7 +13,8 @@ from typing import Any
 
 from nepfield.errors import InputError
 from nepfield.mesh.geometry import split_name
-from nepfield.study.text.values import names_class_in_file
+from nepfield.reading import LARGEST_TEXT, read_bytes
+from nepfield.study.text.paths import names_class_in_file
 
 
 def load_class(name: str | Path) -> Any:
@@ -51,7 +52,7 @@ def _imported(package: str) -> ModuleType:
 def _module_of_file(path: Path) -> ModuleType:
     """The module, under a name that is the same in all processes while the file stays as it is."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_TEXT)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     digest = hashlib.sha256(f"{path}\0".encode() + content).hexdigest()

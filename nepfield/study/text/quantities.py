@@ -31,7 +31,8 @@ from nepfield.study.text.units import (
     scales,
     shown_unit,
 )
-from nepfield.study.text.values import Name, Section, wrong
+from nepfield.study.text.values import Name, Section
+from nepfield.study.text.written import wrong
 
 LINES = '[units], length = "1 um", mass = "1e-4 m_e" (yours)'
 """What a study needs before it may have units."""
@@ -195,6 +196,19 @@ _DIMENSIONS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Quantity(BeforeValidator):
+    """Marks a field with its dimension; texts in it become numbers.
+
+    Attributes
+    ----------
+    words : str
+        What such a text is: 'a length, such as "2 um"'.
+    """
+
+    words: str = ""
+
+
 def _key(
     dimension: str, *, step: bool = False, text: bool = False, path: bool = False
 ) -> BeforeValidator:
@@ -253,7 +267,7 @@ def _key(
             border.dimensions.setdefault(f'{info.field_name} = "{value}"', int(power / wanted.per))
         return number
 
-    return BeforeValidator(convert)
+    return Quantity(convert, words=_DIMENSIONS[dimension].needed)
 
 
 LENGTH, WAVENUMBER, ENERGY = _key("length"), _key("wavenumber"), _key("energy")

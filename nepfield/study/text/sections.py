@@ -11,17 +11,18 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Le
 from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.tasks import TASKS, Task, load_task
 from nepfield.study.text.kinds import check_one
+from nepfield.study.text.paths import File, SystemName
 from nepfield.study.text.values import (
     AtLeastOne,
     Bounds,
     Count,
-    File,
     Flag,
     Levels,
     Name,
@@ -31,9 +32,9 @@ from nepfield.study.text.values import (
     Rows,
     Section,
     Share,
-    SystemName,
     Uniform,
 )
+from nepfield.study.text.written import Written
 
 OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
     "adam": Adam,
@@ -73,7 +74,7 @@ def _admitted(names: str) -> PlainValidator:
             raise one_of(admitted)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, study=names)
 
 
 def _known(names: dict[str, Any]) -> PlainValidator:
@@ -82,7 +83,7 @@ def _known(names: dict[str, Any]) -> PlainValidator:
             raise one_of(names)
         return value
 
-    return PlainValidator(validate)
+    return Written(validate, right=" or ".join(f'"{name}"' for name in names))
 
 
 OptimizerName = Annotated[str, _known(OPTIMIZERS)]
@@ -201,7 +202,7 @@ class TrainingConfig(Section):
         default="", validate_default=True, description="rule that estimates the gradient"
     )
     beta: Nonzero = Field(default=0.01, description="strength of the nudge")
-    starts: AtLeastOne = Field(
+    starts: Annotated[AtLeastOne, Le(10_000)] = Field(
         default=1, description="random starts of each sample, for systems with many steady states"
     )
     optimizer: OptimizerName = Field(default="adam", description="update of the parameters")
@@ -209,11 +210,13 @@ class TrainingConfig(Section):
     epsilon: Positive | None = Field(
         default=None, description="of adam, added to the root of its mean square; absent: 1e-8"
     )
-    epochs: Count = Field(default=100, description="passes over the samples")
+    epochs: Annotated[Count, Le(10_000_000)] = Field(
+        default=100, description="passes over the samples"
+    )
     batch: AtLeastOne | None = Field(
         default=None, description="samples an update; absent: all of them"
     )
-    per_class: AtLeastOne | None = Field(
+    per_class: Annotated[AtLeastOne, Le(1_000_000)] | None = Field(
         default=None,
         description="an epoch takes so many samples of each class, drawn with replacement",
     )
@@ -266,6 +269,6 @@ class FiguresConfig(Section):
     """Pictures of the run."""
 
     enabled: Flag = Field(default=True, description="whether pictures are drawn")
-    frames: Count = Field(
+    frames: Annotated[Count, Le(10_000)] = Field(
         default=0, description="about so many frames of the training are kept; 0 keeps none"
     )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from nepfield.errors import InputError, located
 from nepfield.fields.coordinates import Coordinates, read_vertices
+from nepfield.fields.names import told_outputs, vertex_names
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.readouts import Readout
 from nepfield.learning.costs import COSTS, Cost
@@ -24,6 +25,7 @@ from nepfield.learning.rules import RULES
 from nepfield.learning.tasks import Task
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.graphs import layer_sizes
+from nepfield.reprs import counted
 from nepfield.steady.steady import Steady
 from nepfield.study.text.domains import DomainConfig, build_domain
 from nepfield.study.text.initial import starting_values
@@ -138,6 +140,9 @@ class StudyConfig(Section):
     solver: SolverConfig = Field(default=SolverConfig(), description="how states are found")
     figures: FiguresConfig = Field(default=FiguresConfig(), description="pictures of the run")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.name!r}: {self.physics.system}, seed {self.seed}"
+
     # ---------------------------------------------------------------- what the system admits
 
     @classmethod
@@ -199,7 +204,9 @@ class StudyConfig(Section):
         with located("readout"):
             chosen = read_vertices(system.domain, self.readout.sets)
         shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
-        return Coordinates(chosen, np.arange(len(chosen)), np.ones(len(chosen)), shapes)
+        names = vertex_names(system.domain, self.readout.sets)
+        weight = np.ones(len(chosen))
+        return Coordinates(chosen, np.arange(len(chosen)), weight, shapes, names=names)
 
     def build_cost(self, readout: Readout) -> Cost:
         """The cost of what is read."""
@@ -278,13 +285,13 @@ class StudyConfig(Section):
         """What `nepfield check` says of the study, after its domain."""
         system: System = study.system
         told = [
-            f"{len(p)} values of {name} ({'trained' if p.is_trained else 'fixed'})"
+            f"{counted(len(p), 'value')} of {name} ({'trained' if p.is_trained else 'fixed'})"
             for name, p in system.parameters.items()
         ]
         return [
             f"study {self.name!r}: {self.physics.system}",
-            f"  {', '.join(told)}, {system.ninputs} inputs, {study.cost.readout.noutputs} outputs,"
-            f" {len(study.task.inputs)} samples",
+            f"  {', '.join(told)}, {counted(system.ninputs, 'input')}, "
+            f"{told_outputs(study.cost.readout)}, {counted(len(study.task.inputs), 'sample')}",
         ]
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:

@@ -6,44 +6,22 @@ Each has one check, and so one message, however many forms there are.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
     AllowInfNan,
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
     Strict,
-    ValidationInfo,
 )
-from pydantic_core import PydanticCustomError
 
-from nepfield.errors import InputError
-from nepfield.files import STUDY_FILE
-from nepfield.mesh.geometry import split_name
-
-
-def wrong(message: str) -> PydanticCustomError:
-    """Error whose message stands as it is, braces included."""
-    return PydanticCustomError("form", "{message}", {"message": message})
-
-
-def _form(check: Callable[[Any], Any], right: str) -> PlainValidator:
-    """Validator that says `right` where `check` returns None."""
-
-    def validate(value: Any) -> Any:
-        result = check(value)
-        if result is None:
-            raise wrong(f"must be {right}")
-        return result
-
-    return PlainValidator(validate)
+from nepfield.study.text.paths import or_run
+from nepfield.study.text.written import LARGEST_INTEGER, form, wrong
 
 
 def _number(value: Any) -> float | None:
@@ -80,7 +58,7 @@ def _range(value: Any) -> tuple[float, float] | None:
 def _indices(value: Any, counts: Iterable[int], least: int) -> tuple[int, ...] | None:
     if not isinstance(value, list | tuple) or len(value) not in counts:
         return None
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in value)
+    whole = all(type(n) is int and least <= n <= LARGEST_INTEGER for n in value)
     return tuple(value) if whole else None
 
 
@@ -127,84 +105,36 @@ def _levels(value: Any) -> tuple[float, float] | None:
     return pair if pair and pair[0] != pair[1] else None
 
 
-def _basis(value: Any) -> str | Pixels | None:
-    if isinstance(value, Pixels) or (isinstance(value, str) and value in ("cells", "regions")):
+def _flag_or_names(value: Any) -> bool | tuple[str, ...] | None:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    return tuple(value) if all(isinstance(v, str) and v for v in value) else None
+
+
+def _periodic(value: Any) -> bool | tuple[tuple[str, str], ...] | None:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        return None
+    pairs = tuple(tuple(v) for v in value if isinstance(v, list | tuple) and len(v) == 2)
+    names = all(isinstance(name, str) and name for pair in pairs for name in pair)
+    return pairs if names and len(pairs) == len(value) else None
+
+
+def _basis(value: Any) -> str | Pixels | Regions | None:
+    if isinstance(value, Pixels | Regions) or (
+        isinstance(value, str) and value in ("cells", "regions")
+    ):
         return value
     if isinstance(value, dict) and set(value) == {"pixels"}:
         size = _point(value["pixels"])
         return Pixels(pixels=size) if size and min(size) > 0 else None
+    if isinstance(value, dict) and set(value) == {"regions"}:
+        names = _flag_or_names(value["regions"])
+        return Regions(regions=names) if isinstance(names, tuple) else None
     return None
-
-
-def _file(value: Any, info: ValidationInfo) -> Path:
-    """Absolute path of a file that exists; relative ones count from the study's folder."""
-    if not isinstance(value, str | Path) or not str(value):
-        raise wrong('must be a file name in quotes, such as "cavity.msh"')
-    path = Path(value)
-    if info.context is not None:
-        path = Path(os.path.abspath(info.context["folder"] / path))
-        if not path.is_file():
-            raise wrong(f"there is no file {path} (paths count from the study file's folder)")
-    return path
-
-
-def _or_run(check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()) -> PlainValidator:
-    """As `_form`, or the absolute path of a run folder in quotes, or one of these words."""
-
-    def validate(value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, str) and value in words:
-            return value
-        if isinstance(value, str | Path) and str(value):
-            return _run(value, info, right)
-        result = check(value)
-        if result is None:
-            raise wrong(f"must be {right}, or the folder of a trained run in quotes")
-        return result
-
-    return PlainValidator(validate)
-
-
-def _run(value: str | Path, info: ValidationInfo, right: str) -> Path:
-    path = Path(value)
-    if info.context is not None:
-        path = Path(os.path.abspath(info.context["folder"] / path))
-        if info.context.get("began"):  # what came from there is kept with the run
-            return path
-        if not (path / STUDY_FILE).is_file():
-            raise wrong(
-                f"must be {right}, or the folder of a trained run; {path} is no run folder (it "
-                f"has no {STUDY_FILE}; paths count from the study file's folder)"
-            )
-        if not (path / "checkpoint.npz").is_file():
-            raise wrong(f"{path} is a run without a checkpoint.npz: train it first")
-    return path
-
-
-def _geometry(value: Any, info: ValidationInfo) -> Path:
-    """Absolute path of a .geo file, or of a .py file with ":function" at its end."""
-    if not isinstance(value, str | Path) or not str(value):
-        raise wrong('must be "x.geo" or "file.py:function"')
-    try:
-        path, function = split_name(value)
-    except InputError:
-        raise wrong('must be "x.geo" or "file.py:function"') from None
-    path = _file(path, info)
-    return path if function is None else path.with_name(f"{path.name}:{function}")
-
-
-def _system(value: Any, info: ValidationInfo) -> str | Path:
-    """The name of a system; absolute path and name of a study class in a file of the user."""
-    if not isinstance(value, str | Path) or not str(value):
-        raise wrong('must be the name of a system in quotes, such as "gpe"')
-    if not names_class_in_file(value):
-        return str(value)
-    path, name = split_name(value)
-    return (path := _file(path, info)).with_name(f"{path.name}:{name}")
-
-
-def names_class_in_file(name: str | Path) -> bool:
-    """Whether the name of a system has the form "file.py:Name"."""
-    return ".py:" in str(name)
 
 
 def _parameter(value: Any) -> int | float | str | None:
@@ -219,13 +149,14 @@ def _nonzero(value: float) -> float:
     return value
 
 
+def is_folder_name(value: str) -> bool:
+    """Whether a text can be the name of a folder."""
+    plain = value.isprintable() and not set(value) & set("/\\")
+    return plain and bool(value.strip()) and value not in (".", "..")
+
+
 def _folder_name(value: str) -> str:
-    if (
-        not value.strip()
-        or value in (".", "..")
-        or not value.isprintable()
-        or set(value) & set("/\\")
-    ):
+    if not is_folder_name(value):
         raise wrong("must be usable as the name of a folder: no slash, not empty")
     return value
 
@@ -237,34 +168,36 @@ Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), MinLen(1)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
-Count = Annotated[int, Strict(), Ge(0)]
-AtLeastOne = Annotated[int, Strict(), Ge(1)]
+Count = Annotated[int, Strict(), Ge(0), Le(LARGEST_INTEGER)]
+AtLeastOne = Annotated[int, Strict(), Ge(1), Le(LARGEST_INTEGER)]
 Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Rows = tuple[tuple[Number, ...], ...]
 Nonzero = Annotated[float, Strict(), AllowInfNan(False), AfterValidator(_nonzero)]
 FolderName = Annotated[str, Strict(), AfterValidator(_folder_name)]
-File = Annotated[Path, PlainValidator(_file)]
-GeometryFile = Annotated[Path, PlainValidator(_geometry)]
-SystemName = Annotated[str | Path, PlainValidator(_system)]
 GeometryParameter = Annotated[
-    int | float | str, _form(_parameter, "a finite number or text in quotes")
+    int | float | str, form(_parameter, "a finite number or text in quotes")
 ]
 Order = Annotated[
-    Literal[1, 2], _form(lambda v: v if type(v) is int and v in (1, 2) else None, "1 or 2")
+    Literal[1, 2], form(lambda v: v if type(v) is int and v in (1, 2) else None, "1 or 2")
 ]
 Lattice = Annotated[
     tuple[int, ...],
-    _form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
+    form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
 ]
-Point = Annotated[tuple[float, ...], _form(_point, "[x] or [x, y], finite numbers")]
-Bounds = Annotated[
-    tuple[float, float], _form(_range, "[low, high] with low < high, finite numbers")
+Periodic = Annotated[
+    bool | tuple[tuple[str, str], ...],
+    form(
+        _periodic,
+        'true or false (a lattice), or pairs of boundaries (a mesh), such as [["left", "right"]]',
+    ),
 ]
+Point = Annotated[tuple[float, ...], form(_point, "[x] or [x, y], finite numbers")]
+Bounds = Annotated[tuple[float, float], form(_range, "[low, high] with low < high, finite numbers")]
 Levels = Annotated[
-    tuple[float, float], _form(_levels, "[for 0, for 1], two different finite numbers")
+    tuple[float, float], form(_levels, "[for 0, for 1], two different finite numbers")
 ]
 Site = Annotated[
-    int | tuple[int, int], _form(_site, "a point's index or [iy, ix], whole numbers counted from 0")
+    int | tuple[int, int], form(_site, "a point's index or [iy, ix], whole numbers counted from 0")
 ]
 
 
@@ -308,19 +241,27 @@ class Pixels(Form):
     )
 
 
+class Regions(Form):
+    """Regions with a value each, written ``{ regions = ["core", "cavity"] }``."""
+
+    regions: tuple[str, ...] = Field(
+        description="named regions; where they overlap the first one counts", min_length=1
+    )
+
+
 Random = Uniform | Normal | ScaledNormal
-Impedance = Annotated[float | complex, _form(_complex, "a finite number or [real, imaginary]")]
+Impedance = Annotated[float | complex, form(_complex, "a finite number or [real, imaginary]")]
 Initial = Annotated[
     float | tuple[float, ...] | Uniform | Normal,
-    _form(_values, f"a finite number, a list of them, {_DRAWS}"),
+    form(_values, f"a finite number, a list of them, {_DRAWS}"),
 ]
 InitialOrRun = Annotated[
     float | tuple[float, ...] | Uniform | Normal | Path,
-    _or_run(_values, f"a finite number, a list of them, {_DRAWS}"),
+    or_run(_values, f"a finite number, a list of them, {_DRAWS}"),
 ]
 ParameterOrRun = Annotated[
     float | tuple[float, ...] | Uniform | Normal | ScaledNormal | Path,
-    _or_run(
+    or_run(
         _parameter_values,
         f"a finite number, a list of them, {_UNIFORM} {_NORMAL}, or {{ scaled_normal = s }} with"
         " s > 0",
@@ -328,7 +269,7 @@ ParameterOrRun = Annotated[
 ]
 LengthsOrRun = Annotated[
     float | tuple[float, ...] | Uniform | Normal | Path | Literal["mesh"],
-    _or_run(
+    or_run(
         _values,
         f'"mesh" for the lengths in the domain, a finite number, a list of them, {_DRAWS}',
         ("mesh",),
@@ -336,12 +277,20 @@ LengthsOrRun = Annotated[
 ]
 WeightOrRun = Annotated[
     float | complex | Uniform | Normal | Path,
-    _or_run(
+    or_run(
         lambda v: next((r for r in (_complex(v), _random(v)) if r is not None), None),
         f"a finite number, [real, imaginary], {_DRAWS}",
     ),
 ]
+FlagOrRegions = Annotated[
+    bool | tuple[str, ...],
+    form(_flag_or_names, 'true or false, or names of regions, ["core", "rim"]'),
+]
 Basis = Annotated[
-    Literal["cells", "regions"] | Pixels,
-    _form(_basis, '"cells", "regions", or { pixels = [dx, dy] } with positive sizes'),
+    Literal["cells", "regions"] | Pixels | Regions,
+    form(
+        _basis,
+        '"cells", "regions", or { regions = ["core", "cavity"] } (where they overlap the first one'
+        " counts), or { pixels = [dx, dy] } with positive sizes",
+    ),
 ]

@@ -1,0 +1,41 @@
+"""What outputs are called: as their regions and sets are, else by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nepfield.mesh.domain import Domain
+from nepfield.reprs import counted, listed
+
+
+def output_names(readout: Any) -> tuple[str, ...]:
+    """A name for each output of a readout, in tables and pictures."""
+    names, count = tuple(getattr(readout, "names", ())), readout.noutputs
+    if len(names) == count:
+        return names
+    return ("output",) if count == 1 else tuple(f"output {k}" for k in range(count))
+
+
+def told_outputs(readout: Any) -> str:
+    """How many outputs there are, with their names where they have any: "2 outputs (a, b)"."""
+    told, names = counted(readout.noutputs, "output"), tuple(getattr(readout, "names", ()))
+    return f"{told} ({listed(names)})" if names else told
+
+
+def mark_names(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """What is written beside the places that are read; without names Y0, Y1 and so on."""
+    if len(names) == count:
+        return tuple(names)
+    return ("readout",) if count == 1 else tuple(f"Y{k}" for k in range(count))
+
+
+def vertex_names(
+    domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()
+) -> tuple[str, ...]:
+    """Names of vertices that are read set by set: that of the set, numbered where it has more."""
+    found = []
+    for name in sets:
+        size = len(domain.region(name))
+        found += [name] if size == 1 else [f"{name} {k}" for k in range(size)]
+    return (*found, *(f"vertex {int(k)}" for k in vertices))
