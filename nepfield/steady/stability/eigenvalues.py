@@ -16,6 +16,7 @@ import numpy as np
 from nepfield.space.linalg import Factorisation, real_times
 from nepfield.steady.stability.davidson import Polished, TrialModes, polish
 from nepfield.steady.stability.fluctuations import Fluctuations, to_pair
+from nepfield.steady.stability.krein import endangered, signs
 from nepfield.steady.stability.splines import spline_functions
 from nepfield.steady.stability.trial import Trial, coarse_trial, fine_trial
 
@@ -27,6 +28,7 @@ _MARGIN = 1.4  # of the window: energies of the modes that are looked at
 _FINER = (1.0, 0.7)  # spacings, in turn, where the trial space is too coarse
 _HIGHER = (1.0, 2.0)  # and energies
 _FIRST, _MOST = 2, 24  # modes that are made exact
+_SMALL = 10_000  # unknowns up to which twice as many are made exact at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,25 +128,28 @@ def _searched(
     """Make modes exact from the top down, until no other one matters."""
     scale = max(window.frequency, window.coupling, np.abs(modes.rates.real).max())
     order, outside = _split(modes, window, scale)
-    first = _first(modes, window, order)
-    order = np.concatenate([first, order[~np.isin(order, first)]])
-    done: list[Polished] = []
-    count, error = 0, 0.0
-    wanted = min(_FIRST, len(order))
-    while count < wanted:
-        chosen = order[count:wanted]
+    few = _FIRST if fluctuations.space.ndof > _SMALL else 2 * _FIRST
+    chosen, error = _first(modes, window, order, few), 0.0
+    rest, done = order[~np.isin(order, chosen)], list[Polished]()
+    count, complete, lost = 0, False, order[:0]
+    while True:
         done.append(polish(fluctuations, modes, chosen, factors, 1e-8 * scale))
-        moved = np.abs(done[-1].rates - modes.rates[chosen])
-        error = max(error, 2 * float(moved.max(initial=0.0)))
-        count = wanted
-        if not all(part.converged.all() for part in done):
+        count += len(chosen)
+        sure = done[-1].converged
+        if not sure.any():
             break
-        best = max(float(part.rates.real.max()) for part in done)
-        left = modes.rates[order[count:]].real
-        wanted = count + int(np.count_nonzero(left > _ceiling(window, best, error)))
-        if wanted > _MOST:
+        moved = np.abs(done[-1].rates - modes.rates[chosen])[sure]
+        error = max(error, 2 * float(moved.max()))
+        lost = np.concatenate([lost, chosen[~sure]])  # no harm in modes that cannot matter
+        best = max(float(part.rates.real[part.converged].max()) for part in done)
+        may = _suspect(modes, window, best, error)
+        if may[lost].any():
             break
-    complete = count >= wanted and all(part.converged.all() for part in done)
+        suspect = may[rest]
+        chosen, rest = rest[suspect], rest[~suspect]
+        complete = len(chosen) == 0
+        if complete or count + len(chosen) > _MOST:
+            break
     if len(outside):
         done.append(polish(fluctuations, modes, outside, factors, 1e-8 * scale))
     rates, u, v = (
@@ -181,43 +186,45 @@ def _split(modes: TrialModes, window: Window, scale: float) -> tuple[np.ndarray,
     return inside, outside[slower][:_FIRST]
 
 
-def _first(modes: TrialModes, window: Window, order: np.ndarray) -> np.ndarray:
+def _first(modes: TrialModes, window: Window, order: np.ndarray, few: int) -> np.ndarray:
     """Modes to begin with: the fastest, and where these only decay the pairs nearest to growth.
 
     At uniform loss modes grow in pairs of opposite energy that meet (Krein).
     """
     if np.isnan(window.uniform_loss):
-        return order[:_FIRST]
+        return order[:few]
     growing = modes.rates[order].real + window.uniform_loss > 1e-9 * (1 + window.frequency)
-    chosen = order[growing][:_FIRST]
+    chosen = order[growing][:few]
     rest = order[~growing]
-    u, v = to_pair(modes.vectors[:, rest])
-    sign = np.sum(np.abs(u) ** 2 - np.abs(v) ** 2, axis=0) > 0
+    sign = signs(modes)[rest] > 0
     plus, minus = rest[sign], rest[~sign]
     if len(plus) and len(minus):
         gap = np.abs(modes.rates.imag[plus][:, None] - modes.rates.imag[minus])
         for place in np.argsort(gap, axis=None):
-            if len(chosen) >= _FIRST:
+            if len(chosen) >= few:
                 break
             i, j = np.unravel_index(place, gap.shape)
             pair = np.array([plus[i], minus[j]])
             chosen = np.concatenate([chosen, pair[~np.isin(pair, chosen)]])
     missing = order[~np.isin(order, chosen)]
-    return np.concatenate([chosen, missing[: max(0, _FIRST - len(chosen))]])[:_FIRST]
+    return np.concatenate([chosen, missing[: max(0, few - len(chosen))]])[:few]
 
 
-def _ceiling(window: Window, best: float, error: float) -> float:
-    """Growth in the trial space above which a mode may be unstable, or the fastest one.
+def _suspect(modes: TrialModes, window: Window, best: float, error: float) -> np.ndarray:
+    """Which modes may be unstable, or the fastest, if the trial space errs by so much.
 
     Where two modes meet, an error e of their distance changes the square of their growth by
-    2 |b| e.
+    2 |b| e at most.
     """
     sensitive = 2 * window.coupling * error
+    growth = modes.rates.real
     if np.isnan(window.uniform_loss):
-        return min(best, -np.sqrt(sensitive)) - error
+        return growth > min(best, -np.sqrt(sensitive)) - error
     loss = window.uniform_loss
     above = max(best, 0.0) + loss  # growth without loss that would matter
-    return float(np.sqrt(max(above**2 - sensitive, 0.0))) - loss - error
+    ceiling = float(np.sqrt(max(above**2 - sensitive, 0.0))) - loss - error
+    growing = growth + loss > 1e-9 * (1 + window.frequency)
+    return (growing & (growth > ceiling)) | endangered(modes, loss, window.coupling, above, error)
 
 
 def _top(rates: np.ndarray) -> int:
