@@ -42,6 +42,10 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="replace section.key; repeatable"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="replace the study's seed")]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="go on although mesh or task have changed since"),
+]
 Trust = Annotated[
     bool,
     typer.Option(
@@ -108,6 +112,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the run in the folder, if there is one")
     ] = False,
+    accept: Accept = False,
     out: Out = None,
     overrides: Set = None,
     _trust: Trust = False,
@@ -122,7 +127,7 @@ def train(
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        summary = _train(config, folder_of(config.name), resume, quiet)
+        summary = _train(config, folder_of(config.name), resume, quiet, accept)
     _end_of(summary)
 
 
@@ -161,6 +166,7 @@ def solve(
             "with -2, -3, ... where there is one]",
         ),
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     _trust: Trust = False,
     seed: Seed = None,
@@ -173,7 +179,7 @@ def solve(
         config, run = _study_or_run(study, overrides, seed)
         name = f"{config.name}-solve" if run is None else f"{run.resolve().name}-solve-trained"
         folder = out or unused(Path("runs") / name)
-        summary = solve_study(config, folder, run)
+        summary = solve_study(config, folder, run, accept)
         tell(summary, folder, quiet)
     if summary["not_converged"]:
         typer.echo(summary["not_converged"][0], err=True)
@@ -186,6 +192,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="also write the table")
     ] = None,
+    accept: Accept = False,
     overrides: Set = None,
     _trust: Trust = False,
     seed: Seed = None,
@@ -199,7 +206,7 @@ def compare(
 
         check_new_file(out, (".csv",), "--out")
         config, run = _study_or_run(study, overrides, seed)
-        result = compare_study(config, run)
+        result = compare_study(config, run, accept)
         if not quiet:
             print_comparison(result, config.name)
         if out is not None:
@@ -220,6 +227,7 @@ def sweep(
     resume: Annotated[
         bool, typer.Option("--resume", help="do what is not finished, and what failed")
     ] = False,
+    accept: Accept = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="folder to write [default: runs/NAME-sweep]"),
@@ -247,6 +255,7 @@ def sweep(
                 workers=workers,
                 scheduler=scheduler,
                 resume=resume,
+                accept_changes=accept,
                 on_progress=bar.show,
             )
         finished = int((table["status"] == "finished").sum())
@@ -342,7 +351,9 @@ def _study_or_run(
     return load_study(file, tuple(overrides or ()), seed), run
 
 
-def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict[str, Any]:
+def _train(
+    config: StudyConfig, folder: Path, resume: bool, quiet: bool, accept_changes: bool = False
+) -> dict[str, Any]:
     """Train a study with a progress bar, and say how it went."""
     from nepfield.study.run.jobs import train_study
 
@@ -351,6 +362,7 @@ def _train(config: StudyConfig, folder: Path, resume: bool, quiet: bool) -> dict
             config,
             folder,
             resume=resume,
+            accept_changes=accept_changes,
             on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
         )
     tell(summary, folder, quiet)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -438,6 +440,7 @@ def test_signs_that_a_terminal_lacks_are_replaced(
 ) -> None:
     path = write_study(tmp_path, CHAIN, name="größe-γ")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")  # as it is set, and afterwards as it was
 
     def told(*arguments: str) -> tuple[Any, list[str]]:
         streams = [io.TextIOWrapper(io.BytesIO(), "latin-1") for _ in range(2)]
@@ -468,3 +471,46 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     before = contents(tmp_path)
     one_line(train(path, tmp_path / "away"), "cannot be written in UTF-8; give that file or folder")
     assert contents(tmp_path).keys() - before.keys() <= {"away"}
+
+
+# ---------------------------------------------------------------- kills with pictures on
+
+
+@pytest.mark.slow
+def test_twenty_kills_with_pictures_change_nothing(tmp_path: Path) -> None:
+    """SIGKILL at random moments, from the imports to the last picture; frames and pictures too."""
+    path = write_study(
+        tmp_path, LINE, training__epochs=60, training__compare_every=1, figures__enabled=True,
+        figures__frames=8,
+    )  # fmt: skip
+    begun = time.monotonic()
+    assert train(path, tmp_path / "whole").exit_code == 0
+    line = [sys.executable, "-m", "nepfield.cli", "train", str(path), "--resume", "--quiet"]
+    alone = subprocess.run([*line, "--out", str(tmp_path / "alone")], env=os.environ | PATH)
+    assert alone.returncode == 0
+    dice, longest, kills, run = random.Random(1), time.monotonic() - begun, 0, tmp_path / "run0"
+    for number in range(400):
+        process = subprocess.Popen([*line, "--out", str(run)], env=os.environ | PATH)
+        try:
+            status = process.wait(dice.uniform(0.05, 1) * longest)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(60)
+            kills += 1
+            continue
+        assert status == 0
+        same_folder(run, tmp_path / "whole")
+        if kills >= 20:
+            break
+        run = tmp_path / f"run{number + 1}"  # it came to its end: the next one begins anew
+    else:
+        pytest.fail(f"{kills} kills only")
+
+
+def same_folder(run: Path, whole: Path) -> None:
+    """Every file is the same, bit by bit, but for the seconds in the summary."""
+    same_result(run, whole)
+    ours, theirs = (contents(folder) for folder in (run, whole))
+    assert ours.keys() == theirs.keys()
+    differ = [name for name in ours if ours[name][0] != theirs[name][0]]
+    assert differ in ([], ["summary.json"])

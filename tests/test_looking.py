@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -566,3 +568,23 @@ def test_discs_of_a_graph_do_not_overlap() -> None:
         apart = np.linalg.norm(graph.points[:, None] - graph.points, axis=2)
         np.fill_diagonal(apart, np.inf)
         assert np.all(radii[:, None] + radii <= apart)
+
+
+def test_an_optimizer_of_ones_own_as_its_documentation_has_it(wave: nf.GPE, tmp_path: Path) -> None:
+    text = inspect.getdoc(nf.Optimizer) or ""
+    code = text[text.index("    class Signs") : text.index("    nf.train(")]
+    space: dict[str, Any] = {"np": np}
+    exec(textwrap.dedent(code), space)
+    cost = nf.MSE(nf.readout(wave.space, regions=["first"]))
+    task = nf.Task(np.eye(2), np.full((2, 1), 0.05))
+    options: dict[str, Any] = {"optimizer": space["Signs"](), "seed": 1}
+    whole = nf.train(wave, cost, task, epochs=4, **options)
+    assert whole.history[-1]["cost"] < whole.history[0]["cost"]
+    kept = tmp_path / "checkpoint.npz"
+    nf.train(wave, cost, task, epochs=2, checkpoint=kept, **options)
+    again = nf.train(wave, cost, task, epochs=4, checkpoint=kept, resume=True, **options)
+    assert again.final.cost == whole.final.cost
+    for protocol in (nf.Cost, nf.Optimizer):
+        for name in ("value", "slope", "start", "step"):
+            method = getattr(protocol, name, None)
+            assert method is None or inspect.getdoc(method)

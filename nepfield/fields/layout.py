@@ -69,10 +69,11 @@ def masks_of(domain: Domain, marks: Sequence[Mark]) -> tuple[list[Field], list[d
         if key is not None:
             cells, name = shape[key], f"{mark.kind}:{number}"
             many = len(cells) > _FEW_CELLS
-            if mark.label in domain.regions:  # it is called as its region is
-                name = f"{mark.kind}:{mark.label}"
             if mark.kind == "readout" or many:
                 masks[name] = mask(name, mark.label or mark.kind, cells)
+            if mark.kind == "readout" and mark.label not in ("", "readout", f"Y{number}"):
+                called = f"readout:{mark.label}"  # under its name too
+                masks.setdefault(called, mask(called, mark.label, cells))
             if "circle" in shape:
                 del shape[key]
             elif many:

@@ -24,7 +24,11 @@ from nepfield.space.arrays import all_finite
 
 
 class Cost(Protocol):
-    """What a learning rule needs to know of a cost.
+    """What a learning rule needs to know of a cost: any object with these members.
+
+    Signals have shape (nsignals, nsamples) and targets (noutputs, nsamples), or further axes
+    after these. `MSE`, `CCE` and `LogCosine` are costs; one of your own best derives from `MSE`
+    and replaces `value`, `slope` and `curvature` (CONTRIBUTING.md has a Huber loss).
 
     Attributes
     ----------

@@ -17,15 +17,58 @@ from nepfield.fields.parameters import Values
 
 
 class Optimizer(Protocol):
-    """What the training loop needs."""
+    """What `nepfield.train` needs to know of an optimiser: any object with these two methods.
+
+    It keeps nothing itself. Its memory is a dict of arrays that the training loop hands back and
+    writes into each checkpoint, so that a run resumes exactly. Descent along the signs of the
+    gradient, with a step that decays, is::
+
+        class Signs:
+            def start(self, params):
+                return {"steps": np.zeros(1)}
+
+            def step(self, params, fields, memory):
+                rate = 0.01 / np.sqrt(1 + memory["steps"][0])
+                moved = {k: v - rate * np.sign(fields[k]) for k, v in params.items()}
+                return moved, {"steps": memory["steps"] + 1}
+
+        nf.train(system, cost, task, optimizer=Signs())
+    """
 
     def start(self, params: Mapping[str, np.ndarray]) -> Values:
-        """Memory before the first step."""
+        """Memory before the first step.
+
+        Parameters
+        ----------
+        params : dict of ndarray
+            Values of what is trained, by the name of the parameter; complex where it is.
+
+        Returns
+        -------
+        dict of ndarray
+            Arrays of any shape, by names of its own; {} for none.
+        """
 
     def step(
         self, params: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], memory: Values
     ) -> tuple[Values, Values]:
-        """New parameters and new memory, of gradient fields by parameter name."""
+        """One step; nothing that is handed in may be changed in place.
+
+        Parameters
+        ----------
+        params : dict of ndarray
+            Values of what is trained, by the name of the parameter.
+        fields : dict of ndarray
+            The gradient as a field, `Gradient.fields`: like `params`, divided by the measure of
+            each value's support, 0 where a value is not trained.
+        memory : dict of ndarray
+            What `start` or the last step gave.
+
+        Returns
+        -------
+        params, memory : dict of ndarray
+            The same names and shapes. Values beyond the bounds are moved back by the loop.
+        """
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
-from nepfield.reading import LARGEST, load_arrays, open_regular, read_text
+from nepfield.learning.origin import Origin
+from nepfield.reading import LARGEST, load_arrays, open_regular, read_bytes, read_text
 from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
@@ -48,6 +49,9 @@ class TrainingState(Described):
         The last free states, from which the next epoch starts; nan for samples without one.
     history : list of dict
         One row an epoch.
+    origin : dict of dict of str
+        Digests of what the training is made from (`nepfield.learning.origin`); empty in
+        checkpoints of version 0.1.
     """
 
     epoch: int
@@ -56,6 +60,7 @@ class TrainingState(Described):
     random_state: Mapping[str, Any]
     warm: np.ndarray | None
     history: list[HistoryRow] = field(default_factory=list)
+    origin: Origin = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint, an .npz file, atomically, and append what the history lacks."""
@@ -67,6 +72,8 @@ class TrainingState(Described):
             arrays["warm"] = self.warm
         arrays["epoch"] = np.array(self.epoch)
         arrays["random_state"] = np.array(json.dumps(self.random_state))
+        if self.origin:
+            arrays["origin"] = np.array(json.dumps(self.origin))
         with replacing(path) as part, part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
 
@@ -82,21 +89,22 @@ class TrainingState(Described):
         path = Path(path)
         try:
             arrays = load_arrays(path)
-            epoch = int(arrays["epoch"])
-            if "history" in arrays:
-                history = json.loads(str(arrays["history"]))
-            else:
-                history = History(history_of(path)).rows(epoch)
-            return TrainingState(
-                epoch=epoch,
+            state = TrainingState(
+                epoch=int(arrays["epoch"]),
                 parameters=_group(arrays, "parameter/"),
                 memory=_group(arrays, "memory/"),
                 random_state=json.loads(str(arrays["random_state"])),
                 warm=arrays.get("warm"),
-                history=history,
+                history=_old_history(arrays),
+                origin=_origin(arrays),
             )
+            _check(state)
         except Exception as error:
-            raise InputError(f"{path}: this is no checkpoint of nepfield ({error}).") from None
+            told = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise InputError(f"{path}: this is no checkpoint of nepfield ({told}).") from None
+        if "history" in arrays:
+            return state
+        return replace(state, history=History(history_of(path)).rows(state.epoch))
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
@@ -104,6 +112,47 @@ class TrainingState(Described):
             **self.parameters,
             "memory": listed(self.memory) or None,
         }
+
+
+def _check(state: TrainingState) -> None:
+    """ValueError if something in a checkpoint cannot be what was saved."""
+    if state.epoch < 0:
+        raise ValueError(f"epoch {state.epoch}")
+    numbers = {**state.parameters, **{f"memory {k}": v for k, v in state.memory.items()}}
+    for name, values in numbers.items():
+        if values.dtype.kind not in "fciu" or not np.isfinite(values).all():
+            raise ValueError(f"{name} holds what are no finite numbers")
+    if state.warm is not None and (state.warm.dtype.kind not in "fc" or state.warm.ndim < 1):
+        raise ValueError("warm holds no states")
+    np.random.default_rng(0).bit_generator.state = state.random_state
+
+
+def _old_history(arrays: Mapping[str, np.ndarray]) -> list[HistoryRow]:
+    """The history that a checkpoint of version 0.1 holds; ValueError if it is none."""
+    history: list[HistoryRow] = json.loads(str(arrays.get("history", "[]")))
+    for row in history:
+        if not all(isinstance(value, int | float) for value in row.values()):
+            raise ValueError("its history holds no numbers alone")
+    return history
+
+
+def saved_origin(checkpoint: Path) -> Origin | None:
+    """What a checkpoint says it was made from, and nothing else of it; None if there is none.
+
+    A file that cannot be read says nothing.
+    """
+    try:
+        with open_regular(checkpoint) as file, np.load(file, allow_pickle=False) as data:
+            return _origin(data)
+    except Exception:  # it will be told by whoever needs more of it
+        return None
+
+
+def _origin(arrays: Mapping[str, np.ndarray]) -> Origin:
+    if "origin" not in arrays:
+        return {}
+    origin = json.loads(str(arrays["origin"]))
+    return {group: {k: str(v) for k, v in parts.items()} for group, parts in origin.items()}
 
 
 def history_of(checkpoint: Path) -> Path:
@@ -130,17 +179,27 @@ class History:
         self.path = path
 
     def rows(self, epoch: int | None = None) -> list[HistoryRow]:
-        """The rows in the file, up to an epoch; lines that are not whole are left out."""
+        """The rows in the file, up to an epoch; lines that are not whole are left out.
+
+        Raises
+        ------
+        InputError
+            If it is no such table.
+        """
         if not self.path.exists():
             return []
-        text = read_text(self.path, LARGEST)
-        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
-        rows = [
-            {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
-            for line in lines[1:]
-            if len(line) == len(lines[0])
-        ]
-        return [row for row in rows if epoch is None or row["epoch"] <= epoch]
+        try:
+            text = read_text(self.path, LARGEST)
+            lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+            rows = [
+                {name: _number(name, word) for name, word in zip(lines[0], line, strict=True)}
+                for line in lines[1:]
+                if len(line) == len(lines[0])
+            ]
+            return [row for row in rows if epoch is None or row["epoch"] <= epoch]
+        except (OSError, ValueError, KeyError, csv.Error) as error:
+            told = f"it has no column {error}" if isinstance(error, KeyError) else error
+            raise InputError(f"{self.path}: this is no history of a training ({told}).") from None
 
     def complete(self, history: list[HistoryRow]) -> None:
         """Make the file hold this history: by appending where it holds the rows before."""
@@ -159,7 +218,7 @@ class History:
 
     def cut(self, history: list[HistoryRow]) -> None:
         """Drop what the file holds beyond this history."""
-        if not self.path.exists() or read_text(self.path, LARGEST) != _table(history):
+        if not self.path.exists() or read_bytes(self.path) != _table(history).encode():
             self._write(history)
 
     def _write(self, history: list[HistoryRow]) -> None:

@@ -7,20 +7,21 @@ a run that is killed at any moment and resumed gives the bit-identical result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Values
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
+from nepfield.learning.origin import Origin, check_origin, origin_of
 from nepfield.learning.record import EpochRecord
+from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
@@ -154,6 +155,8 @@ def train(
     warm_start: bool | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    accept_changes: bool = False,
+    made_from: Origin | None = None,
     on_epoch: Callable[[TrainingState], None] | None = None,
     **options: Any,
 ) -> TrainingResult:
@@ -192,6 +195,11 @@ def train(
         File written after each epoch; the history lies beside it (`history_of`).
     resume : bool
         Go on from the checkpoint if it exists.
+    accept_changes : bool
+        Go on although the domain, the task or what else the training was made from has changed.
+    made_from : dict of dict of str, optional
+        Digests of what else the training is made from (`nepfield.learning.origin`), kept in the
+        checkpoint.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch, when its checkpoint is on disk.
     **options
@@ -204,7 +212,8 @@ def train(
     Raises
     ------
     InputError
-        If the task does not fit the system, or a number is out of range.
+        If the task does not fit the system, a number is out of range, or a training that is to go
+        on was made from something else.
     NotConverged
         If in a whole epoch no sample has a steady state.
     """
@@ -226,8 +235,7 @@ def train(
         )
     if not trained(system):
         raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
-    if warm_start is None:
-        warm_start = system.warm_start and starts == 1
+    warm_start = begins_warm(system, warm_start, starts)
     if warm_start and starts > 1:
         raise InputError(
             f"starts = {starts}: a warm start is one start; give warm_start = False with several."
@@ -240,11 +248,18 @@ def train(
             f"{', '.join(system.parameters)}."
         )
     exact = EXACT in system.rules
-    state = _starting_state(system, optimizer, seed)
+    origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
+    state = starting_state(system, optimizer, seed, origin)
     if checkpoint is not None:
         if resume and Path(checkpoint).exists():
-            state = _resumed_state(checkpoint, state, nsamples, warm_start)
+            state = resumed_state(checkpoint, state, nsamples, warm_start)
+            if not accept_changes:
+                names = {"domain": system.domain.source}
+                check_origin(state.origin, origin, checkpoint, names)
         History(history_of(Path(checkpoint))).cut(state.history)
+        if accept_changes and state.origin != origin:
+            state = replace(state, origin=origin)
+            state.save(checkpoint)
     system = system.with_parameters(state.parameters)
     random = np.random.default_rng(seed)
     random.bit_generator.state = state.random_state
@@ -309,6 +324,7 @@ def train(
             random.bit_generator.state,
             warm,
             state.history,
+            origin,
         )
         if checkpoint is not None:
             state.save(checkpoint)
@@ -345,48 +361,3 @@ def _kept(
     good = columns_of(steady.converged)
     warm[..., chosen[good]] = state[..., good]
     return warm
-
-
-def _starting_state(system: System, optimizer: Optimizer, seed: int) -> TrainingState:
-    values = {name: p.values for name, p in trained(system).items()}
-    return TrainingState(
-        epoch=0,
-        parameters=values,
-        memory=optimizer.start(values),
-        random_state=np.random.default_rng(seed).bit_generator.state,
-        warm=None,
-    )
-
-
-def _resumed_state(
-    checkpoint: str | Path, fresh: TrainingState, nsamples: int, warm_start: bool
-) -> TrainingState:
-    """The saved state, after a check that it belongs to this training."""
-    saved = TrainingState.load(checkpoint)
-    fits = saved.warm is None or (warm_start and saved.warm.shape[-1] == nsamples)
-    for what, have, want in (
-        ("parameters", saved.parameters, fresh.parameters),
-        ("memory of the optimiser", saved.memory, fresh.memory),
-    ):
-        if _shapes(have) != _shapes(want):
-            raise InputError(_not_of_this_study(checkpoint, f"{what} ({', '.join(sorted(have))})"))
-    if [row["epoch"] for row in saved.history] != list(range(1, saved.epoch + 1)):
-        raise InputError(
-            f"{history_of(Path(checkpoint))}: it does not hold the {saved.epoch} epochs of "
-            f"{Path(checkpoint).name}; put it back as it was, or train again into another folder."
-        )
-    if not fits:
-        count = 0 if saved.warm is None else saved.warm.shape[-1]
-        raise InputError(_not_of_this_study(checkpoint, f"warm starts (of {count} samples)"))
-    return saved
-
-
-def _shapes(values: Values) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (value.shape, value.dtype) for name, value in values.items()}
-
-
-def _not_of_this_study(checkpoint: str | Path, what: str) -> str:
-    return (
-        f"{checkpoint}: its {what} are not those of this study; resume with the study that began "
-        "the run, or choose another folder."
-    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nepfield
 from nepfield.errors import InputError
+from nepfield.files import replacing
 
 _PACKAGE = Path(nepfield.__file__).parent
 _STUDY, _MESH = "xor-billiard", "billiard.msh"
@@ -44,7 +45,8 @@ def write_demo(folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             if not (folder / name).exists():
-                (folder / name).write_bytes(content)
+                with replacing(folder / name) as part:
+                    part.write_bytes(content)
     except OSError as error:
         raise InputError(f"{folder}: the demo cannot be written: {error.strerror}") from None
     return folder / "study.toml"

@@ -231,9 +231,9 @@ def _with_units(sweep: Path, keys: list[str]) -> dict[str, str]:
     """For each swept key its name in a picture, with the unit in brackets where it has one."""
     try:
         units = json.loads(read_text(sweep / "cases.json", LARGEST)).get("units", {})
-    except (OSError, ValueError):
-        units = {}  # a table that was moved alone
-    return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+        return {key: f"{key} ({units[key]['unit']})" if key in units else key for key in keys}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {key: key for key in keys}  # a table that was moved alone
 
 
 def _against(

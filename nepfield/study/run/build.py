@@ -11,11 +11,12 @@ from nepfield.errors import InputError, located
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.optimizers import Optimizer
+from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task
 from nepfield.learning.training import TrainingResult, train
-from nepfield.study.run.beginning import read_start
-from nepfield.study.run.trained import load_run, meshes_of, trained_system
+from nepfield.study.run.beginning import begun_system, read_start
+from nepfield.study.run.trained import load_run, made_from, meshes_of, trained_system
 from nepfield.study.text.study import Source, StudyConfig
 from nepfield.systems.system import checked_inputs, trained
 
@@ -71,9 +72,18 @@ class Study:
             warm_start=training.warm_start,
             checkpoint=checkpoint,
             resume=resume,
+            accept_changes=True,  # what is read from files has been checked
+            made_from=made_from(self.config),
             on_epoch=on_epoch,
             **self.solver,
         )
+
+    def check_resumable(self, checkpoint: Path) -> None:
+        """InputError if the training cannot go on from a checkpoint."""
+        training = self.config.training
+        fresh = starting_state(self.system, self.optimizer, self.config.seed, {})
+        warm = begins_warm(self.system, training.warm_start, training.starts)
+        resumed_state(checkpoint, fresh, len(self.task.inputs), warm)
 
 
 def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = None) -> Study:
@@ -94,7 +104,11 @@ def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = No
     """
     begun = read_start(run, config)
     sources = {} if begun else {other: _source(other, config) for other in config.runs()}
-    system = config.build_system(config.build_domain(meshes), begun, sources)
+    domain = config.build_domain(meshes)
+    if run is None or begun is None:
+        system = config.build_system(domain, begun, sources)
+    else:
+        system = begun_system(config, domain, begun, run)
     cost = config.build_cost(config.build_readout(system))
     task = config.task.build(config.seed)
     where = str(config.task.file or "task")

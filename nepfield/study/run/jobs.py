@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import START_FILE, make_within, remove_parts
+from nepfield.files import START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.state import (
@@ -25,9 +25,9 @@ from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.frames import Frames
-from nepfield.study.run.opening import keeping, mesh_folder, opened
+from nepfield.study.run.opening import check_folder, keeping, mesh_folder, opened
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
-from nepfield.study.run.trained import meshes_of, trained_system
+from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train_study(
     on_epoch: OnEpoch | None = None,
     meshes: str | Path | None = None,
     held: bool = False,
+    accept_changes: bool = False,
 ) -> dict[str, Any]:
     """Train a study and write its run folder.
 
@@ -65,6 +66,9 @@ def train_study(
         that of its sweep) studies that take values from the run look for it.
     held : bool
         Whether the caller holds the folder's lock (`nepfield.files.locked`).
+    accept_changes : bool
+        Go on although the content of the mesh, of the task, or the file of the user's own system
+        has changed since the run began.
 
     Returns
     -------
@@ -74,17 +78,22 @@ def train_study(
     Raises
     ------
     InputError
-        If the study cannot be run, the folder holds something else, or another process is at work
-        there.
+        If the study cannot be run, the folder holds something else, another process is at work
+        there, or what the run was made from has changed.
     NotConverged
         If in a whole epoch no steady state was found.
     """
     out = Path(out)
+    check_folder(out, config, resume)
     if resume and (out / CHECKPOINT).exists():
         meshes_of(out, config, meshes)  # refuses a geometry that has changed
     with ExitStack() as stack:
         with mesh_folder(config, out, meshes) as kept:
             study = build(config, kept, out if resume else None)
+            if resume and (out / CHECKPOINT).exists():
+                if not accept_changes:
+                    check_unchanged(study, out)
+                study.check_resumable(out / CHECKPOINT)
             stack.enter_context(opened(out, config, resume, held))
             if config.runs() and not (out / START_FILE).exists():
                 write_start(out, study.system)
@@ -130,7 +139,12 @@ def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> d
     return summary | {"notes": _draw(study.config, out)}
 
 
-def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = None) -> dict:
+def solve_study(
+    config: StudyConfig,
+    out: str | Path,
+    run: str | Path | None = None,
+    accept_changes: bool = False,
+) -> dict:
     """Steady states of a study's inputs, written as a run folder without history.
 
     Parameters
@@ -140,6 +154,8 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         The folder; it must not exist yet.
     run : path, optional
         Run folder whose trained parameters are used.
+    accept_changes : bool
+        As in `train_study`.
 
     Returns
     -------
@@ -147,12 +163,13 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         What is in summary.json.
     """
     out = Path(out)
+    check_folder(out, config, resume=None)
     if run is not None:
         meshes_of(run, config)  # refuses a geometry that has changed
     with ExitStack() as stack:
         with mesh_folder(config, out) as kept:
             study = build(config, kept, None if run is None else Path(run))
-            system = trained_system(study, run)
+            system = trained_system(study, run, accept_changes)
             stack.enter_context(opened(out, config, resume=None))
         stack.enter_context(keeping(out, "remove what is there of it, and solve it again"))
         summary = complete(study, system, out)
@@ -162,7 +179,9 @@ def solve_study(config: StudyConfig, out: str | Path, run: str | Path | None = N
         return summary | {"notes": _draw(config, out)}
 
 
-def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.DataFrame:
+def compare_study(
+    config: StudyConfig, run: str | Path | None = None, accept_changes: bool = False
+) -> pd.DataFrame:
     """Every gradient rule against the adjoint, for the study's inputs.
 
     Parameters
@@ -170,6 +189,8 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     config : StudyConfig
     run : path, optional
         Run folder whose trained parameters are used; otherwise the starting ones.
+    accept_changes : bool
+        As in `train_study`.
 
     Returns
     -------
@@ -179,7 +200,7 @@ def compare_study(config: StudyConfig, run: str | Path | None = None) -> pd.Data
     study = build(config) if run is None else build(config, meshes_of(run, config), Path(run))
     task = study.task
     return compare_gradients(
-        trained_system(study, run),
+        trained_system(study, run, accept_changes),
         study.cost,
         task.inputs[:GRADIENT_SAMPLES],
         task.targets[:GRADIENT_SAMPLES],
@@ -216,7 +237,7 @@ def draw_run(run: str | Path) -> list[Path]:
 
     run = Path(run)
     figures = run / "figures"
-    make_within(figures)
+    check_within(figures)
     remove_parts(figures)
     drawn: list[Path] = []
     if (run / HISTORY).exists():

@@ -31,7 +31,7 @@ _FOLDERS = ("figures", "frames", "meshes")
 def opened(
     folder: Path, config: StudyConfig, resume: bool | None, held: bool = False
 ) -> Iterator[None]:
-    """Make a run folder, or check that the one that is there belongs to this study; hold it.
+    """Make a run folder, or go on with one that `check_folder` has looked at, and hold it.
 
     Parameters
     ----------
@@ -50,11 +50,10 @@ def opened(
     """
     with ExitStack() as stack:
         try:
-            _check_folder(folder, config, resume)
             folder.mkdir(parents=True, exist_ok=True)
             if not held:
                 stack.enter_context(locked(folder / LOCK_FILE, wait=False))
-                _check_folder(folder, config, resume)  # it may have been another's until now
+                check_folder(folder, config, resume)  # it may have been another's until now
             for place in (folder, *(folder / name for name in _FOLDERS)):
                 remove_parts(place)
             write_text(folder / STUDY_FILE, study_to_toml(config, folder))
@@ -94,6 +93,14 @@ def keeping(folder: Path, safe: str) -> Iterator[None]:
             raise
         told = f"{cause.strerror or cause}; {safe}"
         raise OSError(cause.errno or errno.EIO, told, cause.filename or str(folder)) from error
+
+
+def check_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
+    """Check that a folder is for this study to be run in; parameters and errors as of `opened`."""
+    try:
+        _check_folder(folder, config, resume)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
 
 
 def _check_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:

@@ -23,6 +23,7 @@ import nepfield
 from nepfield.errors import InputError
 from nepfield.study.sweeps.design import Case, Sweep
 from nepfield.study.sweeps.results import error_of, write_results
+from nepfield.study.sweeps.surroundings import check_address, check_guard, provide_handles
 from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
@@ -67,6 +68,7 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
+    accept_changes: bool = False,
     on_progress: Callable[[SweepProgress], None] | None = None,
 ) -> pd.DataFrame:
     """Run all cases of a sweep.
@@ -87,6 +89,9 @@ def run_sweep(
         the same files under the same paths.
     resume : bool
         Go on with the sweep in the folder: what is not finished, and what failed.
+    accept_changes : bool
+        Go on although the content of a mesh or a task has changed since cases were begun; what is
+        finished stays.
     on_progress : callable, optional
         Called with a `SweepProgress` after each case and about once a second.
 
@@ -106,14 +111,18 @@ def run_sweep(
         raise InputError(f"--workers {workers}: must be at least 1.")
     if workers is not None and scheduler is not None:
         raise InputError("--workers and --scheduler: give one of them.")
+    if scheduler is not None:
+        check_address(scheduler)
+    else:
+        check_guard()
     out = Path(out).resolve()
     check_cases(sweep)
-    with opened(sweep, out, resume):
+    with opened(sweep, out, resume, accept_changes):
         todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
         if todo:
             try:
                 with _client(min(workers or _processors(), len(todo)), scheduler) as client:
-                    _Work(sweep, out, todo, client, on_progress).run()
+                    _Work(sweep, out, todo, client, on_progress, accept_changes).run()
             finally:
                 table = write_results(out)
         return table if todo else write_results(out)
@@ -129,8 +138,10 @@ class _Work:
         todo: list[Case],
         client: Client,
         on_progress: Callable[[SweepProgress], None] | None,
+        accept_changes: bool,
     ) -> None:
         self.sweep, self.out, self.client = sweep, out, client
+        self.accept_changes = accept_changes
         self.waiting: Iterator[Case] = iter(todo)
         self.pending: dict[Future, Case] = {}
         self.ended: Queue[Future] = Queue()
@@ -180,6 +191,7 @@ class _Work:
             keys,
             str(case_folder(self.out, case)),
             str(self.out / "meshes"),
+            self.accept_changes,
             # Keys of one group: all but the first two a worker wait in one queue. Else Dask deals
             # out all cases before one has begun, and who is ahead waits for others to share.
             key=(self.group, case.number, self.deaths.get(case.number, 0)),
@@ -297,24 +309,31 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.tick.limit": "1h",
         "distributed.admin.system-monitor.interval": "10s",
     }
+    provide_handles(workers)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
         with _workers_without_ctrl_c():
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    # who reaches a worker can run code: these ask for a certificate made just now
-                    protocol="tls://",
-                    security=True,
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
+            try:
+                cluster = stack.enter_context(
+                    LocalCluster(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        host="127.0.0.1",
+                        # who reaches a worker can run code: it asks for a certificate made now
+                        protocol="tls://",
+                        security=True,
+                        dashboard_address="127.0.0.1:0",
+                        scheduler_kwargs={"dashboard": False},
+                        memory_limit=0,
+                        silence_logs=logging.CRITICAL,
+                    )
                 )
-            )
+            except (RuntimeError, OSError) as error:  # a worker that does not start
+                raise InputError(
+                    f"{workers} workers cannot be started ({error}): is there too little memory "
+                    "for as many, or a limit of it (ulimit -v)? Give fewer --workers."
+                ) from None
             client = stack.enter_context(Client(cluster, set_as_default=False))
         yield client
 

@@ -34,6 +34,7 @@ from nepfield.study.text.config import REMOVED, parse_override, put_key, read_to
 from nepfield.study.text.keys import absolute, flat, has_dimension
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, has_known_unit, in_unit_of
+from nepfield.study.text.values import is_folder_name
 
 MANY = 100_000
 """More cases than this are refused unless they are asked for."""
@@ -207,7 +208,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
         told = _folder_name(point, label, telling[label], seed if len(seeds) > 1 else None)
         cases.append(Case(number, f"{number:0{width}d}{told}", seed, point, label))
     name = content.get("name", f"{fixed.get('name', base.get('name', 'study'))}-sweep")
-    if not isinstance(name, str) or not name.strip() or set(name) & set("/\\"):
+    if not isinstance(name, str) or not is_folder_name(name):
         raise InputError(f"{path}: name must be usable as the name of a folder, has {name!r}")
     success: tuple[Limit, ...] = ()
     if "success" in content:

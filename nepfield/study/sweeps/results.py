@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nepfield.errors import InputError
 from nepfield.reading import LARGEST, read_text
 from nepfield.study.run import folder as files
+from nepfield.study.sweeps.axes import LABEL
 from nepfield.study.sweeps.design import Sweep
 from nepfield.study.sweeps.success import Limit, Verdict, read_success, verdict
 from nepfield.study.text.units import in_unit_of, unit_label
@@ -52,11 +53,28 @@ def read_listing(out: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the folder holds no sweep.
+        If the folder holds no sweep, or the file is damaged.
     """
-    listing = read_json(out / "cases.json")
+    path = out / "cases.json"
+    listing = read_json(path)
     if not listing:
         raise InputError(f"{out}: this is no folder of a sweep (it has no cases.json).")
+    try:
+        keys, cases, units = listing["keys"], listing["cases"], listing.get("units", {})
+        whole = bool(cases) and all(isinstance(key, str) for key in keys)
+        whole = whole and all("first" in unit for unit in units.values())
+        for entry in cases:
+            name, seed = entry["folder"], entry["seed"]
+            whole = whole and Path(name).name == name and isinstance(entry["values"], dict)
+            whole = whole and isinstance(entry["case"], int) and isinstance(seed, int)
+            whole = whole and (LABEL in entry) == (LABEL in cases[0])
+    except (LookupError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{path}: this is no list of the cases of a sweep any more; put it back as it was, or "
+            "begin the sweep again in another folder."
+        )
     return listing
 
 
@@ -168,8 +186,8 @@ def _row(
     status = "failed" if problem else summary.get("status", "unfinished")
     status = status if status in ("finished", "failed") else "unfinished"
     first: dict[str, Any] = {"case": entry["case"], "seed": entry["seed"]}
-    if "label" in listing["cases"][0]:
-        first["label"] = entry["label"]
+    if LABEL in listing["cases"][0]:
+        first[LABEL] = entry[LABEL]
     for key in listing["keys"]:
         value = entry["values"].get(key)
         if key in units and value is not None:
@@ -194,7 +212,8 @@ def _row(
 def error_of(folder: Path) -> str:
     """Why a case failed, on one line; "" if it did not."""
     problem = read_json(folder / "error.json")
-    return f"{problem['error']}: {' '.join(problem['message'].split())}" if problem else ""
+    message = " ".join(str(problem.get("message", "")).split())
+    return f"{problem.get('error', 'Error')}: {message}" if problem else ""
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -202,10 +221,13 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file, {} if there is none."""
+    """Content of a JSON file, {} if there is none; InputError if it holds anything else."""
     try:
-        return json.loads(read_text(path, LARGEST))
+        content = json.loads(read_text(path, LARGEST))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not readable: {error}; remove it.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not readable: it holds no table; remove it.")
+    return content

@@ -31,16 +31,19 @@ from nepfield.files import (
     locked,
     remove_parts,
 )
+from nepfield.learning.origin import check_origin, domain_digests, task_digests, version
+from nepfield.learning.state import CHECKPOINT, saved_origin
 from nepfield.memory import keep_memory
 from nepfield.mesh.geometry import Geometry, read_geometry
-from nepfield.reading import LARGEST, read_text
+from nepfield.reading import read_text
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.jobs import train_study
 from nepfield.study.run.opening import keeping
+from nepfield.study.run.trained import made_from, meshes_of
 from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
-from nepfield.study.sweeps.results import listing_of, read_json
+from nepfield.study.sweeps.results import listing_of, read_json, read_listing
 from nepfield.study.sweeps.success import check_names
 from nepfield.study.systems.systems import validate_study
 from nepfield.study.text.config import on_one_line, study_to_toml
@@ -101,16 +104,19 @@ def _check_success(sweep: Sweep, study: Study) -> None:
     )
 
 
-def open_sweep(sweep: Sweep, out: Path, resume: bool) -> None:
+def open_sweep(sweep: Sweep, out: Path, resume: bool, accept_changes: bool = False) -> None:
     """Make the folder of a sweep, or check that the one that is there belongs to it.
 
     Raises
     ------
     InputError
-        If the folder exists and `resume` is false, or holds another sweep or other files.
+        If the folder exists and `resume` is false, or holds another sweep or other files, or
+        meshes or tasks have changed since and `accept_changes` is false.
     """
     try:
         _check_folder(sweep, out, resume)
+        if not accept_changes:
+            check_unchanged(sweep, out)
         out.mkdir(parents=True, exist_ok=True)
         remove_parts(out)
         # in this order: a folder with a list of cases is that of a sweep
@@ -121,7 +127,7 @@ def open_sweep(sweep: Sweep, out: Path, resume: bool) -> None:
 
 
 @contextmanager
-def opened(sweep: Sweep, out: Path, resume: bool) -> Iterator[None]:
+def opened(sweep: Sweep, out: Path, resume: bool, accept_changes: bool = False) -> Iterator[None]:
     """`open_sweep`, and hold the folder; nothing is left where it is refused.
 
     Raises
@@ -135,7 +141,7 @@ def opened(sweep: Sweep, out: Path, resume: bool) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
     with locked(out / LOCK_FILE, wait=False):
-        open_sweep(sweep, out, resume)
+        open_sweep(sweep, out, resume, accept_changes)
         with keeping(out, "the cases that are finished are safe: go on with --resume"):
             yield
 
@@ -153,9 +159,51 @@ def _check_folder(sweep: Sweep, out: Path, resume: bool) -> None:
     for name in ("cases", "meshes"):
         check_within(out / name)
     wanted = json.loads(listing_of(sweep))
-    _check_same(json.loads(read_text(saved, LARGEST)), wanted, out)
+    _check_same(read_listing(out), wanted, out)
     for case in sweep.cases:
         _check_case(sweep, case, case_folder(out, case))
+
+
+def check_unchanged(sweep: Sweep, out: Path) -> None:
+    """Refuse to go on where the mesh or the task of a case that was begun has changed.
+
+    Each mesh file and each task is read once.
+
+    Raises
+    ------
+    InputError
+        With what has changed.
+    """
+    domains: dict[str, tuple[str, dict[str, str]]] = {}
+    tasks: dict[str, dict[str, str]] = {}
+    told: set[str] = set()
+    for case in sweep.cases:
+        folder = case_folder(out, case)
+        saved = saved_origin(folder / CHECKPOINT)
+        if saved is None:
+            continue
+        config = sweep.config(case)
+        now, names = made_from(config), {"task": str(config.task.file or "task")}
+        if config.domain.geometry is not None:
+            meshes_of(folder, config, out / "meshes")  # their names say what they are made from
+        else:
+            key = repr(config.domain)
+            if key not in domains:
+                domain = config.build_domain()
+                domains[key] = domain.source, domain_digests(domain)
+            names["domain"], now["domain"] = domains[key]
+        drawn = config.seed if config.task.validation or config.task.test else None
+        if (key := repr((config.task, drawn))) not in tasks:
+            tasks[key] = task_digests(config.task.build(config.seed))
+        now["task"] = tasks[key]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_origin(saved, version() | now, folder / CHECKPOINT, names, now)
+        for warning in caught:
+            message = str(warning.message).replace(str(folder / CHECKPOINT), str(out))
+            if message not in told:  # once for all cases
+                told.add(message)
+                warnings.warn(message, stacklevel=2)
 
 
 def case_folder(out: Path, case: Case) -> Path:
@@ -168,10 +216,10 @@ def is_done(config: StudyConfig, folder: Path) -> bool:
     if (folder / "error.json").exists():
         return False
     summary = read_json(folder / "summary.json")
-    return summary.get("status") == "finished" and summary["epochs"] == config.training.epochs
+    return summary.get("status") == "finished" and summary.get("epochs") == config.training.epochs
 
 
-def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
+def run_case(config: StudyConfig, folder: str, meshes: str, accept_changes: bool = False) -> str:
     """Run one case, or go on with it; what goes wrong is recorded in its folder.
 
     Parameters
@@ -179,6 +227,8 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
     config : StudyConfig
     folder, meshes : str
         Run folder, and the sweep's folder of meshes.
+    accept_changes : bool
+        As in `train_study`.
 
     Returns
     -------
@@ -197,7 +247,14 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
         if not (run / STUDY_FILE).exists():
             files.write_text(run / STUDY_FILE, study_to_toml(config, run))
         try:
-            train_study(config, run, resume=True, meshes=meshes, held=True)
+            train_study(
+                config,
+                run,
+                resume=True,
+                meshes=meshes,
+                held=True,
+                accept_changes=accept_changes,
+            )
         except Exception as error:  # a case may fail in any way without an end to the others
             write_error(run, error)
             return "failed"
@@ -205,7 +262,12 @@ def run_case(config: StudyConfig, folder: str, meshes: str) -> str:
 
 
 def run_content(
-    content: Mapping[str, Any], study: str, keys: Sequence[str], folder: str, meshes: str
+    content: Mapping[str, Any],
+    study: str,
+    keys: Sequence[str],
+    folder: str,
+    meshes: str,
+    accept_changes: bool = False,
 ) -> str:
     """As `run_case`, for a worker, which may not know what the study's system is made of.
 
@@ -216,10 +278,11 @@ def run_content(
     study : str
         The study file; paths count from its folder.
     keys : sequence of str
-    folder, meshes : str
+    folder, meshes, accept_changes
         As for `run_case`.
     """
-    return run_case(validate_study(content, Path(study), keys, PLACE), folder, meshes)
+    config = validate_study(content, Path(study), keys, PLACE)
+    return run_case(config, folder, meshes, accept_changes)
 
 
 def write_error(folder: Path, error: BaseException) -> None:

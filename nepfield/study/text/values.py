@@ -149,13 +149,14 @@ def _nonzero(value: float) -> float:
     return value
 
 
+def is_folder_name(value: str) -> bool:
+    """Whether a text can be the name of a folder."""
+    plain = value.isprintable() and not set(value) & set("/\\")
+    return plain and bool(value.strip()) and value not in (".", "..")
+
+
 def _folder_name(value: str) -> str:
-    if (
-        not value.strip()
-        or value in (".", "..")
-        or not value.isprintable()
-        or set(value) & set("/\\")
-    ):
+    if not is_folder_name(value):
         raise wrong("must be usable as the name of a folder: no slash, not empty")
     return value
 
