@@ -18,6 +18,7 @@ from studies.speed import __main__ as main
 from studies.speed import against_pypde, runge_kutta, scaling
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
+from studies.speed.certificate import compare_certificates
 from studies.speed.dense_reference import DenseChain
 from studies.speed.measure import Measurement, best_of, describe_machine
 from studies.speed.phases import compare_phases
@@ -120,6 +121,15 @@ def test_sizes_are_measured_and_fitted(tmp_path: Path) -> None:
     scaling.draw_scaling(runs, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size < 300_000
     assert len(values(scaling.tabulate(runs), "exponent of the total time")) == 1
+
+
+def test_certificates_are_measured() -> None:
+    rows = compare_certificates((10,))
+    assert len(values(rows, "certificate")) == 2
+    assert values(rows, "both certificates")[0] == pytest.approx(sum(values(rows, "certificate")))
+    notes = [row.note for row in rows if row.quantity == "certificate"]
+    assert notes[0] == "proved, growth -0.100000"
+    assert notes[1].split(",")[0] in ("stable", "unstable")
 
 
 def test_the_exponent_is_fitted_to_the_logarithms() -> None:
