@@ -440,6 +440,7 @@ def test_signs_that_a_terminal_lacks_are_replaced(
 ) -> None:
     path = write_study(tmp_path, CHAIN, name="größe-γ")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")  # as it is set, and afterwards as it was
 
     def told(*arguments: str) -> tuple[Any, list[str]]:
         streams = [io.TextIOWrapper(io.BytesIO(), "latin-1") for _ in range(2)]

@@ -106,6 +106,13 @@ class TrainingState(Described):
             return state
         return replace(state, history=History(history_of(path)).rows(state.epoch))
 
+    def about(self) -> tuple[str, dict[str, Any]]:
+        """A few words on it."""
+        return f"TrainingState after epoch {self.epoch}", {
+            **self.parameters,
+            "memory": listed(self.memory) or None,
+        }
+
 
 def _check(state: TrainingState) -> None:
     """ValueError if something in a checkpoint cannot be what was saved."""
@@ -146,13 +153,6 @@ def _origin(arrays: Mapping[str, np.ndarray]) -> Origin:
         return {}
     origin = json.loads(str(arrays["origin"]))
     return {group: {k: str(v) for k, v in parts.items()} for group, parts in origin.items()}
-
-    def about(self) -> tuple[str, dict[str, Any]]:
-        """A few words on it."""
-        return f"TrainingState after epoch {self.epoch}", {
-            **self.parameters,
-            "memory": listed(self.memory) or None,
-        }
 
 
 def history_of(checkpoint: Path) -> Path:

@@ -31,7 +31,7 @@ _FOLDERS = ("figures", "frames", "meshes")
 def opened(
     folder: Path, config: StudyConfig, resume: bool | None, held: bool = False
 ) -> Iterator[None]:
-    """Make a run folder, or check that the one that is there belongs to this study; hold it.
+    """Make a run folder, or go on with one that `check_folder` has looked at, and hold it.
 
     Parameters
     ----------
@@ -48,7 +48,6 @@ def opened(
         If the folder exists and `resume` is not true, or holds another study or other files, or
         another process is at work there.
     """
-    check_folder(folder, config, resume)
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
