@@ -42,6 +42,7 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
@@ -124,6 +125,7 @@ __all__ = [
     "Run",
     "Saturation",
     "Space",
+    "Stability",
     "Steady",
     "SweepRuns",
     "System",
@@ -165,6 +167,7 @@ __all__ = [
     "region_pump",
     "site_pump",
     "solve_steady",
+    "stability",
     "to_pyvista",
     "train",
     "trained",

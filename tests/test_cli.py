@@ -305,7 +305,7 @@ values(
     "site on a mesh", LINE, {"pump": [{"site": 1}, {"site": 5}]}, "interval.msh", "sites belong to"
 )
 values(
-    "region pump with a wavevector", LINE, {"pump__0": {"region": "line", "wavevector": [1.0]}},
+    "site pump with a wavevector", CHAIN, {"pump__0": {"site": 1, "wavevector": [1.0]}},
     "pump", "wavevector goes with center",
 )  # fmt: skip
 values(

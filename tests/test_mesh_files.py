@@ -278,6 +278,23 @@ def test_what_nothing_reads_is_named(tmp_path: Path) -> None:
         read_domain(tmp_path / "graph.vtu")
 
 
+def test_names_in_an_xdmf_that_nothing_reads_are_named(tmp_path: Path) -> None:
+    """Older versions of meshio keep the names of a .msh as information."""
+    path = tmp_path / "mine.xdmf"
+    corner = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    meshio.Mesh(corner, [("triangle", [[0, 1, 2]])]).write(path)
+    said = '<Information><![CDATA[<main><map key="cavity" dim="2">1</map></main>]]></Information>'
+    path.write_text(path.read_text().replace("</Grid>", f"{said}</Grid>"))
+    with pytest.warns(UserWarning, match="not used: information 'cavity';"):
+        read_domain(path)
+
+
+def test_lines_may_end_as_on_other_systems(tmp_path: Path) -> None:
+    text = (MESHES / "polygon.msh").read_bytes()
+    (tmp_path / "mine.msh").write_bytes(text.replace(b"\n", b"\r\n"))
+    same(read_domain(tmp_path / "mine.msh"), read_domain(MESHES / "polygon.msh"))
+
+
 def test_what_nothing_reads_in_a_msh_is_named(tmp_path: Path) -> None:
     mesh = Msh(names=[(0, 9, "corner"), *Msh().names])
     mesh.blocks = [("vertex", [[0]], [9]), ("line", [[0, 1]], [7, 8]), *Msh().blocks[1:]]

@@ -18,8 +18,10 @@ from studies.speed import __main__ as main
 from studies.speed import against_pypde, runge_kutta, scaling
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
+from studies.speed.certificate import compare_certificates
 from studies.speed.dense_reference import DenseChain
 from studies.speed.measure import Measurement, best_of, describe_machine
+from studies.speed.phases import compare_phases
 from studies.speed.report import COLUMNS, print_table, write_csv
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits, step_to_end, step_within
@@ -121,6 +123,15 @@ def test_sizes_are_measured_and_fitted(tmp_path: Path) -> None:
     assert len(values(scaling.tabulate(runs), "exponent of the total time")) == 1
 
 
+def test_certificates_are_measured() -> None:
+    rows = compare_certificates((10,))
+    assert len(values(rows, "certificate")) == 2
+    assert values(rows, "both certificates")[0] == pytest.approx(sum(values(rows, "certificate")))
+    notes = [row.note for row in rows if row.quantity == "certificate"]
+    assert notes[0] == "proved, growth -0.100000"
+    assert notes[1].split(",")[0] in ("stable", "unstable")
+
+
 def test_the_exponent_is_fitted_to_the_logarithms() -> None:
     runs = [{"unknowns": n, "total": 3e-6 * n**1.25} for n in (100, 1000, 50000)]
     assert scaling.fit_exponent(runs) == pytest.approx((1.25, 3e-6))
@@ -158,6 +169,19 @@ def test_a_batch_gives_the_states_of_its_samples() -> None:
     rows = compare_batch(4, 12, nsamples=30, repeats=1)
     assert values(rows, "difference of the states")[0] <= 1e-6
     assert values(rows, "ratio")[0] > 0
+
+
+def test_minima_of_phases_are_where_their_motion_ends() -> None:
+    rows = compare_phases(10, epochs=2, nsamples=12, turns=1)
+    assert values(rows, "from its end to the minimum, rad")[0] < 1e-3
+    assert 0.3 < values(rows, "samples that end in the same minimum")[0] <= 1
+    slow, fast = (
+        values(rows, "Runge-Kutta, the same"),
+        values(rows, "nepfield, random phases to minima"),
+    )
+    assert values(rows, "ratio")[0] == pytest.approx(slow[0] / fast[0])
+    (note,) = {row.note for row in rows if row.quantity == "ratio"}
+    assert "12 of 12 samples rest" in note
 
 
 def test_one_and_two_workers_do_the_same(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def mark_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     return ("readout",) if count == 1 else tuple(f"Y{k}" for k in range(count))
 
 
+def intensity_names(
+    regions: Sequence[str], sites: Sequence[Any] = (), discs: int = 0
+) -> tuple[str, ...]:
+    """Names of regions, sites and discs that are read, in this order."""
+    found = [*regions, *(f"site {s if isinstance(s, int) else list(s)}" for s in sites)]
+    return (*found, *(["disc"] if discs == 1 else [f"disc {k}" for k in range(discs)]))
+
+
 def vertex_names(
     domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()
 ) -> tuple[str, ...]:

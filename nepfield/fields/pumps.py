@@ -85,7 +85,7 @@ def gaussian_pump(
         middle = checked_point(space, center, "pump center")
         points = nearest_images(space.domain.seams, space.points, middle)
         offset = points - middle
-        if not width > 0 or not np.isfinite(width):
+        if not 1e-100 < width < 1e100:  # its square is a number too
             raise InputError(f"pump at {middle.tolist()}: width = {width}; it must be positive.")
         values = np.exp(-np.sum(offset**2, axis=1) / (2 * width**2))
         if values.max() < 0.1:

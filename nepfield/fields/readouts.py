@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
-from nepfield.fields.names import mark_names
+from nepfield.fields.names import intensity_names, mark_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.keys import Keys
@@ -225,24 +225,22 @@ def readout(
     shapes: list[dict[str, Any]] = [
         {"cells": space.domain.region(name).tolist()} for name in regions
     ]
-    names = list(regions)
     for site in sites:
         mask = np.zeros(len(space.w), dtype=bool)
         mask[site_index(space, site)] = True
         masks.append(mask)
         shapes.append({"cells": np.flatnonzero(mask).tolist()})
-        names.append(f"site {site if isinstance(site, int) else list(site)}")
     masks += [_disc(space, center, radius) for center, radius in discs]
     shapes += [
         {"circle": {"center": np.atleast_1d(center).tolist(), "radius": float(radius)}}
         for center, radius in discs
     ]
-    names += ["disc"] if len(discs) == 1 else [f"disc {k}" for k in range(len(discs))]
     if not masks:
         raise InputError("readout: name at least one region, site or disc.")
     inside = np.array(masks)
     profiles = sp.csr_array(inside / (inside @ space.w)[:, None])
-    return Intensities(space, profiles, tuple(shapes), tuple(names))
+    names = intensity_names(regions, sites, len(discs))
+    return Intensities(space, profiles, tuple(shapes), names)
 
 
 def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:

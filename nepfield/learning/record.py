@@ -11,7 +11,7 @@ from nepfield.learning.gradients import Gradient, estimate, inner_product
 from nepfield.learning.rules import EXACT
 from nepfield.learning.state import HistoryRow
 from nepfield.space.arrays import columns_of
-from nepfield.systems.system import System
+from nepfield.systems.system import MOST_CERTIFIED, System, certify
 
 
 class EpochRecord:
@@ -28,7 +28,7 @@ class EpochRecord:
 
     def __init__(self, cost: Cost, compare: bool, options: dict[str, Any]) -> None:
         self._cost, self._compare, self._options = cost, compare, options
-        self._samples = self.used = 0
+        self._samples = self.used = self._certified = 0
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._outputs: list[np.ndarray] = []
@@ -51,7 +51,12 @@ class EpochRecord:
             steady = steady.samples(used)
             if response is not None:
                 response = response[..., used[found.steady.converged]]
-        for name, values in system.figures(steady, inputs[chosen], response).items():
+        figures = system.figures(steady, inputs[chosen], response)
+        if self._compare and self._certified < MOST_CERTIFIED:
+            certificate = certify(system, steady, MOST_CERTIFIED - self._certified)
+            self._certified += count
+            figures |= {} if certificate is None else {"unstable": certificate.unstable}
+        for name, values in figures.items():
             known = np.isfinite(values)
             self._take(name, float(values[known].sum()), int(np.count_nonzero(known)))
         for name, derivative in found.params.items():

@@ -108,7 +108,10 @@ class TrainingResult(Described):
         A row an epoch: ``epoch``, ``cost`` (mean over the epoch, each batch before its step),
         metrics, what the system measures (`System.figures`), ``gradient_norm_*`` (L2),
         ``gradient_cosine`` to the exact gradient where there is one (nan where it was not
-        compared), ``fraction_converged``, and where it was evaluated cost and metrics on the other
+        compared), ``unstable`` where the system certifies its states (the share of unstable ones
+        among those of which it is known: all that are looked at closely in epochs that compare,
+        else those that are proved stable for nothing), ``fraction_converged``, and where it was
+        evaluated cost and metrics on the other
         samples, ``validation_*`` and ``test_*`` (after the epoch's last step).
     final : Evaluation
         Of the trained system on the training samples, after the last step.

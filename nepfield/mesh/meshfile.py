@@ -109,7 +109,7 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
     elif suffix == ".vtu":
         mesh, unread = read_vtu(raw, where)
     else:
-        mesh = read_xdmf(path, raw, where)
+        mesh, unread = read_xdmf(path, raw, where)
     points = as_points(mesh, where)
     blocks = [(block.type, block.data) for block in mesh.cells if len(block.data)]
     if not blocks:

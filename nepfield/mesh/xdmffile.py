@@ -15,7 +15,7 @@ from nepfield.errors import InputError
 from nepfield.reading import LARGEST, open_regular
 
 
-def read_xdmf(path: Path, raw: bytes, where: str) -> meshio.Mesh:
+def read_xdmf(path: Path, raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
     """Read an .xdmf file and the HDF5 file that belongs to it.
 
     Parameters
@@ -26,6 +26,12 @@ def read_xdmf(path: Path, raw: bytes, where: str) -> meshio.Mesh:
     where : str
         Its name, for messages.
 
+    Returns
+    -------
+    mesh : meshio.Mesh
+    unread : list of str
+        Arrays of the whole grid and pieces of information, which are left alone.
+
     Raises
     ------
     InputError
@@ -33,7 +39,8 @@ def read_xdmf(path: Path, raw: bytes, where: str) -> meshio.Mesh:
     """
     sink = io.StringIO()
     try:
-        _check(path, ElementTree.fromstring(raw), where)
+        root = ElementTree.fromstring(raw)
+        _check(path, root, where)
         with (
             contextlib.redirect_stdout(sink),
             contextlib.redirect_stderr(sink),
@@ -56,7 +63,11 @@ def read_xdmf(path: Path, raw: bytes, where: str) -> meshio.Mesh:
     said = " ".join(sink.getvalue().split())
     if re.search("cannot handle|not closed|corrupt", said):
         raise InputError(f"{where}: cannot be read as a mesh ({said[:300]})")
-    return mesh
+    unread = [f"information {name!r}" for name in mesh.field_data]
+    for array in root.iter("Attribute"):
+        if array.get("Center") not in ("Node", "Cell"):
+            unread.append(f"{array.get('Center')} array {array.get('Name')!r}")
+    return mesh, unread
 
 
 def _check(path: Path, root: ElementTree.Element, where: str) -> None:

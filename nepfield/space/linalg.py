@@ -71,6 +71,9 @@ class Factorisation:
     matrix : sparse array, shape (n, n)
         Real or complex. The options (a symmetric ordering, pivots on the diagonal where they are
         not tiny) are up to 40 times faster than SuperLU's defaults on finite-element matrices.
+    pivoting : bool
+        Whether rows may be exchanged. Without it the signs of the pivots of a Hermitian matrix are
+        those of its eigenvalues (`negative_pivots`).
 
     Raises
     ------
@@ -78,7 +81,7 @@ class Factorisation:
         If the matrix is exactly singular or holds values that are not finite.
     """
 
-    def __init__(self, matrix: sp.csr_array) -> None:
+    def __init__(self, matrix: sp.csr_array, pivoting: bool = True) -> None:
         self._dtype = matrix.dtype
         # SuperLU's BLAS calls are so small that threads only slow them down.
         with _threadpools().limit(limits=1, user_api="blas"):
@@ -86,14 +89,29 @@ class Factorisation:
                 self._lu = spla.splu(
                     sp.csc_array(matrix),
                     permc_spec="MMD_AT_PLUS_A",
-                    diag_pivot_thresh=0.01,
+                    diag_pivot_thresh=0.01 if pivoting else 0.0,
                     options={"SymmetricMode": True},
                 )
             except RuntimeError as error:
                 raise np.linalg.LinAlgError(str(error)) from None
 
+    def negative_pivots(self) -> int:
+        """Number of negative eigenvalues of a Hermitian matrix (Sylvester).
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If rows were exchanged after all, because a pivot was exactly 0.
+        """
+        if not np.array_equal(self._lu.perm_r, self._lu.perm_c):
+            raise np.linalg.LinAlgError("a pivot is zero: its sign is not known")
+        return int(np.count_nonzero(self._lu.U.diagonal().real < 0))
+
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one or many right-hand sides, shape (n,) or (n, nsamples)."""
+        if np.iscomplexobj(right) and np.dtype(self._dtype).kind == "f":
+            pairs = np.ascontiguousarray(right).view(float).reshape(len(right), -1)
+            return np.ascontiguousarray(self.solve(pairs)).view(complex).reshape(right.shape)
         right = np.asarray(right, dtype=self._dtype)
         with _threadpools().limit(limits=1, user_api="blas"):
             if right.ndim == 1:
@@ -103,3 +121,22 @@ class Factorisation:
                 columns = slice(first, first + _BLOCK)
                 solution[:, columns] = self._lu.solve(right[:, columns])
             return solution
+
+
+def is_positive_definite(matrix: sp.csr_array) -> bool:
+    """Whether a sparse Hermitian matrix has positive eigenvalues alone."""
+    try:
+        return Factorisation(matrix, pivoting=False).negative_pivots() == 0
+    except np.linalg.LinAlgError:
+        return False
+
+
+def may_be_positive(matrix: sp.csr_array) -> bool:
+    """Whether a sparse real symmetric matrix may have a positive eigenvalue."""
+    matrix = sp.csr_array(matrix)
+    (used,) = np.nonzero(abs(matrix).sum(axis=1))
+    if not len(used):
+        return False
+    part = matrix[used][:, used]
+    lift = sp.eye_array(len(used)) * (1e-12 * float(abs(part).max()))
+    return not is_positive_definite(sp.csr_array(lift - part))

@@ -29,7 +29,7 @@ import scipy.sparse as sp
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import squared_magnitude
-from nepfield.space.linalg import csr_of_rows, real_product, real_times
+from nepfield.space.linalg import csr_of_rows, may_be_positive, real_product, real_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +129,12 @@ class Space(Described):
     def kinetic(self) -> sp.csr_array:
         """-1/2 Laplacian with its Robin boundaries, shape (ndof, ndof)."""
         return (0.5 * (self.stiffness + self.boundary_matrix)).tocsr()
+
+    @cached_property
+    def boundary_gains(self) -> bool:
+        """Whether a boundary may give energy to a wave (or a quadrature weight be negative)."""
+        gains = self.boundary_matrix.nnz > 0 and may_be_positive(self.boundary_matrix.imag)
+        return gains or bool(self.w.min() <= 0)
 
     @cached_property
     def dense_kinetic(self) -> np.ndarray:

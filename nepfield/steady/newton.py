@@ -30,11 +30,12 @@ _ROUNDING = 1e-10  # what a nudged state may be left with where rounding ends th
 
 
 class SolverOptions(TypedDict, total=False):
-    """Keywords of `find_steady` that studies give."""
+    """Keywords of `nepfield.steady.prefer.find_preferred` that studies give."""
 
     tolerance: float
     max_iterations: int
     method: str
+    prefer: str
 
 
 def find_steady(
@@ -71,8 +72,8 @@ def find_steady(
     method : {"newton", "pseudotime"}
         "pseudotime" goes straight to the continuation, which roughly follows the transient from
         the initial state. Where several branches exist neither method promises the one that an
-        experiment reaches, nor that it is stable: follow a ramp of the pump with warm starts, or
-        let `evolve` decide.
+        experiment reaches, nor that it is stable: `nepfield.stability` says whether it is, and
+        ``prefer="stable"`` (`nepfield.steady.prefer`) takes no other.
 
     Returns
     -------
@@ -136,8 +137,9 @@ def find_steady(
             "converged by pseudo-transient continuation"
             if residual[k] <= enough[k]
             else f"not converged: residual {residual[k]:.1e} after {iterations[k]} steps. Near "
-            f"the tolerance of {tolerance:.0e} that is rounding: raise it. Otherwise the state may "
-            "be unstable: try more loss, a weaker pump or nonlinearity, or a finer mesh."
+            f"the tolerance of {tolerance:.0e} that is rounding: raise it. Otherwise try more "
+            "loss, a weaker pump or nonlinearity, a finer mesh, or prefer = 'stable', which "
+            "follows the motion."
         )
     return Steady(state, residual <= enough, residual, iterations, tuple(reason))
 

@@ -314,6 +314,8 @@ def find_phases(
         slower, and then polishes by Newton's method. From the same start the two may reach
         different minima, so a census of basins needs the flow.
     sweeps : int
+        Before Newton's method, with "minimum". They are fast in layers, of which each is moved at
+        once, and slow where all are coupled to all.
     tolerance, max_iterations
         As `nepfield.steady.minimum.minimum` has them.
     time, accuracy

@@ -38,6 +38,7 @@ from nepfield.reprs import Described, counted
 from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
 from nepfield.steady.linearisation import Linearisation, LinearPart
+from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import Steady
 from nepfield.systems import wave
 from nepfield.systems.gpe_fields import pump_marks, wave_fields
@@ -276,12 +277,17 @@ class GPE(Described):
     def figures(
         self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
     ) -> Figures:
-        """How near to equilibrium the states are, and how much of the nudge meets loss."""
+        """How near to equilibrium the states are, how much of the nudge meets loss, and which
+        states are proved stable by their coefficients."""
         near = near_equilibrium(self, steady.state)
         found = {"nonlinearity_ratio": near.nonlinearity_ratio, "loss_ratio": near.loss}
         if response is not None:
             found["nudge_loss"] = nudge_losses(self, steady.state, response)
-        return found
+        return found | {"unstable": wave.unstable(self, steady.state)}
+
+    def certify(self, steady: Steady, most: int | None = None) -> Stability:
+        """Whether the states are stable, as `nepfield.stability` finds it."""
+        return stability(self, steady, most=most)
 
     def fields(
         self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None

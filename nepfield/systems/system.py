@@ -21,6 +21,9 @@ from nepfield.reprs import counted
 from nepfield.space.arrays import all_finite
 from nepfield.steady.steady import NotConverged, Steady
 
+MOST_CERTIFIED = 64
+"""Samples of a run whose stability is looked at closely."""
+
 Figures = dict[str, np.ndarray]
 """A number a sample, shape (nsamples,), by name: columns of the history and of the summary."""
 
@@ -70,6 +73,8 @@ class Push(Protocol):
 
 class System(Protocol):
     """A physical system that equilibrates.
+
+    One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`).
 
     Attributes
     ----------
@@ -155,6 +160,42 @@ class System(Protocol):
         """What to change where a training went wrong; empty where nothing did."""
 
 
+class Certificate(Protocol):
+    """What a system says of the stability of its states, one a sample.
+
+    Attributes
+    ----------
+    stability : ndarray of str, shape (nsamples,)
+        "proved", "stable", "unstable" or "unknown".
+    growth : ndarray, shape (nsamples,)
+        Rate of the fastest fluctuation; nan where it is not known.
+    unstable : ndarray, shape (nsamples,)
+        1, 0, or nan where that is not known.
+    fields : list of Field
+        The fastest growing fluctuation.
+    """
+
+    @property
+    def stability(self) -> np.ndarray: ...
+    @property
+    def growth(self) -> np.ndarray: ...
+    @property
+    def unstable(self) -> np.ndarray: ...
+    @property
+    def fields(self) -> list[Field]: ...
+
+
+def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certificate | None:
+    """Ask a system whether its states are stable; None where it has no method `certify`.
+
+    ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
+    certificate, for they are accepted only where the Hessian is positive definite.
+    """
+    ask = getattr(system, "certify", None)
+    found: Certificate | None = None if ask is None else ask(steady, most)
+    return found
+
+
 def about_system(system: Any) -> tuple[str, dict[str, Any]]:
     """What `Described.about` says of a system: where it is, its inputs and its parameters."""
     domain = system.domain
@@ -215,8 +256,9 @@ def solve_steady(
     on_failure : {"raise", "flag"}
         Raise `NotConverged` if a sample fails, or only mark it in `Steady.converged`.
     **options
-        Of the system's solver; for waves ``tolerance``, ``max_iterations`` and ``method``, as
-        `nepfield.steady.newton.find_steady` has them.
+        Of the system's solver; for waves ``tolerance``, ``max_iterations``, ``method`` and
+        ``prefer`` ("stable": no unstable state counts as found), as
+        `nepfield.steady.prefer.find_preferred` has them.
 
     Returns
     -------

@@ -16,7 +16,8 @@ import numpy as np
 
 from nepfield.steady.equation import Equation
 from nepfield.steady.linear import solve_linearised
-from nepfield.steady.newton import find_steady
+from nepfield.steady.prefer import find_preferred
+from nepfield.steady.stability.pointwise import growth_bound
 from nepfield.steady.steady import Steady
 from nepfield.systems.system import Push
 
@@ -27,6 +28,7 @@ FIGURE_LABELS = {
     "nonlinearity_ratio": r"mean $|f(n)-f(0)|/\gamma$",
     "loss_ratio": "loss ratio",
     "nudge_loss": "loss of nudge",
+    "unstable": "",
 }
 
 
@@ -49,7 +51,7 @@ def equilibrate(
             push = -1j * nudge.force(drive if free is None else free)
     if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
         initial = np.where(unknown, 0.0, initial)
-    return find_steady(equation, drive, push=push, free=free, initial=initial, **options)
+    return find_preferred(equation, drive, push=push, free=free, initial=initial, **options)
 
 
 def multiplier(
@@ -75,6 +77,12 @@ def multiplier(
         response, solved = solve_linearised(linear, -error)
         return -1j * response.conj(), solved
     return solve_linearised(linear.transposed() if kind == "adjoint" else linear, 1j * error.conj())
+
+
+def unstable(equation: Equation, state: np.ndarray) -> np.ndarray:
+    """0 for states that their coefficients alone prove stable, nan for others, (nsamples,)."""
+    said = np.where(growth_bound(equation.linearise(state)) < 0, 0.0, np.nan)
+    return said if len(said) == state.shape[1] else np.repeat(said, state.shape[1])
 
 
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,9 @@ from studies.speed import scaling
 from studies.speed.against_pypde import compare_with_pypde
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
+from studies.speed.certificate import SIZES, compare_certificates
 from studies.speed.measure import Measurement, describe_machine
+from studies.speed.phases import compare_phases
 from studies.speed.report import print_table, write_csv
 from studies.speed.runge_kutta import compare_with_runge_kutta
 from studies.speed.small import compare_small
@@ -50,9 +52,11 @@ def main(arguments: list[str] | None = None) -> None:
         ),
         "py-pde": lambda: compare_with_pypde(32 if quick else 128, limits),
         "cost against size": sizes,
+        "stability": lambda: compare_certificates((12, 20) if quick else SIZES),
         "assembly": lambda: compare_assembly(32 if quick else 128),
         "small problem": lambda: compare_small(20 if quick else 100),
         "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),
+        "oscillators": lambda: compare_phases(*((10, 2, 20, 1) if quick else ())),
         "sweep": lambda: compare_workers(*((4, 2) if quick else (16, 100))),
     }
     if unknown := set(options.only or ()) - set(benchmarks):

@@ -46,15 +46,15 @@ def box_drive(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return AMPLITUDE * np.exp(-(x**2 + y**2) / (2 * WIDTH**2))
 
 
-def box_system(space: nf.Space) -> nf.GPE:
-    """The driven wave in the box, with nothing to train."""
+def box_system(space: nf.Space, shift: float = 0.0, loss: float = LOSS) -> nf.GPE:
+    """The driven wave in the box, with nothing to train; `shift` is added to V."""
     return nf.GPE(
         space,
         potential=nf.potential(space, 0.0, trainable=False),
-        background=box_potential(*space.points.T),
+        background=box_potential(*space.points.T) + shift,
         pumps=[nf.gaussian_pump([0.0, 0.0], WIDTH, -1j * AMPLITUDE, trainable=False)],
         nonlinearity=nf.Density(1.0),
-        loss=LOSS,
+        loss=loss,
     )
 
 

@@ -34,10 +34,10 @@ def measure_size(n: int) -> dict[str, float]:
         again = _run(domain)
         spent, repeats = spent + again["total"], repeats + 1
         best = min(best, again, key=lambda run: run["total"])
-    return {**best, "memory": _peak_memory()}
+    return {**best, "memory": peak_memory()}
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
     """Largest resident memory of this process in GB."""
     try:
         with open("/proc/self/status") as lines:

@@ -14,10 +14,12 @@ from studies.common import Job, fill_readme, markdown, write_csv
 COLORS = {4: ORANGE, 5: BLUE, 8: GREEN, 12: GREY, 30: RED}
 SHOWN = 5  # units of the network in Fig. 3 (a)
 FLOOR = 1e-6  # lowest distance that is drawn
+EARLY = 300  # steps in which the speed of learning is measured, Fig. 3 (e)
+DRAWS = 1000  # of the seeds, for the spread of that speed
 
 
 def make(job: Job) -> pd.DataFrame:
-    """One row a training."""
+    """One row a training of the seeds and sizes."""
     tables: list[pd.DataFrame] = []
     curves: dict[int, np.ndarray] = {}
     for file in ("seeds.toml", "sizes.toml"):
@@ -38,7 +40,69 @@ def make(job: Job) -> pd.DataFrame:
     draw_density(left, curves[SHOWN])
     draw_means(right, curves)
     save_figure(figure, job.out / "result.png", colormaps=["viridis"])
+    make_starts(job)
     return table
+
+
+def make_starts(job: Job) -> pd.DataFrame:
+    """Tables and picture of several starts of each sample: Fig. 3 (d), (e)."""
+    swept = job.sweep("starts.toml", trial=lambda case: case.seed < 1)
+    curves: dict[tuple[int, int], list[np.ndarray]] = {}
+    rows = []
+    for case in swept.sweep.cases:
+        units, starts = int(case.values["domain.vertices"]), int(case.values["training.starts"])
+        distance = swept.history(case)["mean_distance"].to_numpy()
+        curves.setdefault((units, starts), []).append(distance)
+        end = distance[-20:].mean()
+        rows.append({"units": units, "starts": starts, "seed": case.seed, "end": end})
+    table = pd.DataFrame(rows)
+    write_csv(table, job.out / "starts.csv")
+    means = {key: np.array(values) for key, values in sorted(curves.items())}
+    told = []
+    for (units, starts), distances in means.items():
+        speed, low, high = learning_speed(distances)
+        ends = table.loc[(table["units"] == units) & (table["starts"] == starts), "end"]
+        told.append(
+            {
+                "units": units,
+                "starts a sample": starts,
+                "seeds": len(distances),
+                "mean distance, last 20 of 300 steps": f"{ends.mean():.2g}",
+                "median (least to greatest)": f"{ends.median():.2g} ({ends.min():.1g}"
+                f" to {ends.max():.1g})",
+                "speed, 1/1000 steps": f"{1e3 * speed:.1f} ({1e3 * low:.1f} to {1e3 * high:.1f})",
+                "over the starts": f"{1e3 * speed / starts:.2f}",
+            }
+        )
+    fill_readme(job.out, starts=markdown(pd.DataFrame(told)))
+    figure = new_figure(3.4, 9.0)
+    for axes, units in zip(
+        figure.subplots(1, 2, sharey=True), table["units"].unique(), strict=True
+    ):
+        for starts, color in zip(sorted(table["starts"].unique()), COLORS.values(), strict=False):
+            distances = means[units, starts]
+            axes.semilogy(distances.mean(axis=0), color=color, label=f"{starts}")
+        axes.set_xlabel("step")
+        axes.set_title(f"{units} units")
+        axes.legend(title="starts a sample", frameon=False)
+    figure.axes[0].set_ylabel("mean distance, mean of all trainings")
+    save_figure(figure, job.out / "starts.png")
+    return table
+
+
+def learning_speed(distances: np.ndarray) -> tuple[float, float, float]:
+    """Minus the slope of the log of the mean over the trainings (rows), and the range of two thirds
+    of what is found when trainings are drawn again with replacement."""
+    step = np.arange(min(EARLY, distances.shape[1]))
+
+    def slope(chosen: np.ndarray) -> float:
+        values = np.log(np.maximum(chosen[:, : len(step)].mean(axis=0), FLOOR))
+        return float(-np.polyfit(step, values, 1)[0])
+
+    random, count = np.random.default_rng(0), len(distances)
+    drawn = [slope(distances[random.integers(count, size=count)]) for _ in range(DRAWS)]
+    low, high = np.quantile(drawn, [1 / 6, 5 / 6])
+    return slope(distances), float(low), float(high)
 
 
 def _units(case: Case, own: int) -> int:

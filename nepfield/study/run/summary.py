@@ -21,13 +21,14 @@ from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.training import Evaluation, evaluate
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
-from nepfield.systems.system import System, trained
+from nepfield.systems.system import Certificate, System, certify, trained
 
 History = Sequence[Mapping[str, float]]
 
 GRADIENT_SAMPLES = 256
 """At most so many samples enter the gradient in fields.vtu, and comparisons of rules."""
 _SUMMARY_SAMPLES = 64  # samples whose inputs, targets and outputs are listed
+_LISTED = 5  # samples that a warning names
 _PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 
 
@@ -94,6 +95,8 @@ def complete(
     entries = study_entries(study)
     first = slice(files.FIELD_SAMPLES)
     fields = system.fields(result.steady.state[..., first], task.inputs[first], estimate.fields)
+    certificate = certify(system, result.steady)
+    fields += [] if certificate is None else certificate.fields
     marks = [*system.marks(), *cost.readout.marks()]
     summary: dict[str, Any] = {
         **{key: entries[key] for key in ("name", "seed", "rule")},
@@ -108,7 +111,7 @@ def complete(
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         **_figures(system, result, task.inputs, estimate),
-        **study.config.summary(study, system, result.steady, epochs),
+        **_certified(study.config.summary(study, system, result.steady, epochs), certificate),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),
@@ -119,6 +122,32 @@ def complete(
         **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
     return summary
+
+
+def _certified(said: dict[str, Any], certificate: Certificate | None) -> dict[str, Any]:
+    """What the study says, and what a certificate says of each state."""
+    if certificate is None:
+        return said
+    words, growth = certificate.stability, certificate.growth
+    count = {word: int(np.count_nonzero(words == word)) for word in dict.fromkeys(words)}
+    text = ", ".join(f"{number} {word}" for word, number in count.items())
+    (unstable,) = np.nonzero(words == "unstable")
+    warning = []
+    if len(unstable):
+        fastest = unstable[np.argmax(growth[unstable])]
+        listed = ", ".join(map(str, unstable[:_LISTED])) + (", ..." * (len(unstable) > _LISTED))
+        warning.append(
+            f"{len(unstable)} of {len(words)} steady states are unstable (samples {listed}; what "
+            f"disturbs sample {fastest} grows at {growth[fastest]:.3g}), so an experiment leaves "
+            "them: try more loss, weaker pumps, or V so high that the drive is below all modes"
+        )
+    return said | {
+        "stability": words[:_SUMMARY_SAMPLES],
+        "growth": growth[:_SUMMARY_SAMPLES],
+        "unstable": _means({"unstable": certificate.unstable})["unstable"],
+        "warnings": [*said["warnings"], *warning],
+        "report": [*said["report"], {"label": "steady states", "text": text}],
+    }
 
 
 def _keys(study: Study, epoch: int, inputs: np.ndarray, purpose: str) -> Keys:

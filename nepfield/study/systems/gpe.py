@@ -34,6 +34,7 @@ from nepfield.study.systems.gpe_sections import (
     IntensityReadoutConfig,
     PotentialConfig,
     WaveDomainConfig,
+    WaveSolverConfig,
     WaveTaskConfig,
     WaveTrainingConfig,
 )
@@ -79,6 +80,9 @@ class GPEStudy(StudyConfig):
     task: WaveTaskConfig = Field(description="what is to be learnt")
     training: WaveTrainingConfig = Field(
         default_factory=dict, validate_default=True, description="how it is learnt"
+    )
+    solver: WaveSolverConfig = Field(
+        default=WaveSolverConfig(), description="how steady states are found"
     )
 
     @model_validator(mode="after")
@@ -205,6 +209,10 @@ class GPEStudy(StudyConfig):
 
     def _drive_warnings(self, study: Built, system: GPE) -> list[str]:
         return drive_warnings(system, study.task.inputs, self.solver.tolerance)
+
+    def solver_options(self) -> dict[str, Any]:
+        """Keywords of `solve_steady`."""
+        return super().solver_options() | {"prefer": self.solver.prefer}
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""

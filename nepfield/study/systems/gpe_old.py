@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nepfield.fields.names import intensity_names
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Intensities
 from nepfield.learning.columns import describe_columns
@@ -41,7 +42,8 @@ def describe(
             units=bool(summary.get("units")),
         ),
         "readout": {
-            "label": Intensities.label, "unit": Intensities.unit, "target_unit": "target"
+            "label": Intensities.label, "unit": Intensities.unit, "target_unit": "target",
+            "names": [mark.label for mark in _readouts(study)],
         },
         "lengths": "sites" if "lattice" in study.get("domain", {}) else "mesh units",
     }  # fmt: skip
@@ -98,7 +100,9 @@ def _readouts(study: Mapping[str, Any]) -> list[Mark]:
         {"circle": {"center": disc["center"], "radius": disc["radius"]}}
         for disc in readout.get("disc", [])
     ]
-    names = ["readout"] if len(shapes) == 1 else [f"Y{k}" for k in range(len(shapes))]
+    names = intensity_names(
+        readout.get("regions", []), readout.get("sites", []), len(readout.get("disc", []))
+    )
     return [Mark("readout", name, shape) for name, shape in zip(names, shapes, strict=True)]
 
 

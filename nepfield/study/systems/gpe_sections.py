@@ -23,6 +23,7 @@ from nepfield.study.text.quantities import (
 from nepfield.study.text.sections import (
     PhysicsConfig,
     ReadoutConfig,
+    SolverConfig,
     TaskConfig,
     TrainingConfig,
     check_inside,
@@ -167,6 +168,16 @@ class WaveTaskConfig(TaskConfig):
     )
     target_levels: Annotated[Levels | None, DENSITY] = Field(
         default=None, description="what 0 and 1 become among the targets, and others in proportion"
+    )
+
+
+class WaveSolverConfig(SolverConfig):
+    """How steady states of a wave are found."""
+
+    prefer: Literal["any", "stable"] = Field(
+        default="any",
+        description='"stable": where a state found is unstable, or none is found, the true motion '
+        "is followed from the vacuum or the state before until it settles",
     )
 
 

@@ -22,6 +22,7 @@ from nepfield.study.text.sections import (
 from nepfield.study.text.study import Begun, Sources, StudyConfig
 from nepfield.study.text.values import (
     AtLeastOne,
+    Count,
     Flag,
     Name,
     Nonzero,
@@ -87,6 +88,9 @@ class OscillatorSolverConfig(SolverConfig):
     method: Literal["minimum", "flow"] = Field(
         default="minimum", description='"minimum": the shortest way down, "flow": along xy (2)'
     )
+    sweeps: Count = Field(
+        default=20, description="sweeps from one oscillator to the next before Newton's method"
+    )
 
 
 class OscillatorStudy(StudyConfig):
@@ -131,7 +135,8 @@ class OscillatorStudy(StudyConfig):
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
         # the lowest curvature of a few samples is enough for the history, and is found there
-        return super().solver_options() | {"method": self.solver.method, "curvature": False}
+        own = {"method": self.solver.method, "sweeps": self.solver.sweeps, "curvature": False}
+        return super().solver_options() | own
 
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Oscillators:
         """The oscillators with their starting parameters."""
