@@ -279,11 +279,12 @@ class GPE(Described):
     ) -> Figures:
         """How near to equilibrium the states are, how much of the nudge meets loss, and which
         states are proved stable by their coefficients."""
-        near = near_equilibrium(self, steady.state)
+        linear = self.linearise(steady.state)
+        near = near_equilibrium(self, steady.state, linear)
         found = {"nonlinearity_ratio": near.nonlinearity_ratio, "loss_ratio": near.loss}
         if response is not None:
             found["nudge_loss"] = nudge_losses(self, steady.state, response)
-        return found | {"unstable": wave.unstable(self, steady.state)}
+        return found | {"unstable": wave.unstable(linear, len(steady.converged))}
 
     def certify(self, steady: Steady, most: int | None = None) -> Stability:
         """Whether the states are stable, as `nepfield.stability` finds it."""

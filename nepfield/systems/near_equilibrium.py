@@ -15,6 +15,7 @@ import numpy as np
 from nepfield.reprs import Described
 from nepfield.space.arrays import squared_magnitude
 from nepfield.steady.equation import Equation
+from nepfield.steady.linearisation import Linearisation
 from nepfield.systems.nonlinearity import Nonlinearity
 
 
@@ -49,13 +50,17 @@ class NearEquilibrium(Described):
     nonlinearity_ratio: np.ndarray
 
 
-def near_equilibrium(system: LocalWave, state: np.ndarray) -> NearEquilibrium:
+def near_equilibrium(
+    system: LocalWave, state: np.ndarray, linear: Linearisation | None = None
+) -> NearEquilibrium:
     """Measure the near-equilibrium conditions (9), (20) and (24) in a steady state.
 
     Parameters
     ----------
     system : GPE
     state : ndarray, shape (ndof, nsamples)
+    linear : Linearisation, optional
+        At this state, where the caller has it already.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def near_equilibrium(system: LocalWave, state: np.ndarray) -> NearEquilibrium:
         return NearEquilibrium(loss, zeros, zeros)
     local = system.local(state)
     values, _, shifted = local
-    direct = system.linearise(state, local).direct
+    direct = (linear or system.linearise(state, local)).direct
     assert direct is not None
     reaction = direct * values
     response = response + space.integrate(reaction)

@@ -16,6 +16,7 @@ import numpy as np
 
 from nepfield.steady.equation import Equation
 from nepfield.steady.linear import solve_linearised
+from nepfield.steady.linearisation import Linearisation
 from nepfield.steady.prefer import find_preferred
 from nepfield.steady.stability.pointwise import growth_bound
 from nepfield.steady.steady import Steady
@@ -79,10 +80,10 @@ def multiplier(
     return solve_linearised(linear.transposed() if kind == "adjoint" else linear, 1j * error.conj())
 
 
-def unstable(equation: Equation, state: np.ndarray) -> np.ndarray:
+def unstable(linear: Linearisation, count: int) -> np.ndarray:
     """0 for states that their coefficients alone prove stable, nan for others, (nsamples,)."""
-    said = np.where(growth_bound(equation.linearise(state)) < 0, 0.0, np.nan)
-    return said if len(said) == state.shape[1] else np.repeat(said, state.shape[1])
+    said = np.where(growth_bound(linear) < 0, 0.0, np.nan)
+    return said if len(said) == count else np.repeat(said, count)
 
 
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
