@@ -216,7 +216,7 @@ def test_a_grid_has_states_potential_gradient_and_regions(wave: nf.GPE) -> None:
     density = np.abs(wave.space.at_nodes(gradient.steady.state)) ** 2
     assert grid.point_data["density_1"] == pytest.approx(density[:, 1])
     assert grid.cell_data["region:first"].tolist() == [1] * 8 + [0] * 8
-    assert grid.cell_data["readout:first"].tolist() == [1] * 8 + [0] * 8
+    assert grid.cell_data["readout:0"].tolist() == [1] * 8 + [0] * 8
 
 
 def test_numbers_on_cells_and_points() -> None:
