@@ -17,6 +17,8 @@ from nepfield.errors import InputError
 
 LARGEST = 2**30
 """Bytes that a file, or an array in it, may have: with what is computed from them below 4 GiB."""
+LARGEST_MESH = 2**29
+"""The same of a mesh file, from which more is computed."""
 LARGEST_TEXT = 2**24
 """Bytes that a file for people may have: reading it must not take minutes."""
 

@@ -216,7 +216,7 @@ def test_a_grid_has_states_potential_gradient_and_regions(wave: nf.GPE) -> None:
     density = np.abs(wave.space.at_nodes(gradient.steady.state)) ** 2
     assert grid.point_data["density_1"] == pytest.approx(density[:, 1])
     assert grid.cell_data["region:first"].tolist() == [1] * 8 + [0] * 8
-    assert grid.cell_data["readout:first"].tolist() == [1] * 8 + [0] * 8
+    assert grid.cell_data["readout:0"].tolist() == [1] * 8 + [0] * 8
 
 
 def test_numbers_on_cells_and_points() -> None:
@@ -353,7 +353,12 @@ def test_a_run_is_opened(run: Path) -> None:
     assert len(repr(opened).splitlines()) <= 6
     assert opened.to_pyvista().n_points == 9
     assert nf.plot(opened, "training").axes[0].get_ylabel() == "cost C"
-    assert nf.plot(opened, "fields", samples=3).axes
+    named = nf.plot(opened, "density", samples=0, title="the first")
+    assert named.get_suptitle() == "the first"
+    assert len(named.axes) == 1
+    assert len(named.axes[0].get_legend().get_texts()) == 1
+    with pytest.raises(nf.InputError, match="open it first"):
+        nf.plot(run)
     assert "(8 of 20 samples)" in opened.plot().get_suptitle()
     for folder, says in ((run.parent, "no run folder"), (run.parent / "none", "no run folder")):
         with pytest.raises(nf.InputError, match=says):
@@ -378,6 +383,8 @@ def test_a_sweep_is_opened(tmp_path: Path) -> None:
     assert last.config.physics.loss == 0.2
     assert nf.plot(opened).axes
     assert "2 of 2 cases" in repr(opened)
+    with pytest.raises(nf.InputError, match="samples and log are of a run"):
+        nf.plot(opened, log=True)
     with pytest.raises(nf.InputError, match="case 99"):
         opened.run(99)
     with pytest.raises(nf.InputError, match="open_sweep"):

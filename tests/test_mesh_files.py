@@ -366,9 +366,9 @@ def vtu_bomb(blocks: int, size: int) -> bytes:
 
 def test_bombs_in_a_vtu_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.vtu"
-    path.write_bytes(vtu_bomb(400, 24 * 2**17))  # 1.2 GiB from half a MB
+    path.write_bytes(vtu_bomb(200, 24 * 2**17))  # 600 MiB from half a MB
     assert path.stat().st_size < 2e6
-    refused(path, "1024 MiB")
+    refused(path, "512 MiB")
     whole = vtu_of(path)
     small = whole.replace(b'NumberOfPoints="', b'NumberOfPoints="99999999')
     for number, raw in enumerate((small, small.replace(b"appended", b"ascii"))):
@@ -389,8 +389,8 @@ def test_bombs_in_an_xdmf_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "bomb.h5", "a") as file:
         for name in list(file):
             del file[name]
-            file.create_dataset(name, (2**28, 3), "f8", chunks=(2**16, 3), compression="gzip")
-    refused(path, "1024 MiB")
+            file.create_dataset(name, (2**25, 3), "f8", chunks=(2**16, 3), compression="gzip")
+    refused(path, "512 MiB")
     text = path.read_text()
     (tmp_path / "bomb.h5").unlink()
     refused(path, "bomb.h5", "No such file")

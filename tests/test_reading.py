@@ -126,6 +126,8 @@ def test_systems_of_graphs_are_bounded(folder: Path) -> None:
         ("[grid]", f'[design]\nkind = "random"\ncases = {HUGE}\n[design.ranges]', "whole number"),
         ("[grid]", f'[design]\nkind = "sobol"\ncases = 2\n[design.ranges]\n"seed" = [0, {HUGE}]\n',
          "must be [low, high]"),
+        ("[grid]", f"[success]\ncost = {HUGE}\n[grid]", "must be a finite number"),
+        ("[grid]", f"[success]\ncost = {{ below = {HUGE} }}\n[grid]", "must be a finite number"),
     ],
 )  # fmt: skip
 def test_numbers_of_a_sweep_are_bounded(folder: Path, old: str, new: str, says: str) -> None:

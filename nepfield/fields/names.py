@@ -24,10 +24,11 @@ def told_outputs(readout: Any) -> str:
 
 
 def mark_names(names: Sequence[str], count: int) -> tuple[str, ...]:
-    """What is written beside the places that are read; without names Y0, Y1 and so on."""
-    if len(names) == count:
-        return tuple(names)
-    return ("readout",) if count == 1 else tuple(f"Y{k}" for k in range(count))
+    """What is written beside the places that are read: of one "readout", of several their names,
+    without names Y0, Y1 and so on."""
+    if count == 1:
+        return ("readout",)
+    return tuple(names) if len(names) == count else tuple(f"Y{k}" for k in range(count))
 
 
 def intensity_names(

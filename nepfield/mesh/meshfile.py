@@ -57,7 +57,7 @@ from nepfield.mesh.mshfile import Link, read_msh
 from nepfield.mesh.seams import labelled_pairs
 from nepfield.mesh.vtufile import read_vtu
 from nepfield.mesh.xdmffile import read_xdmf
-from nepfield.reading import read_bytes
+from nepfield.reading import LARGEST_MESH, read_bytes
 
 SUFFIXES = (".msh", ".vtu", ".xdmf")
 SIDE_TYPE = {"line": "vertex", "triangle": "line", "triangle6": "line3", "quad": "line"}
@@ -99,7 +99,7 @@ def read_mesh_file(path: str | os.PathLike[str]) -> MeshFile:
             f"{', '.join(SUFFIXES)} (`meshio convert` turns most others into .vtu)"
         )
     try:
-        raw = read_bytes(path).removeprefix(codecs.BOM_UTF8)
+        raw = read_bytes(path, LARGEST_MESH).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({error.strerror})") from error
     links: list[Link] = []

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from nepfield.errors import InputError
 from nepfield.mesh.cells import Ints
 from nepfield.mesh.parsing import numbers_in, whole_number
-from nepfield.reading import LARGEST
+from nepfield.reading import LARGEST_MESH
 
 _TYPES = {
     f"{name}{8 * n}": f"{name[0].lower()}{n}" for name in ("Int", "UInt") for n in (1, 2, 4, 8)
@@ -68,7 +68,7 @@ def _zlib(block: bytes, size: int) -> bytes:
 
 
 def _lzma(block: bytes, size: int) -> bytes:
-    return lzma.LZMADecompressor(memlimit=LARGEST).decompress(block, size + 1)
+    return lzma.LZMADecompressor(memlimit=LARGEST_MESH).decompress(block, size + 1)
 
 
 def _lz4(block: bytes, size: int) -> bytes:
@@ -97,7 +97,7 @@ class _Arrays:
     expand: Callable[[bytes, int], bytes] | None  # a compressed block and the size that it gets
     appended: bytes
     take_appended: Take
-    left: int = LARGEST  # bytes that arrays may still get by expanding
+    left: int = LARGEST_MESH  # bytes that arrays may still get by expanding
 
     def read(self, element: ElementTree.Element, rows: int | None) -> NDArray:
         """The values of a DataArray: so many rows, or as many as there are if None."""
@@ -155,7 +155,7 @@ class _Arrays:
             raise ValueError(f"an array announces {sum(sizes)} bytes where {wanted} are due")
         self.left -= sum(sizes)
         if self.left < 0:
-            raise ValueError(f"its arrays would take more than {LARGEST >> 20} MiB")
+            raise ValueError(f"its arrays would take more than {LARGEST_MESH >> 20} MiB")
         packed, _ = take(data, behind, sum(lengths))
         ends = np.cumsum([0, *lengths]).tolist()
         parts = []

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import meshio
 
 from nepfield.errors import InputError
-from nepfield.reading import LARGEST, open_regular
+from nepfield.reading import LARGEST_MESH, open_regular
 
 
 def read_xdmf(path: Path, raw: bytes, where: str) -> tuple[meshio.Mesh, list[str]]:
@@ -35,7 +35,7 @@ def read_xdmf(path: Path, raw: bytes, where: str) -> tuple[meshio.Mesh, list[str
     Raises
     ------
     InputError
-        If it cannot be read, holds several grids, or more than 1 GiB of numbers.
+        If it cannot be read, holds several grids, or too many numbers.
     """
     sink = io.StringIO()
     try:
@@ -77,7 +77,7 @@ def _check(path: Path, root: ElementTree.Element, where: str) -> None:
             f"{where}: holds {len(grids)} grids (a series or a collection), a domain is one mesh; "
             "save the grid that is meant in a file of its own, best as .vtu"
         )
-    left = LARGEST
+    left = LARGEST_MESH
     for item in root.iter("DataItem"):
         form = item.get("Format", "XML")
         if item.get("Reference") is not None or item.get("ItemType", "Uniform") != "Uniform":
@@ -92,7 +92,7 @@ def _check(path: Path, root: ElementTree.Element, where: str) -> None:
                 f"{where}: data in the format {form[:20]} are not read, XML or HDF are"
             )
     if left < 0:
-        raise InputError(f"{where}: its arrays would take more than {LARGEST >> 20} MiB")
+        raise InputError(f"{where}: its arrays would take more than {LARGEST_MESH >> 20} MiB")
 
 
 def _hdf_size(path: Path, place: str, where: str) -> int:

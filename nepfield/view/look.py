@@ -26,6 +26,7 @@ from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import cell_measures
 from nepfield.systems.system import trained
 from nepfield.view.curves import COLORS, training_figure
+from nepfield.view.curves import title as draw_title
 from nepfield.view.grids import Seen, memory_files, seen
 from nepfield.view.outputs import CONFUSION_MAP, confusion_figure, outputs_figure
 from nepfield.view.panels import MAX_PANELS
@@ -93,10 +94,13 @@ def plot(
         if shown is not None or picture not in (None, "training"):
             raise InputError("a history has one picture, its curves: nf.plot(result).")
         return _curves(what, title)
-    if hasattr(what, "plot"):  # a run or a sweep
-        options = {"samples": samples, "log": log, "title": title}
-        given: dict[str, Any] = {name: value for name, value in options.items() if value}
-        return what.plot(shown if picture is None else picture, **given)
+    if isinstance(what, str | Path):
+        raise InputError(f"{what}: open it first: nf.plot(nf.open_run({str(what)!r})).")
+    if hasattr(what, "plot") and hasattr(what, "folder"):  # a run or a sweep
+        figure: Figure = what.plot(shown if picture is None else picture, samples=samples, log=log)
+        if title:
+            draw_title(figure, title)
+        return figure
     found = seen(what, shown, inputs, readout)
     title = title or PurePath(found.domain.source).stem  # legends stand beside a title
     if not found.fields:
@@ -136,7 +140,7 @@ def run_figure(
     if picture == "confusion" and (figure := confusion_figure(summary, name, where)):
         return picture, figure, [CONFUSION_MAP]
     files = _changed(read_run(run), samples, log)
-    known = [LINE] if files.line else files.pictures
+    known = [LINE, *files.pictures] if files.line else files.pictures
     if picture not in (None, *known):
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
@@ -145,8 +149,11 @@ def run_figure(
             + ("; outputs are drawn for up to 16 inputs." if picture == "outputs" else ".")
         )
     limit = MAX_PANELS if samples is None else None
-    for drawn_name, figure, maps in field_figures(files, picture or next(iter(known), None), limit):
-        return drawn_name, figure, maps
+    wanted = picture or next(iter(known), None)
+    if files.line and wanted in files.pictures:
+        files = replace(files, fields=tuple(files.of(wanted)))
+    for drawn_name, figure, maps in field_figures(files, LINE if files.line else wanted, limit):
+        return wanted or drawn_name, figure, maps
     raise InputError(f"{run}: there is no field to draw in this run.")
 
 

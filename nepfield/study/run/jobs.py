@@ -24,8 +24,8 @@ from nepfield.learning.state import (
 from nepfield.study.run import folder as files
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
+from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.frames import Frames
-from nepfield.study.run.opening import check_folder, keeping, mesh_folder, opened
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -94,7 +94,7 @@ def train_study(
                 if not accept_changes:
                     check_unchanged(study, out)
                 study.check_resumable(out / CHECKPOINT)
-            stack.enter_context(opened(out, config, resume, held))
+            stack.enter_context(claimed(out, config, resume, held))
             if config.runs() and not (out / START_FILE).exists():
                 write_start(out, study.system)
         stack.enter_context(keeping(out, "the epochs before are safe: go on with --resume"))
@@ -170,7 +170,7 @@ def solve_study(
         with mesh_folder(config, out) as kept:
             study = build(config, kept, None if run is None else Path(run))
             system = trained_system(study, run, accept_changes)
-            stack.enter_context(opened(out, config, resume=None))
+            stack.enter_context(claimed(out, config, resume=None))
         stack.enter_context(keeping(out, "remove what is there of it, and solve it again"))
         summary = complete(study, system, out)
         found = summary["fraction_converged"] == 1

@@ -14,7 +14,7 @@ from nepfield.study.sweeps.points import design_points
 from nepfield.study.text.keys import flat, holds_whole
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError, in_unit_of, is_quantity, unit_text
-from nepfield.study.text.written import LARGEST_INTEGER
+from nepfield.study.text.written import LARGEST_INTEGER, finite_number
 
 Values = dict[str, Any]
 LABEL = "label"
@@ -149,7 +149,9 @@ def _design(
                 ranges[key] = limits = [in_unit_of(limit, given[key][0]) for limit in given[key]]
             except UnitError as error:
                 raise InputError(f"{where}.ranges.{key}: {error}") from None
-        good = isinstance(limits, list) and len(limits) == 2 and all(map(_is_number, limits))
+        good = (
+            isinstance(limits, list) and len(limits) == 2 and None not in map(finite_number, limits)
+        )
         if not good or not limits[0] < limits[1]:
             raise InputError(
                 f"{where}.ranges.{key} = {limits!r}: must be [low, high] with low < high"
@@ -187,15 +189,6 @@ def merged(parts: Sequence[Values]) -> Values:
 
 def is_whole(value: Any, least: int) -> bool:
     return type(value) is int and least <= value <= LARGEST_INTEGER
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # TOML integers have no largest one
-        return False
 
 
 def _check_list(values: Any, where: str) -> None:

@@ -27,8 +27,8 @@ from nepfield.study.sweeps.surroundings import check_address, check_guard, provi
 from nepfield.study.sweeps.sweep import (
     case_folder,
     check_cases,
+    claimed,
     is_done,
-    opened,
     run_content,
     write_error,
 )
@@ -117,7 +117,7 @@ def run_sweep(
         check_guard()
     out = Path(out).resolve()
     check_cases(sweep)
-    with opened(sweep, out, resume, accept_changes):
+    with claimed(sweep, out, resume, accept_changes):
         todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
         if todo:
             try:

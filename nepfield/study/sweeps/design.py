@@ -183,14 +183,14 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     fixed |= dict(map(parse_override, overrides))
     seeds = _seeds(content.get("seeds", [base.get("seed", 0)]), path)
     axes, count = axes_of(content, path, kind)
-    if count * len(seeds) > MOST:
-        raise InputError(
-            f"{path}: this sweep has more than {MOST:,} cases; that is the most that there can be"
-        )
-    if count * len(seeds) > MANY and not many:
+    if MANY < count * len(seeds) < 10**18 and not many:
         raise InputError(
             f"{path}: this sweep has {count * len(seeds)} cases, more than {MANY}: if you mean it, "
             "add --yes"
+        )
+    if count * len(seeds) > MOST:
+        raise InputError(
+            f"{path}: this sweep has more than {MOST:,} cases; that is the most that there can be"
         )
     points = [merged(point) for point in itertools.product(*(axis() for axis in axes))]
     labels = [point.pop(LABEL, "") for point in points]

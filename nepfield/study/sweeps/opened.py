@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,9 +81,25 @@ class SweepRuns(Described):
             raise InputError(f"{self.folder}: case {case} is none of {listed(self.cases)}.")
         return open_run(self.cases[case])
 
-    def plot(self, field: str | None = None) -> Figure:
+    def plot(
+        self,
+        field: str | None = None,
+        *,
+        samples: Sequence[int] | int | None = None,
+        log: bool = False,
+    ) -> Figure:
         """A column of `results` against what was varied, by default the cost; or "density",
-        "phase", "potential", "gradient" of the cases side by side."""
+        "phase", "potential", "gradient" of the cases side by side.
+
+        Raises
+        ------
+        InputError
+            For `samples` and `log`, which are of a run.
+        """
+        if samples is not None or log:
+            raise InputError(
+                f"{self.folder}: samples and log are of a run; draw one: .run(0).plot(...)."
+            )
         from nepfield.view.sheets import sheet_figure, sheet_names
         from nepfield.view.sweeps import sweep_figure
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from nepfield.errors import InputError
 from nepfield.reading import LARGEST, read_text
+from nepfield.study.text.written import finite_number
 
 _LOW = ("cost", "error", "distance", "residual")  # last words of figures that are better low
 _HIGH = ("accuracy", "cosine", "converged")
@@ -103,14 +104,13 @@ def read_success(table: Any, where: str) -> tuple[Limit, ...]:
         else:
             sides = [(_low_is_good(name, given, where), given, True)]
         for below, value, plain in sides:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                value = math.nan
-            if not math.isfinite(value):
+            number = finite_number(value)
+            if number is None:
                 raise InputError(
                     f"{where}: {name} = {_shown(given)}: must be a finite number, or "
                     "{ below = x } or { above = x } with one"
                 )
-            limits.append(Limit(name, float(value), below, plain))
+            limits.append(Limit(name, number, below, plain))
     return tuple(limits)
 
 

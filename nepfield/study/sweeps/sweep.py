@@ -38,8 +38,8 @@ from nepfield.mesh.geometry import Geometry, read_geometry
 from nepfield.reading import read_text
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
+from nepfield.study.run.claim import keeping
 from nepfield.study.run.jobs import train_study
-from nepfield.study.run.opening import keeping
 from nepfield.study.run.trained import made_from, meshes_of
 from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
@@ -127,7 +127,7 @@ def open_sweep(sweep: Sweep, out: Path, resume: bool, accept_changes: bool = Fal
 
 
 @contextmanager
-def opened(sweep: Sweep, out: Path, resume: bool, accept_changes: bool = False) -> Iterator[None]:
+def claimed(sweep: Sweep, out: Path, resume: bool, accept_changes: bool = False) -> Iterator[None]:
     """`open_sweep`, and hold the folder; nothing is left where it is refused.
 
     Raises

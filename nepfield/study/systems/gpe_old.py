@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nepfield.fields.names import intensity_names
+from nepfield.fields.names import intensity_names, mark_names
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Intensities
 from nepfield.learning.columns import describe_columns
@@ -43,7 +43,7 @@ def describe(
         ),
         "readout": {
             "label": Intensities.label, "unit": Intensities.unit, "target_unit": "target",
-            "names": [mark.label for mark in _readouts(study)],
+            "names": list(_names(study)),
         },
         "lengths": "sites" if "lattice" in study.get("domain", {}) else "mesh units",
     }  # fmt: skip
@@ -90,6 +90,13 @@ def _pumps(study: Mapping[str, Any], summary: Mapping[str, Any]) -> list[Mark]:
     return marks
 
 
+def _names(study: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the outputs are called."""
+    readout = study.get("readout", {})
+    discs = len(readout.get("disc", []))
+    return intensity_names(readout.get("regions", []), readout.get("sites", []), discs)
+
+
 def _readouts(study: Mapping[str, Any]) -> list[Mark]:
     """Regions, sites and discs that are read, in the order of the outputs."""
     readout = study.get("readout", {})
@@ -100,9 +107,7 @@ def _readouts(study: Mapping[str, Any]) -> list[Mark]:
         {"circle": {"center": disc["center"], "radius": disc["radius"]}}
         for disc in readout.get("disc", [])
     ]
-    names = intensity_names(
-        readout.get("regions", []), readout.get("sites", []), len(readout.get("disc", []))
-    )
+    names = mark_names(_names(study), len(shapes))
     return [Mark("readout", name, shape) for name, shape in zip(names, shapes, strict=True)]
 
 

@@ -5,7 +5,6 @@ Each has one check, and so one message, however many forms there are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,22 +20,13 @@ from pydantic import (
 )
 
 from nepfield.study.text.paths import or_run
-from nepfield.study.text.written import LARGEST_INTEGER, form, wrong
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # TOML integers have no largest one
-        return None
+from nepfield.study.text.written import LARGEST_INTEGER, finite_number, form, wrong
 
 
 def _numbers(value: Any, counts: Iterable[int] | None = None) -> tuple[float, ...] | None:
     if not isinstance(value, list | tuple) or not value:
         return None
-    numbers = tuple(n for n in map(_number, value) if n is not None)
+    numbers = tuple(n for n in map(finite_number, value) if n is not None)
     ok = len(numbers) == len(value) and (counts is None or len(value) in counts)
     return numbers if ok else None
 
@@ -71,7 +61,7 @@ def _complex(value: Any) -> float | complex | None:
     if isinstance(value, complex):
         value = (value.real, value.imag)
     pair = _pair(value)
-    return complex(*pair) if pair else _number(value)
+    return complex(*pair) if pair else finite_number(value)
 
 
 def _random(value: Any) -> Uniform | Normal | None:
@@ -87,7 +77,7 @@ def _random(value: Any) -> Uniform | Normal | None:
 
 
 def _values(value: Any) -> float | tuple[float, ...] | Uniform | Normal | None:
-    read = (_number(value), _numbers(value), _random(value))
+    read = (finite_number(value), _numbers(value), _random(value))
     return next((result for result in read if result is not None), None)
 
 
@@ -95,7 +85,7 @@ def _parameter_values(value: Any) -> float | tuple[float, ...] | Random | None:
     if isinstance(value, ScaledNormal):
         return value
     if isinstance(value, dict) and set(value) == {"scaled_normal"}:
-        scale = _number(value["scaled_normal"])
+        scale = finite_number(value["scaled_normal"])
         return ScaledNormal(scaled_normal=scale) if scale is not None and scale > 0 else None
     return _values(value)
 
@@ -139,8 +129,8 @@ def _basis(value: Any) -> str | Pixels | Regions | None:
 
 def _parameter(value: Any) -> int | float | str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value if _number(value) is not None else None
-    return value if isinstance(value, str) else _number(value)
+        return value if finite_number(value) is not None else None
+    return value if isinstance(value, str) else finite_number(value)
 
 
 def _nonzero(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,16 @@ from pydantic_core import PydanticCustomError
 
 LARGEST_INTEGER = 2**63 - 1
 """Of a study: what NumPy and files of results can hold."""
+
+
+def finite_number(value: Any) -> float | None:
+    """A number of a TOML file as a float; None for anything else, and where it is not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # TOML integers have no largest one
+        return None
 
 
 def wrong(message: str) -> PydanticCustomError:

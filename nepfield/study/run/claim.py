@@ -1,4 +1,4 @@
-"""A run folder is opened: looked at, made, and held until the work in it is done."""
+"""A run folder is claimed: looked at, made, and held until the work in it is done."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FOLDERS = ("figures", "frames", "meshes")
 
 
 @contextmanager
-def opened(
+def claimed(
     folder: Path, config: StudyConfig, resume: bool | None, held: bool = False
 ) -> Iterator[None]:
     """Make a run folder, or go on with one that `check_folder` has looked at, and hold it.
@@ -96,7 +96,7 @@ def keeping(folder: Path, safe: str) -> Iterator[None]:
 
 
 def check_folder(folder: Path, config: StudyConfig, resume: bool | None) -> None:
-    """Check that a folder is for this study to be run in; parameters and errors as of `opened`."""
+    """Check that a folder is for this study to be run in; parameters and errors as of `claimed`."""
     try:
         _check_folder(folder, config, resume)
     except OSError as error:
