@@ -65,7 +65,8 @@ def compare_certificates(sizes: Sequence[int] = SIZES) -> list[Measurement]:
             rows += [
                 Measurement(_NAME, case, "steady state", run["steady"], "s", note="processor time"),
                 Measurement(_NAME, case, "certificate", run["certificate"], "s",
-                            f"<= {_SECONDS}" if small else "", note=f"{run['stability']}, growth {run['growth']:.6f}"),
+                            f"<= {_SECONDS}" if small else "",
+                            note=f"{run['stability']}, growth {run['growth']:.6f}"),
                 Measurement(_NAME, case, "memory of the process", run["memory"], "GB",
                             "" if small else "<= 4.5"),
             ]  # fmt: skip
