@@ -26,6 +26,7 @@ from nepfield.reading import LARGEST, load_arrays, open_regular, read_bytes, rea
 from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
+_EVERY_ROW = ("epoch", "cost", "fraction_converged")
 """Files of a run folder."""
 
 HistoryRow = dict[str, float]
@@ -196,6 +197,9 @@ class History:
                 for line in lines[1:]
                 if len(line) == len(lines[0])
             ]
+            for name in _EVERY_ROW:
+                if rows and name not in rows[0]:
+                    raise KeyError(name)
             return [row for row in rows if epoch is None or row["epoch"] <= epoch]
         except (OSError, ValueError, KeyError, csv.Error) as error:
             told = f"it has no column {error}" if isinstance(error, KeyError) else error

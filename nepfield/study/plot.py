@@ -123,10 +123,10 @@ def _draw_pictures(
     if output is None and field is None:
         wanted = list(picture_names(run))
     written = []
-    if output is None:
-        make_within(run / "figures")
     for name in wanted:
         drawn, figure, maps = run_figure(run, name, samples, log)
+        if output is None:
+            make_within(run / "figures")
         written.append(save_figure(figure, output or run / "figures" / f"{drawn}.png", maps))
     return written if output is None else []
 

@@ -89,7 +89,8 @@ def unstable(linear: Linearisation, count: int) -> np.ndarray:
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
     """What to change where a training went wrong, judged by its history."""
     said = []
-    compared = [row["gradient_cosine"] for row in history if row["gradient_cosine"] is not None]
+    cosines = [row.get("gradient_cosine") for row in history]
+    compared = [cosine for cosine in cosines if cosine is not None]
     compared = [cosine for cosine in compared if np.isfinite(cosine)]
     if compared and compared[-1] < 0.5 and summary.get("rule") != "adjoint":
         said.append(
