@@ -347,7 +347,7 @@ def test_a_damaged_error_is_told_and_its_case_tried_again(whole: Path, text: str
 # ---------------------------------------------------------------- damaged by chance
 
 
-@settings(max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_damaged_folders(whole: Path, seed: int) -> None:
     check_damaged(whole, seed)

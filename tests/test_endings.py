@@ -208,7 +208,7 @@ def test_without_locks_on_a_file_system_there_is_a_warning(
 
 def test_two_resumed_at_once(tmp_path: Path) -> None:
     """One goes on to the end, the other one says why not; nothing is broken."""
-    path = write_study(tmp_path, LINE, training__epochs=200, training__compare_every=1)
+    path = write_study(tmp_path, LINE, training__epochs=80, training__compare_every=1)
     train_study(load_study(path), tmp_path / "whole")
     run = tmp_path / "run"
     assert train(path, run, "--set", "training.epochs=3").exit_code == 0
@@ -413,13 +413,8 @@ def test_a_run_whose_pictures_fail_has_ended_well(
         assert (run / "summary.json").is_file()
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        "module://matplotlib_inline.nowhere",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("nonsense", "TkAgg")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.nowhere", "nonsense", "TkAgg"])
 def test_an_inherited_backend_does_not_matter(tmp_path: Path, backend: str) -> None:
     path = write_study(tmp_path, CHAIN, figures__enabled=True)
     done = subprocess.run(

@@ -367,6 +367,7 @@ def test_a_run_is_opened(run: Path) -> None:
         nf.open_sweep(run)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_opened(tmp_path: Path) -> None:
     write_study(tmp_path)
     text = 'study = "study.toml"\n[grid]\n"physics.loss" = [0.1, 0.2]\n'

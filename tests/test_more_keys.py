@@ -88,6 +88,7 @@ def test_keys_that_exclude_each_other_say_how_to_choose(tmp_path: Path) -> None:
     assert swapped.domain.lattice == (9,)
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_keys_away_too(tmp_path: Path) -> None:
     load(tmp_path, text=LINE.replace("[[pump]]", "[[pump]]\nweight = 0.5", 1))
     (tmp_path / "sweep.toml").write_text('study = "study.toml"\n[grid]\n"physics.g" = [0.0, 0.1]\n')
@@ -312,6 +313,7 @@ def test_regions_that_overlap_can_be_named_in_order(plane: nf.Space, tmp_path: P
         nf.potential(plane, basis=["nowhere"])
 
 
+@pytest.mark.slow
 def test_a_study_with_regions_named_in_order(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Name those that have a value") as wrong:
         build(load(tmp_path, "potential.basis=regions"))
