@@ -576,6 +576,22 @@ def test_workers_that_are_given_up_are_replaced_and_strangers_are_refused() -> N
         assert client.submit(sum, [1, 2]).result(timeout=300) == 3
 
 
+def test_a_process_whose_pipes_may_end_it() -> None:
+    """Gmsh gives SIGPIPE its deadly effect back, in notebooks too."""
+    code = (
+        "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+        "from nepfield.study.sweeps import cluster\n"
+        "if __name__ == '__main__':\n    for _ in range(3):\n"
+        "        with cluster._client(1, None) as client:\n"
+        "            assert client.submit(sum, [1, 2]).result(timeout=300) == 3\n"
+        "    print('alive')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
 @pytest.mark.slow
 def test_workers_that_are_slow_to_start_again(twelve: Path) -> None:
     """Dask gives up workers that are not back after 15 s, and then nobody would do the cases."""

@@ -312,7 +312,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     provide_handles(workers)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
-        with _workers_without_ctrl_c():
+        with _threads_without_signals():
             try:
                 cluster = stack.enter_context(
                     LocalCluster(
@@ -339,14 +339,16 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
 
 
 @contextmanager
-def _workers_without_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is for the command alone, which then ends its workers.
+def _threads_without_signals() -> Iterator[None]:
+    """Ctrl-C is for the command alone, which then ends its workers; a connection that has ended is
+    an error to be dealt with, and not the end of a process in which Gmsh has been at work, which
+    takes back that Python ignores SIGPIPE.
 
     The threads that are made inside, and the processes that these start, now and when a worker has
-    died, inherit that SIGINT is blocked.
+    died, inherit that both signals are blocked.
     """
-    resource_tracker.ensure_running()  # by itself it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # by itself it would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGPIPE})
     try:
         yield
     finally:
