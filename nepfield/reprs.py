@@ -21,11 +21,12 @@ class Described:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__repr__" not in cls.__dict__:  # or dataclass makes one that prints every number
-            setattr(cls, "__repr__", Described.__repr__)  # noqa: B010
+            type.__setattr__(cls, "__repr__", Described.__repr__)
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A sentence that begins with the name of the class, and what else is told, by name."""
-        names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        this: Any = self  # a dataclass, or it overrides this
+        names = [field.name for field in dataclasses.fields(this)]
         return type(self).__name__, {name: getattr(self, name) for name in names}
 
     def _lines(self) -> tuple[str, list[tuple[str, str]]]:
@@ -71,7 +72,7 @@ def brief(value: Any) -> str:
         return listed(value)
     if isinstance(value, list | tuple):
         return f"[{listed(value, str_of=brief)}]"
-    if isinstance(value, Callable):  # type: ignore[arg-type]
+    if callable(value):
         return getattr(value, "__name__", type(value).__name__)
     return repr(value)
 

@@ -78,7 +78,9 @@ class Field(Described):
         values = np.asarray(self.values)
         if not np.iscomplexobj(values):
             return {self.name: values}
-        stem, sample = re.fullmatch(r"(.*?)(_\d+)?", self.name).groups(default="")  # type: ignore[union-attr]
+        found = re.search(r"_\d+\Z", self.name)
+        sample = found[0] if found else ""
+        stem = self.name.removesuffix(sample)
         return {
             f"{stem}_re{sample}": values.real.copy(),
             f"{stem}_im{sample}": values.imag.copy(),

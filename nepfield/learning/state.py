@@ -76,7 +76,7 @@ class TrainingState(Described):
         if self.origin:
             arrays["origin"] = np.array(json.dumps(self.origin))
         with replacing(path) as part, part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
+            np.savez(file, allow_pickle=False, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> TrainingState:

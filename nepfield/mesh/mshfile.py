@@ -191,9 +191,10 @@ def _sections(raw: bytes, where: str) -> dict[str, list[bytes]]:
     """
     found: dict[str, list[bytes]] = {}
     head = re.compile(rb"\s*\$([A-Za-z]{1,40})[ \t]*\r?\n")
-    blank = re.compile(rb"\s*")
+    something = re.compile(rb"\S")
     place = 0
-    while (place := blank.match(raw, place).end()) < len(raw) or not found:  # type: ignore[union-attr]
+    while (first := something.search(raw, place)) or not found:
+        place = first.start() if first else len(raw)
         start = head.match(raw, place)
         if start is None:
             what = "no valid $MeshFormat" if not found else f"no section at byte {place}"

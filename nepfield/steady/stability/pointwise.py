@@ -97,9 +97,11 @@ def pointwise_bounds(linear: Linearisation) -> Bounds:
 
 def growth_bound(linear: Linearisation) -> np.ndarray:
     """The growth of `pointwise_bounds` alone, shape (nsamples,): quick enough for every epoch."""
-    if linear.space.boundary_gains or linear.direct is None or linear.direct.ndim > 2:
+    if linear.direct is None or linear.conjugate is None:
         return pointwise_bounds(linear).growth
-    rates = np.abs(linear.conjugate) + linear.linear_part.field.imag[:, None]  # type: ignore[arg-type]
+    if linear.space.boundary_gains or linear.direct.ndim > 2:
+        return pointwise_bounds(linear).growth
+    rates = np.abs(linear.conjugate) + linear.linear_part.field.imag[:, None]
     return (rates + linear.direct.imag if np.iscomplexobj(linear.direct) else rates).max(axis=0)
 
 

@@ -23,7 +23,7 @@ def write_start(run: Path, system: System) -> None:
     """Keep the starting values of all parameters in a run folder, by their names."""
     values = {name: parameter.values for name, parameter in system.parameters.items()}
     with replacing(run / START_FILE) as part, part.open("wb") as file:
-        np.savez(file, **values)  # type: ignore[arg-type]  # its keyword allow_pickle is a bool
+        np.savez(file, allow_pickle=False, **values)
 
 
 def read_start(run: Path | None, config: StudyConfig) -> Begun:
