@@ -28,6 +28,7 @@ LAYERS = (
     "study.sweeps",
     "study.check study.plot study.demo",
     "terminal endings",
+    "commands",
     "cli",
     "__main__",
 )

@@ -1,0 +1,1 @@
+"""The commands of `nepfield`, a module for each kind; `nepfield.cli` lists them."""
