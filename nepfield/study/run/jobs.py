@@ -13,6 +13,7 @@ import numpy as np
 from nepfield.files import START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
+from nepfield.learning.schedules import best_epoch
 from nepfield.learning.state import (
     CHECKPOINT,
     HISTORY,
@@ -119,21 +120,19 @@ def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> d
     except KeyboardInterrupt:
         status = "interrupted"
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
-        system = study.system if last is None else study.system.with_parameters(last.parameters)
+        system = study.system if last is None else study.system.with_parameters(last.kept)
         history = [] if last is None else last.history
         History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
     epochs = TrainingState.load(checkpoint).epoch if checkpoint.exists() else 0
-    compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
     summary = {
         "status": status,
         "epochs": epochs,
+        "stopped": status == "finished" and epochs < study.config.training.epochs,
+        "kept_epoch": best_epoch(history) if study.config.training.keep == "best" else epochs,
         **complete(study, system, out, epochs, history),
-        "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
-        "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": _left_out(study, history),
         "seconds": time.monotonic() - started,
     }
-    summary["advice"] = system.advice(history, summary)
     files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
     return summary | {"notes": _draw(study.config, out)}
