@@ -18,6 +18,7 @@ from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
@@ -121,6 +122,7 @@ __all__ = [
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Reach",
     "Readout",
     "Run",
     "Saturation",
@@ -162,6 +164,7 @@ __all__ = [
     "plot",
     "potential",
     "random_geometric_graph",
+    "reach",
     "read_domain",
     "readout",
     "region_pump",
@@ -172,6 +175,7 @@ __all__ = [
     "train",
     "trained",
     "transverse_field_ising",
+    "wanted_intensity",
     "write_domain",
     "xor",
 ]
