@@ -43,6 +43,8 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
+from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
@@ -110,6 +112,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "Modes",
     "Momentum",
     "NearEquilibrium",
     "NotConverged",
@@ -127,6 +130,7 @@ __all__ = [
     "Run",
     "Saturation",
     "Space",
+    "Spectrum",
     "Stability",
     "Steady",
     "SweepRuns",
@@ -136,6 +140,7 @@ __all__ = [
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "bogoliubov_spectrum",
     "box_mesh",
     "compare_gradients",
     "complete_graph",
@@ -155,6 +160,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "modes",
     "near_equilibrium",
     "nudge_loss",
     "open_run",

@@ -116,7 +116,7 @@ class Reach(Described):
                 said.append(f"{head} is within reach{but}")
                 continue
             factor = max(np.sqrt(self.wanted[row] / max(attained, 1e-300)), self.pumps[k])
-            stronger = f"make the pumps about {factor:.2g} times stronger"
+            stronger = f"make the pumps about {factor:.3g} times stronger"
             if word == "unreachable":
                 said.append(
                     f"{head} is out of reach: no V within its bounds gives more than {bound:.3g}. "
