@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from nepfield.errors import InputError
+from nepfield.fields.names import output_names
 from nepfield.fields.readouts import Intensities, Readout
 from nepfield.learning.brightest import Darkness, Search
 from nepfield.learning.costs import CCE, Cost
@@ -230,7 +231,7 @@ def _reach(
         sample, output, needed, start, search.best, bound, search.potential,
         tuple(_lasts(system, search, row) for row in range(len(pairs))),
         tuple(verdict), np.ones(readout.noutputs),
-        readout.names or tuple(f"output {k}" for k in outputs),
+        output_names(readout),
     )  # fmt: skip
     for k, word in enumerate(found.verdict):
         if word == "unreachable":

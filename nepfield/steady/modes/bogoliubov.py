@@ -68,12 +68,24 @@ class Spectrum(Described):
     @property
     def fields(self) -> list[Field]:
         """Densities of the modes, to be drawn and kept; a mode stands for a sample."""
+        return self.fields_in()
+
+    def fields_in(self, energy: float = 1.0, unit: str = "") -> list[Field]:
+        """The same with frequency and growth in a unit, of which `energy` are 1."""
+        frequency, growth = energy * self.frequency, energy * self.growth
+        unit = f" {unit}".rstrip()
         shown: dict[str, Any] = dict(
             on="node", picture="fluctuations", label=r"$|u|^2+|v|^2$",
             title="density of the fluctuation",
         )  # fmt: skip
         return [
-            Field(f"fluctuation_{k}", values.copy(), sample=k, **shown)
+            Field(
+                f"fluctuation_{k}",
+                values.copy(),
+                sample=k,
+                panel=f"{k}: {frequency[k]:.4g}{unit}, growth {growth[k]:.2g}{unit}",
+                **shown,
+            )
             for k, values in enumerate(self.density.T)
         ]
 

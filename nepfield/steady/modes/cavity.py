@@ -79,12 +79,17 @@ class Modes(Described):
 
     @property
     def fields(self) -> list[Field]:
-        """The modes and their densities, to be drawn and kept; a mode stands for a sample."""
+        """The modes, to be drawn and kept; a mode stands for a sample."""
+        return self.fields_in()
+
+    def fields_in(self, energy: float = 1.0, unit: str = "") -> list[Field]:
+        """The same with their levels and losses in a unit, of which `energy` are 1."""
+        level, loss, unit = energy * self.level, energy * self.loss, f" {unit}".rstrip()
         shown: dict[str, Any] = dict(on="node", label=r"$|\phi|^2$", title="density of the mode")
         return [
             Field(
-                f"mode_{k}", phi.copy(), picture="modes", part="intensity", scale="sequential",
-                sample=k, **shown,
+                f"mode_{k}", phi.copy(), picture="modes", part="intensity", sample=k,
+                panel=f"{k}: {level[k]:.4g}{unit}, loss {loss[k]:.2g}{unit}", **shown,
             )
             for k, phi in enumerate(self.space.at_nodes(self.function + 0j).T)
         ]  # fmt: skip
