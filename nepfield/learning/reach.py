@@ -36,7 +36,7 @@ from nepfield.systems.gpe import GPE
 
 TOLERANCE = 0.1
 """Of the contrast of its targets: how far an output may be off."""
-_SAMPLES = 3  # of each output that are looked at closely
+_SAMPLES, _PAIRS = 3, 12  # looked at closely: of each output, and of all (but one of each)
 _STEPS = 20  # Newton steps; a potential that needs more is passed by
 _CERTIFIED = 5000  # unknowns up to which the stability of what was attained is computed
 _BISECTIONS = 7
@@ -96,12 +96,29 @@ class Reach(Described):
         return np.array([r[np.argmin(share[r])] if len(r) else -1 for r in rows], dtype=int)
 
     @property
+    def factor(self) -> np.ndarray:
+        """About how many times stronger the pumps have to be for each output to get bright enough,
+        since intensities grow with their square, and at least `pumps`; 1 where it is within reach,
+        nan where no sample wants it bright; shape (noutputs,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.append(np.sqrt(self.wanted / np.nan_to_num(self.attained)), np.nan)
+        return np.maximum(np.maximum(needed[self.darkest], self.pumps), 1.0)
+
+    @property
     def brightest(self) -> np.ndarray:
         """What is attained in that row; nan for none, shape (noutputs,)."""
         return np.append(self.attained, np.nan)[self.darkest]
 
-    def sentences(self) -> list[str]:
-        """What it says of each output that a sample wants bright, and what to change."""
+    def sentences(self, density: float = 1.0, unit: str = "") -> list[str]:
+        """What it says of each output that a sample wants bright, and what to change.
+
+        Parameters
+        ----------
+        density : float
+            What intensities are multiplied by to be in the unit.
+        unit : str
+            After a space, such as " /µm²".
+        """
         said = []
         for k, (word, row) in enumerate(zip(self.verdict, self.darkest, strict=True)):
             if not word:
@@ -109,29 +126,29 @@ class Reach(Described):
             attained, bound = float(np.nan_to_num(self.attained[row])), self.bound[row]
             head = (
                 f"{self.names[k]}, sample {self.sample[row]}: an intensity of "
-                f"{self.wanted[row]:.3g}"
+                f"{density * self.wanted[row]:.3g}{unit}"
             )
             if word == "reached":
                 lasting = [self.stable[j] for j in np.flatnonzero(self.output == k)]
                 but = ", though in a state that is unstable" if "unstable" in lasting else ""
                 said.append(f"{head} is within reach{but}")
                 continue
-            factor = max(np.sqrt(self.wanted[row] / max(attained, 1e-300)), self.pumps[k])
-            stronger = f"make the pumps about {factor:.3g} times stronger"
+            stronger = f"make the pumps about {_told(self.factor[k])} times stronger"
             if word == "unreachable":
                 said.append(
-                    f"{head} is out of reach: no V within its bounds gives more than {bound:.3g}. "
-                    f"Lower the bound of V, {stronger}, open the way to the readout, or ask for "
-                    "less"
+                    f"{head} is out of reach with the pumps as they are: no V within its bounds "
+                    f"gives more than {density * bound:.3g}{unit}. Lower the bound of V, "
+                    f"{stronger}, open the way to the readout, or ask for less"
                 )
                 continue
             known = "nothing is known that excludes more"
             if np.isfinite(bound):
-                known = f"more than {bound:.3g} is impossible"
+                known = f"more than {density * bound:.3g}{unit} is impossible"
             said.append(
-                f"{head} was not found: {attained:.3g} is the brightest of the potentials that "
-                f"were tried ({known}). Lower the bound of V or the loss, {stronger}, or open the "
-                "way to the readout"
+                f"{head} was not found with the pumps as they are: "
+                f"{density * attained:.3g}{unit} is the brightest of the potentials that were "
+                f"tried ({known}). Lower the bound of V or the loss, {stronger}, or open the way "
+                "to the readout"
             )
         return said
 
@@ -142,6 +159,10 @@ class Reach(Described):
             for name, word, value in zip(self.names, self.verdict, self.brightest, strict=True)
             if word
         }
+
+
+def _told(factor: float) -> str:
+    return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}" if factor < 1e6 else "a million"
 
 
 def wanted_intensity(cost: Cost, targets: np.ndarray) -> np.ndarray:
@@ -178,8 +199,8 @@ def reach(
     Returns
     -------
     Reach
-        Of each output the three samples that are looked at are those that the bounds leave least
-        room.
+        Of each output the three samples that are looked at (fewer, if there are more than four
+        outputs) are those that the bounds leave least room.
 
     Raises
     ------
@@ -220,7 +241,7 @@ def _reach(
         search.scan()
         start = search.best.copy()
         search.uniform()
-        for row in range(len(pairs)):
+        for row in _worth_climbing(output, needed, bound):
             search.climb(row)
     outputs = range(readout.noutputs)
     verdict = [
@@ -249,13 +270,20 @@ def _verdict(attained: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> str
     return "not found" if dark.any() else "reached"
 
 
+def _worth_climbing(output: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> list[int]:
+    """All rows, but of those of an output that the bound excludes the darkest alone."""
+    excluded = bound < wanted
+    darkest = {k: int(np.argmin(np.where(output == k, bound / wanted, np.inf))) for k in output}
+    return [row for row, k in enumerate(output) if not excluded[row] or row == darkest[k]]
+
+
 def _hardest(wanted: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Of each output the samples that have least room, (npairs, 2) of sample and output."""
-    pairs = []
+    pairs, most = [], max(1, min(_SAMPLES, _PAIRS // wanted.shape[1]))
     for k, (column, bound) in enumerate(zip(wanted.T, bounds.T, strict=True)):
         (rows,) = np.nonzero(column > 0)
         order = np.lexsort([-column[rows], bound[rows] / column[rows]])
-        pairs += [(s, k) for s in rows[order[:_SAMPLES]]]
+        pairs += [(s, k) for s in rows[order[:most]]]
     return np.array(pairs, dtype=int).reshape(-1, 2)
 
 
