@@ -18,6 +18,7 @@ from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
@@ -43,6 +44,8 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
+from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.configuration_space import configuration_space
@@ -110,6 +113,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "Modes",
     "Momentum",
     "NearEquilibrium",
     "NotConverged",
@@ -122,11 +126,13 @@ __all__ = [
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Reach",
     "Readout",
     "Run",
     "Saturation",
     "Schedule",
     "Space",
+    "Spectrum",
     "Stability",
     "Steady",
     "Stop",
@@ -137,6 +143,7 @@ __all__ = [
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "bogoliubov_spectrum",
     "box_mesh",
     "compare_gradients",
     "complete_graph",
@@ -156,6 +163,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "modes",
     "near_equilibrium",
     "nudge_loss",
     "open_run",
@@ -165,6 +173,7 @@ __all__ = [
     "plot",
     "potential",
     "random_geometric_graph",
+    "reach",
     "read_domain",
     "readout",
     "region_pump",
@@ -175,6 +184,7 @@ __all__ = [
     "train",
     "trained",
     "transverse_field_ising",
+    "wanted_intensity",
     "write_domain",
     "xor",
 ]

@@ -135,7 +135,7 @@ def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> d
     }
     files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
-    return summary | {"notes": _draw(study.config, out)}
+    return summary | {"notes": draw_noting(study.config, out)}
 
 
 def solve_study(
@@ -175,7 +175,7 @@ def solve_study(
         found = summary["fraction_converged"] == 1
         summary = {"status": "solved" if found else "not converged"} | summary
         files.write_summary(out / files.SUMMARY, summary)
-        return summary | {"notes": _draw(config, out)}
+        return summary | {"notes": draw_noting(config, out)}
 
 
 def compare_study(
@@ -231,6 +231,7 @@ def draw_run(run: str | Path) -> list[Path]:
     """
     # slow to import, and the workers of a sweep draw nothing
     from nepfield.view.curves import plot_training
+    from nepfield.view.modes import plot_spectrum
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
 
@@ -241,13 +242,18 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
-    for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
+    pictures = (
+        (plot_outputs, "outputs"),
+        (plot_confusion, "confusion"),
+        (plot_spectrum, "spectrum"),
+    )
+    for plot, name in pictures:
         path = plot(run, figures / f"{name}.png")
         drawn += [] if path is None else [path]
     return drawn + render_run(run, figures)
 
 
-def _draw(config: StudyConfig, out: Path) -> list[str]:
+def draw_noting(config: StudyConfig, out: Path) -> list[str]:
     """Draw the pictures; what goes wrong becomes a note and no error: the work is done."""
     if not config.figures.enabled:
         return []
