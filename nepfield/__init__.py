@@ -41,6 +41,7 @@ from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
+from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
@@ -117,16 +118,20 @@ __all__ = [
     "Oscillators",
     "Parameter",
     "Potential",
+    "Product",
+    "Pulse",
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Ramp",
     "Readout",
     "Run",
     "Saturation",
     "Space",
     "Stability",
     "Steady",
+    "Step",
     "SweepRuns",
     "System",
     "Task",
