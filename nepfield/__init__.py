@@ -45,6 +45,7 @@ from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
@@ -133,6 +134,7 @@ __all__ = [
     "Steady",
     "Step",
     "SweepRuns",
+    "SwitchOn",
     "System",
     "Task",
     "TrainingResult",
@@ -173,6 +175,7 @@ __all__ = [
     "site_pump",
     "solve_steady",
     "stability",
+    "switch_on",
     "to_pyvista",
     "train",
     "trained",

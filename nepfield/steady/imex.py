@@ -89,6 +89,33 @@ _LARGE, _KEPT = 50_000, (12, 4)  # factors that are kept, up to so many unknowns
 _NUDGE = 1e-10  # of a step: so near to a jump the drive is taken on the step's own side
 
 
+class StageSolvers:
+    """What solves ``M + i dt/4 H``, for steps that come again and again."""
+
+    def __init__(self, equation: Equation) -> None:
+        self._space, self._linear = equation.space, equation.linear_part
+        self._made: dict[int, Linear] = {}
+        self._kept = _KEPT[equation.space.ndof > _LARGE]
+
+    def on_rung(self, rung: int) -> Linear:
+        """Of a step of length sqrt(2)^rung; kept until others are needed more."""
+        solve = self._made.pop(rung, None)
+        if solve is None:
+            solve = self.of_length(np.sqrt(2.0) ** rung)
+        self._made[rung] = solve  # the last one used comes last
+        if len(self._made) > self._kept:
+            del self._made[next(iter(self._made))]
+        return solve
+
+    def of_length(self, dt: float) -> Linear:
+        """Of a step of any length, made anew."""
+        space, linear = self._space, self._linear
+        if space.ndof <= DENSE_LIMIT:
+            inverse = np.linalg.inv(space.mass.toarray() + 1j * _DIAGONAL * dt * linear.dense)
+            return lambda right: inverse @ right
+        return Factorisation((space.mass + 1j * _DIAGONAL * dt * linear.operator).tocsr()).solve
+
+
 class Motion:
     """Samples under way.
 
@@ -101,6 +128,8 @@ class Motion:
         At time 0.
     tolerance : float
         Error of a step, relative to the norm of the state.
+    solvers : StageSolvers, optional
+        Of this equation, where another motion has some already.
 
     Attributes
     ----------
@@ -117,6 +146,7 @@ class Motion:
         drive: np.ndarray | Driven,
         start: np.ndarray,
         tolerance: float = 1e-4,
+        solvers: StageSolvers | None = None,
     ) -> None:
         self._equation, self._tolerance = equation, tolerance
         self._drive = drive if isinstance(drive, Driven) else Driven.constant(drive)
@@ -127,8 +157,7 @@ class Motion:
             mass = equation.space.mass
             self._masses = lambda field: real_times(mass, field)
             self._solve_mass = Factorisation(mass).solve
-        self._factors: dict[int, Linear] = {}
-        self._kept = _KEPT[equation.space.ndof > _LARGE]
+        self._stages = StageSolvers(equation) if solvers is None else solvers
         self.state = start.astype(complex)
         count = self.state.shape[1]
         self.times, self.lost = np.zeros(count), np.zeros(count, dtype=bool)
@@ -168,6 +197,12 @@ class Motion:
         change = np.einsum("ik,ijk->jk", weights[:, inside], self._slopes[:, :, inside])
         found[:, inside] = self._before[:, inside] + self._solve_mass(change)
         return found
+
+    def move(self, sample: int, state: np.ndarray) -> None:
+        """Let a sample go on from another state, shape (ndof,)."""
+        self.state = self.state.copy()
+        self.state[:, sample] = state
+        self._since[sample] = self.times[sample]
 
     def _step(self, columns: np.ndarray) -> None:
         """One step of some samples, where it is accurate enough."""
@@ -242,31 +277,16 @@ class Motion:
     ) -> list[tuple[np.ndarray | slice, Linear]]:
         """For each length of a step the samples that take it, and how its stages are solved."""
         if not landing.any() and (self._rungs[columns] == self._rungs[columns[0]]).all():
-            return [(slice(None), self._solver(int(self._rungs[columns[0]])))]
+            return [(slice(None), self._stages.on_rung(int(self._rungs[columns[0]])))]
         found: list[tuple[np.ndarray | slice, Linear]] = []
         for length in np.unique(dt[landing]):
-            found.append((np.flatnonzero(landing & (dt == length)), self._factorised(length)))
+            found.append((np.flatnonzero(landing & (dt == length)), self._stages.of_length(length)))
         rungs = self._rungs[columns]
         for rung in np.unique(rungs[~landing]):
-            found.append((np.flatnonzero(~landing & (rungs == rung)), self._solver(int(rung))))
+            found.append(
+                (np.flatnonzero(~landing & (rungs == rung)), self._stages.on_rung(int(rung)))
+            )
         return found
-
-    def _solver(self, rung: int) -> Linear:
-        solve = self._factors.pop(rung, None)
-        if solve is None:
-            solve = self._factorised(np.sqrt(2.0) ** rung)
-        self._factors[rung] = solve  # the last one used comes last
-        if len(self._factors) > self._kept:
-            del self._factors[next(iter(self._factors))]
-        return solve
-
-    def _factorised(self, dt: float) -> Linear:
-        """Solves ``M + i dt/4 H``."""
-        space, linear = self._equation.space, self._equation.linear_part
-        if space.ndof <= DENSE_LIMIT:
-            inverse = np.linalg.inv(space.mass.toarray() + 1j * _DIAGONAL * dt * linear.dense)
-            return lambda right: inverse @ right
-        return Factorisation((space.mass + 1j * _DIAGONAL * dt * linear.operator).tocsr()).solve
 
 
 def _combined(weights: np.ndarray, slopes: np.ndarray) -> np.ndarray:

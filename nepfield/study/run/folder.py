@@ -56,6 +56,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "figures.frames",
         "training.average",
         "training.epochs",
+        "training.switch_on",
         "units.energy",
         "units.time",
     )
