@@ -18,6 +18,7 @@ from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
@@ -129,10 +130,12 @@ __all__ = [
     "Readout",
     "Run",
     "Saturation",
+    "Schedule",
     "Space",
     "Stability",
     "Steady",
     "Step",
+    "Stop",
     "SweepRuns",
     "SwitchOn",
     "System",

@@ -28,7 +28,7 @@ def check_arrival(
     system : System
         With its trained parameters.
     done : Completed
-        Its states for the inputs of the task, as the summary has them.
+        What is known of it, its states for the inputs of the task among that.
     on_switch : callable, optional
 
     Returns
@@ -38,7 +38,7 @@ def check_arrival(
         ``reached`` (the share of those looked at), ``report`` and ``warnings``. Empty for systems
         whose motion is downhill.
     """
-    steady, certificate = done.steady, done.certificate
+    steady, certificate = done.result.steady, done.certificate
     size = max(1, int(np.prod(steady.state.shape[:-1])))
     most = min(MOST_FOLLOWED, max(1, _UNKNOWNS // size))
 

@@ -13,6 +13,7 @@ import numpy as np
 from nepfield.files import START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
+from nepfield.learning.schedules import best_epoch
 from nepfield.learning.state import (
     CHECKPOINT,
     HISTORY,
@@ -27,6 +28,7 @@ from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.frames import Frames
+from nepfield.study.run.judging import judged
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -129,30 +131,29 @@ def _train(
     except KeyboardInterrupt:
         status = "interrupted"
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
-        system = study.system if last is None else study.system.with_parameters(last.parameters)
+        system = study.system if last is None else study.system.with_parameters(last.kept)
         history = [] if last is None else last.history
         History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
     epochs = TrainingState.load(checkpoint).epoch if checkpoint.exists() else 0
-    compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
     done = complete(study, system, out, epochs, history)
     summary = {
         "status": status,
         "epochs": epochs,
+        "stopped": status == "finished" and epochs < study.config.training.epochs,
+        "kept_epoch": best_epoch(history) if study.config.training.keep == "best" else epochs,
         **done.summary,
-        "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
-        "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
         "samples_left_out": _left_out(study, history),
         "seconds": time.monotonic() - started,
     }
-    summary["advice"] = system.advice(history, summary)
     files.write_summary(out / files.SUMMARY, summary)
     if status == "finished" and study.config.training.switch_on:
         try:
             summary |= check_arrival(study, system, done, on_switch)
         except KeyboardInterrupt:
             summary["status"] = "interrupted"
-        summary |= {"seconds": time.monotonic() - started}
-        summary["advice"] = system.advice(history, summary)
+        if history:
+            summary |= judged(study, system, done.result, history, summary, epochs)
+        summary["seconds"] = time.monotonic() - started
         files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
     return summary | {"notes": _draw(study.config, out)}

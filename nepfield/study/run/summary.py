@@ -18,11 +18,11 @@ from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of, confusion
 from nepfield.learning.columns import describe_columns
 from nepfield.learning.costs import Cost
+from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, gradient
-from nepfield.learning.training import Evaluation, evaluate
-from nepfield.steady.steady import Steady
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
+from nepfield.study.run.judging import judged, last_cosine
 from nepfield.systems.system import Certificate, System, certify, trained
 
 History = Sequence[Mapping[str, float]]
@@ -42,14 +42,14 @@ class Completed:
     Attributes
     ----------
     summary : dict
-    steady : Steady
-        For the inputs of the task.
+    result : Evaluation
+        On the training samples.
     certificate : Certificate or None
-        Of their stability.
+        Of the stability of their states.
     """
 
     summary: dict[str, Any]
-    steady: Steady
+    result: Evaluation
     certificate: Certificate | None
 
 
@@ -132,6 +132,7 @@ def complete(
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         **_figures(system, result, task.inputs, estimate),
+        **last_cosine(study, system, estimate, history, epochs),
         **_certified(study.config.summary(study, system, result.steady, epochs), certificate),
         "versions": {
             "nepfield": nepfield.__version__,
@@ -142,7 +143,9 @@ def complete(
         **{key: entries[key] for key in ("lengths", "readout", "columns")},
         **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
-    return Completed(summary, result.steady, certificate)
+    if history:
+        summary |= judged(study, system, result, history, summary, epochs)
+    return Completed(summary, result, certificate)
 
 
 def _certified(said: dict[str, Any], certificate: Certificate | None) -> dict[str, Any]:
