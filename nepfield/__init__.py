@@ -43,11 +43,13 @@ from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
+from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
 from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
@@ -122,10 +124,13 @@ __all__ = [
     "Oscillators",
     "Parameter",
     "Potential",
+    "Product",
+    "Pulse",
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Ramp",
     "Reach",
     "Readout",
     "Run",
@@ -135,8 +140,10 @@ __all__ = [
     "Spectrum",
     "Stability",
     "Steady",
+    "Step",
     "Stop",
     "SweepRuns",
+    "SwitchOn",
     "System",
     "Task",
     "TrainingResult",
@@ -180,6 +187,7 @@ __all__ = [
     "site_pump",
     "solve_steady",
     "stability",
+    "switch_on",
     "to_pyvista",
     "train",
     "trained",

@@ -77,6 +77,10 @@ class TrainingBar:
         if self.lines and epoch % self.tenth == 0:
             _line(self.console, f"epoch {epoch}/{self.epochs}  {state}")
 
+    def say(self, state: str) -> None:
+        """Called while what comes after the epochs takes its time; on a screen alone."""
+        self.bar.update(self.task, state=state)
+
 
 class SweepBar:
     """A bar with finished, failed, running and the time left; lines where there is no screen."""

@@ -58,6 +58,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "training.average",
         "training.epochs",
         "training.stop.",
+        "training.switch_on",
         "units.energy",
         "units.time",
     )

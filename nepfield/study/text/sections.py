@@ -297,6 +297,9 @@ class TrainingConfig(Section):
     warm_start: Flag = Field(
         default=True, description="start the solver from the states of the epoch before"
     )
+    switch_on: Flag = Field(
+        default=True, description="at the end, whether a switch-on reaches the states of a wave"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> TrainingConfig:
