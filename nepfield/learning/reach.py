@@ -27,6 +27,7 @@ from nepfield.fields.readouts import Intensities, Readout
 from nepfield.learning.brightest import Darkness, Search
 from nepfield.learning.costs import CCE, Cost
 from nepfield.learning.gradients import checked_samples
+from nepfield.learning.within import tolerances
 from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
 from nepfield.steady.stability.certificate import stability
@@ -34,8 +35,6 @@ from nepfield.steady.steady import Steady
 from nepfield.systems.brightness import brightness_bounds
 from nepfield.systems.gpe import GPE
 
-TOLERANCE = 0.1
-"""Of the contrast of its targets: how far an output may be off."""
 _SAMPLES, _PAIRS = 3, 12  # looked at closely: of each output, and of all (but one of each)
 _STEPS = 20  # Newton steps; a potential that needs more is passed by
 _CERTIFIED = 5000  # unknowns up to which the stability of what was attained is computed
@@ -175,8 +174,7 @@ def wanted_intensity(cost: Cost, targets: np.ndarray) -> np.ndarray:
     targets = cost.checked_targets(targets)
     if isinstance(cost, CCE):
         return targets * np.log(1 + np.sqrt(targets.shape[1])) / cost.gain
-    contrast = np.ptp(targets, axis=0)
-    return targets - TOLERANCE * np.where(contrast > 0, contrast, np.abs(targets[0]))
+    return targets - tolerances(targets)
 
 
 def reach(
