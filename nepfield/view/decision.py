@@ -128,10 +128,11 @@ def _values(
     figure: Figure, axes: Axes, values: np.ndarray, sides: list[np.ndarray], points: Any,
     targets: np.ndarray | None, summary: Mapping[str, Any],
 ) -> str:  # fmt: skip
-    """One output; where its targets have two values the level between them is the middle colour
-    and a line."""
+    """One output; where its targets have two values to reach, the level between them is the middle
+    colour and a line. Targets that are probabilities of classes are white or black."""
     known = values[np.isfinite(values)]
-    levels = np.unique(targets) if targets is not None else np.empty(0)
+    reached = summary.get("tolerance") is not None
+    levels = np.unique(targets) if reached and targets is not None else np.empty(0)
     shown = np.concatenate([known, levels])
     cmap, norm = "viridis", Normalize(*((shown.min(), shown.max()) if len(shown) else (0, 1)))
     if len(levels) == 2 and len(known):
@@ -153,7 +154,8 @@ def _values(
         ScalarMappable(norm, cmap), ax=axes, label=output_label(summary), extend=outside
     )
     if targets is not None:
-        _points(axes, points, {"c": targets, "cmap": cmap, "norm": norm})
+        own = {"cmap": cmap, "norm": norm} if reached else {"cmap": "Greys", "vmin": 0, "vmax": 1}
+        _points(axes, points, {"c": targets, **own})
     return cmap
 
 

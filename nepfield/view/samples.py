@@ -135,12 +135,13 @@ def scatter_figure(table: pd.DataFrame, summary: Mapping[str, Any], name: str = 
 def _panel(
     axes: Axes, sets: np.ndarray, targets: np.ndarray, outputs: np.ndarray, room: float | None
 ) -> None:
-    """One output, with the line where it is right and the band where it is near enough."""
+    """One output; where targets are values to reach, with the line where it is right and the band
+    where it is near enough."""
     low, high = float(targets.min()), float(targets.max())
     edge = 0.1 * (high - low or abs(high) or 1.0)
     line = np.array([low - edge, high + edge])
-    axes.plot(line, line, color=GREY, linewidth=1, zorder=1)
     if room:
+        axes.plot(line, line, color=GREY, linewidth=1, zorder=1)
         axes.fill_between(line, line - room, line + room, color=GREY, alpha=0.18, linewidth=0)
     few = len(np.unique(targets)) <= 8
     random = np.random.default_rng(0)  # how points of one target are spread says nothing
