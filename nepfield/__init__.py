@@ -20,6 +20,7 @@ from nepfield.learning.maps import OutputMap, output_map
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.reach import Reach, reach, wanted_intensity
+from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
@@ -43,11 +44,13 @@ from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
+from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
 from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
@@ -123,19 +126,26 @@ __all__ = [
     "OutputMap",
     "Parameter",
     "Potential",
+    "Product",
+    "Pulse",
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Ramp",
     "Reach",
     "Readout",
     "Run",
     "Saturation",
+    "Schedule",
     "Space",
     "Spectrum",
     "Stability",
     "Steady",
+    "Step",
+    "Stop",
     "SweepRuns",
+    "SwitchOn",
     "System",
     "Task",
     "TrainingResult",
@@ -180,6 +190,7 @@ __all__ = [
     "site_pump",
     "solve_steady",
     "stability",
+    "switch_on",
     "to_pyvista",
     "train",
     "trained",

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Intensities
+from nepfield.learning.costs import MSE
 from nepfield.learning.gradients import estimate
 from nepfield.space.linalg import Factorisation
 from nepfield.steady.stability.pointwise import kinetic_floor
@@ -29,10 +30,9 @@ _LEAST = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
-class Darkness:
+class Darkness(MSE):
     """Minus the logarithm of the intensity in the outputs that targets mark by 1: a cost."""
 
-    readout: Intensities
     metric_labels: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -64,10 +64,6 @@ class Darkness:
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """None."""
         return {}
-
-    def scores(self, values: np.ndarray) -> np.ndarray:
-        """The outputs themselves."""
-        return values
 
 
 class Search:

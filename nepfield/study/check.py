@@ -11,6 +11,7 @@ from nepfield.mesh.domain import read_domain
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
 from nepfield.mesh.report import describe
 from nepfield.study.run.build import Study, build
+from nepfield.study.run.judging import gradient_ahead
 from nepfield.study.systems.systems import load_study
 
 
@@ -55,4 +56,5 @@ def _check_geometry(path: Path) -> str:
 def describe_study(study: Study) -> str:
     """Lines of text on a study that has been built."""
     lines = [str(describe(study.system.domain)), *study.config.lines(study)]
+    lines += gradient_ahead(study)
     return "\n".join([*lines, "  ready: nepfield train runs it"])

@@ -14,8 +14,8 @@ from nepfield.fields.layout import describe, laid_out, masks_of, place_of
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential
 from nepfield.fields.readouts import Readout
+from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.gradients import Gradient
-from nepfield.learning.training import Evaluation
 from nepfield.mesh.domain import Domain
 from nepfield.space.space import Space
 from nepfield.steady.modes.bogoliubov import Spectrum

@@ -58,14 +58,17 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "figures.enabled",
         "figures.frames",
         "figures.decision_map",
+        "success.",
         "training.average",
         "training.epochs",
+        "training.stop.",
+        "training.switch_on",
         "units.energy",
         "units.time",
     )
     changed = [
         key for key in sorted(saved.keys() | wanted.keys())
-        if saved.get(key) != wanted.get(key) and key not in free
+        if saved.get(key) != wanted.get(key) and not key.startswith(free)
     ]  # fmt: skip
     if changed:
         key = changed[0]

@@ -18,8 +18,8 @@ import numpy as np
 
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import CCE
+from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.maps import output_map
-from nepfield.learning.training import Evaluation
 from nepfield.learning.within import fraction_within, tolerances
 from nepfield.study.run.build import Study
 from nepfield.study.run.folder import DECISION, OUTPUTS, write_text

@@ -28,7 +28,7 @@ from nepfield.study.systems.gpe_build import (
 )
 from nepfield.study.systems.gpe_drives import drive_warnings
 from nepfield.study.systems.gpe_old import describe
-from nepfield.study.systems.gpe_outlook import outlook
+from nepfield.study.systems.gpe_outlook import darkness, outlook
 from nepfield.study.systems.gpe_pumps import PumpConfig
 from nepfield.study.systems.gpe_sections import (
     GPEPhysicsConfig,
@@ -211,6 +211,10 @@ class GPEStudy(StudyConfig):
 
     def _drive_warnings(self, study: Built, system: GPE) -> list[str]:
         return drive_warnings(system, study.task.inputs, self.solver.tolerance)
+
+    def reach(self, study: Built, system: GPE) -> list[str]:
+        """Whether outputs that stayed dark can be bright (`nepfield.reach`)."""
+        return darkness(study, system, self.shown_units(system.domain))
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""

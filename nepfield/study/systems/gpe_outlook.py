@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nepfield.learning.reach import reach, wanted_intensity
+from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.study.text.study import Built, Shown
 from nepfield.systems.brightness import lowest_potential
@@ -49,6 +49,25 @@ def outlook(study: Built, units: Shown) -> list[str]:
             f"({', '.join(calls[word] for word in left_out)} in Python)"
         )
     return lines
+
+
+def darkness(study: Built, system: GPE, units: Shown) -> list[str]:
+    """Of outputs that stayed dark whether V and the pumps, as trained, can make them bright."""
+    if system.space.ndof > _REACH:
+        return []
+    found = _reach(study, system)
+    asked = [k for k, word in enumerate(found.verdict) if word]
+    return [
+        text
+        for k, text in zip(asked, found.sentences(*_in_unit(units, "density")), strict=True)
+        if found.verdict[k] != "reached"
+    ]
+
+
+def _reach(study: Built, system: GPE) -> Reach:
+    task, cost = study.task, study.cost
+    wanted = wanted_intensity(cost, task.targets)
+    return reach(system, cost.readout, task.inputs, wanted, **study.solver)
 
 
 def _in_unit(units: Mapping[str, Any], kind: str) -> tuple[float, str]:
@@ -99,11 +118,7 @@ def _lowest_of_all(system: GPE) -> float | None:
 
 def _reached(study: Built, density: tuple[float, str]) -> Iterator[str]:
     """Whether each output can get as bright as its targets ask."""
-    task, cost = study.task, study.cost
-    found = reach(
-        study.system, cost.readout, task.inputs, wanted_intensity(cost, task.targets),
-        **study.solver,
-    )  # fmt: skip
+    found = _reach(study, study.system)
     growth = _growth(study)
     asked = [k for k, word in enumerate(found.verdict) if word]
     for k, text in zip(asked, found.sentences(*density), strict=True):
