@@ -12,7 +12,6 @@ import pytest
 from test_cli import CHAIN, invoke, write_study
 
 import nepfield as nf
-from nepfield.learning.within import fraction_within, tolerances
 from nepfield.view.decision import decision_figure
 from nepfield.view.samples import scatter_figure
 
@@ -111,17 +110,6 @@ def test_maps_refuse_what_makes_no_sense(inputs: np.ndarray, points: Any, messag
         nf.output_map(three, readout, np.zeros((2, 3)))
 
 
-def test_samples_within_the_tolerance_are_counted_and_phases_go_round() -> None:
-    targets = np.array([[0.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
-    np.testing.assert_allclose(tolerances(targets), [0.1, 0.2])
-    outputs = np.array([[0.09, 2.19], [0.95, 2.3], [np.nan, 2.0]])
-    readout = nf.readout(nf.graph(nf.lattice(2)), sites=[0, 1])
-    assert fraction_within(nf.MSE(readout), outputs, targets, tolerances(targets)) == 1 / 3
-    around = nf.LogCosine(readout)
-    phases = np.array([[3.1, 0.0]])
-    assert fraction_within(around, phases - [[6.2, 0.0]], phases, np.array([0.1, 0.1])) == 1.0
-
-
 # ---------------------------------------------------------------- runs
 
 
@@ -216,11 +204,17 @@ def test_every_system_has_maps(tmp_path: Path) -> None:
         'name = "phases"\n[domain]\ngraph = "complete"\nvertices = 3\n[domain.sets]\n'
         'input = [0, 1]\noutput = [2]\n[physics]\nsystem = "oscillators"\nclamp = "input"\n'
         '[readout]\nsets = ["output"]\n[task]\ninputs = [[0.0, 1.0], [1.0, 0.0]]\n'
-        "targets = [[0.5], [0.2]]\n[training]\nepochs = 1\n[figures]\ndecision_map = 3\n"
+        "targets = [[0.5], [6.7]]\n[training]\nepochs = 1\n[figures]\ndecision_map = 3\n"
     )
     result = invoke("solve", str(study), "--out", str(tmp_path / "run"))
     assert result.exit_code == 0, result.output
     assert len(pd.read_csv(tmp_path / "run" / "decision.csv")) == 9
+    table = pd.read_csv(tmp_path / "run" / "outputs.csv")
+    around = np.abs(np.angle(np.exp(1j * (table["output_0"] - table["target_0"]))))
+    assert (around < np.abs(table["output_0"] - table["target_0"]) - 1).any()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["tolerance"] == pytest.approx([0.62])
+    assert summary["within"]["train"] == np.mean(around <= 0.62)
 
 
 @pytest.mark.parametrize("figures", [{"decision_map": 0}, {"enabled": False}])
@@ -241,6 +235,10 @@ def test_one_point_is_no_map(tmp_path: Path) -> None:
 
 def test_a_damaged_map_is_told(tmp_path: Path) -> None:
     run = trained(tmp_path, CHAIN, figures={"enabled": True, "decision_map": 3})
+    (run / "outputs.csv").write_text("sample,target_0,output_0\n0,1,1\n")
+    result = invoke("plot", str(run), "--field", "samples", "-o", str(tmp_path / "x.png"))
+    assert result.exit_code == 2
+    assert "outputs.csv: not a readable table" in result.output
     for text in ("", "input_0\n1\n", "input_0,output_0\nx,y\n", "\xff"):
         (run / "decision.csv").write_text(text, encoding="latin-1")
         result = invoke("plot", str(run), "--field", "decision", "-o", str(tmp_path / "x.png"))

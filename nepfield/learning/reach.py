@@ -25,9 +25,8 @@ from nepfield.errors import InputError
 from nepfield.fields.names import output_names
 from nepfield.fields.readouts import Intensities, Readout
 from nepfield.learning.brightest import Darkness, Search
-from nepfield.learning.costs import CCE, Cost
+from nepfield.learning.costs import CCE, LEARNT, Cost, contrast
 from nepfield.learning.gradients import checked_samples
-from nepfield.learning.within import tolerances
 from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
 from nepfield.steady.stability.certificate import stability
@@ -65,7 +64,7 @@ class Reach(Described):
         Whether the states that are bright enough last: "proved", "stable", "unstable", "unknown",
         or "" of those that are not bright enough.
     verdict : tuple of str
-        Of each output, by its darkest row: "reached", "unreachable" (proved by the bound), "not
+        Of each output, by its darkest row: "reached", "out of reach" (proved by the bound), "not
         found" (neither), or "" where no sample wants it bright.
     pumps : ndarray, shape (noutputs,)
         The factor by which the pumps have to be stronger for the bound to admit what is wanted.
@@ -133,7 +132,7 @@ class Reach(Described):
                 said.append(f"{head} is within reach{but}")
                 continue
             stronger = f"make the pumps about {_told(self.factor[k])} times stronger"
-            if word == "unreachable":
+            if word == "out of reach":
                 said.append(
                     f"{head} is out of reach with the pumps as they are: no V within its bounds "
                     f"gives more than {density * bound:.3g}{unit}. Lower the bound of V, "
@@ -174,7 +173,7 @@ def wanted_intensity(cost: Cost, targets: np.ndarray) -> np.ndarray:
     targets = cost.checked_targets(targets)
     if isinstance(cost, CCE):
         return targets * np.log(1 + np.sqrt(targets.shape[1])) / cost.gain
-    return targets - tolerances(targets)
+    return targets - LEARNT * contrast(targets)
 
 
 def reach(
@@ -253,7 +252,7 @@ def _reach(
         output_names(readout),
     )  # fmt: skip
     for k, word in enumerate(found.verdict):
-        if word == "unreachable":
+        if word == "out of reach":
             row = found.darkest[k]
             found.pumps[k] = _factor(system, readout, inputs[[sample[row]]], k, needed[row])
     return found
@@ -264,7 +263,7 @@ def _verdict(attained: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> str
         return ""
     dark = ~(attained >= wanted)
     if (dark & (bound < wanted)).any():
-        return "unreachable"
+        return "out of reach"
     return "not found" if dark.any() else "reached"
 
 

@@ -49,10 +49,10 @@ def run_decision(run: Path) -> tuple[Figure, list[str]] | None:
     found = read_table(run / DECISION, "input", "output")
     if found is None:
         return None
-    samples = read_table(run / OUTPUTS, "target")
+    samples = read_table(run / OUTPUTS, "target", "output")
     try:
         return decision_figure(found, samples, read_summary(run), run_title(run))
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise InputError(f"{run / DECISION}: it is no grid of inputs: {error}") from error
 
 

@@ -21,6 +21,8 @@ from nepfield.view.shown import factor, with_unit
 
 OUTPUTS = "outputs.csv"
 MAX_OUTPUTS = 6
+_STEMS = ("target", "output")
+_LARGEST = 1e100  # that axes can show
 _JITTER = 0.03  # of the range of the targets, where they have a few values only
 
 
@@ -32,7 +34,7 @@ def plot_samples(run: Path, output: Path) -> Path | None:
     InputError
         If a table is unreadable.
     """
-    table = read_table(Path(run) / OUTPUTS, "target", "output")
+    table = read_table(Path(run) / OUTPUTS, *_STEMS)
     if table is None or len(table) <= MAX_SAMPLES:
         return None
     return save_figure(scatter_figure(table, read_summary(run), run_title(run)), output)
@@ -40,7 +42,7 @@ def plot_samples(run: Path, output: Path) -> Path | None:
 
 def run_samples(run: Path) -> Figure | None:
     """The same figure of any number of samples; None where there is no outputs.csv."""
-    table = read_table(Path(run) / OUTPUTS, "target", "output")
+    table = read_table(Path(run) / OUTPUTS, *_STEMS)
     return None if table is None else scatter_figure(table, read_summary(run), run_title(run))
 
 
@@ -58,7 +60,16 @@ def read_table(path: Path, *stems: str) -> pd.DataFrame | None:
         table = pd.read_csv(io.StringIO(read_text(path, LARGEST)))
         for stem in stems:
             block(table, stem)
-    except (OSError, ValueError, KeyError) as error:  # what pandas raises is a ValueError
+        if "class" in table.columns:
+            table["class"] = table["class"].astype(np.int64)
+        if "target" in stems:
+            table["set"] = table["set"].astype(str)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        OverflowError,
+    ) as error:  # what pandas raises is a ValueError
         raise InputError(f"{path}: not a readable table: {error}") from error
     if not len(table):
         raise InputError(f"{path}: there is no row in it")
@@ -66,11 +77,21 @@ def read_table(path: Path, *stems: str) -> pd.DataFrame | None:
 
 
 def block(table: pd.DataFrame, stem: str) -> np.ndarray:
-    """The columns ``stem_0``, ``stem_1``, ... of a table, shape (nrows, n)."""
+    """The columns ``stem_0``, ``stem_1``, ... of a table, (nrows, n); nan among outputs alone.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If there are none, or they hold other things than numbers.
+    """
     count = sum(name.startswith(f"{stem}_") for name in table.columns)
     if not count:
         raise ValueError(f"it has no column {stem}_0")
-    return table[[f"{stem}_{k}" for k in range(count)]].to_numpy(dtype=float)
+    values = table[[f"{stem}_{k}" for k in range(count)]].to_numpy(dtype=float)
+    known = np.isfinite(values) | (np.isnan(values) if stem == "output" else False)
+    if not known.all() or np.abs(np.nan_to_num(values)).max(initial=0.0) > _LARGEST:
+        raise ValueError(f"{stem}_0 and those beside it must be numbers")
+    return values
 
 
 def called(summary: Mapping[str, Any], count: int) -> list[str]:

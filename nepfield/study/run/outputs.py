@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from nepfield.learning.classes import classes_of
-from nepfield.learning.costs import CCE
+from nepfield.learning.costs import CCE, LEARNT, LogCosine, contrast
 from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.maps import output_map
-from nepfield.learning.within import fraction_within, tolerances
 from nepfield.study.run.build import Study
 from nepfield.study.run.folder import DECISION, OUTPUTS, write_text
 from nepfield.systems.system import System
@@ -58,11 +57,13 @@ def write_outputs(study: Study, out: Path, found: Mapping[str, Evaluation]) -> d
     write_text(out / OUTPUTS, _csv(rows))
     if isinstance(study.cost, CCE):
         return {}
-    allowed = tolerances(study.task.targets)
-    within = {
-        name: fraction_within(study.cost, found[name].outputs, targets, allowed)
-        for name, (_, targets) in sets.items()
-    }
+    allowed = LEARNT * contrast(study.task.targets)
+    within = {}
+    for name, (_, targets) in sets.items():
+        error = found[name].outputs - targets
+        if isinstance(study.cost, LogCosine):  # phases: the shorter way round
+            error = np.angle(np.exp(1j * error))
+        within[name] = float(np.mean((np.abs(error) <= allowed).all(axis=1)))
     return {"tolerance": allowed, "within": within}
 
 
