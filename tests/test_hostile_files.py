@@ -324,11 +324,13 @@ def tables(folder: Path, chance: random.Random) -> Victim:
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")
     (folder / "summary.json").write_text('{"tolerance": [0.1, 0.1], "within": {"train": 0.5}}')
 
+    draw = {"outputs": run_samples, "decision": run_decision}
+
     def use(path: Path) -> None:
-        for drawn in (run_samples(folder), run_decision(folder), run_spectrum(folder)):
-            figure = drawn[0] if isinstance(drawn, tuple) else drawn
-            assert figure is not None
-            figure.draw_without_rendering()
+        drawn = draw.get(path.stem, run_spectrum)(folder)
+        figure = drawn[0] if isinstance(drawn, tuple) else drawn
+        assert figure is not None
+        figure.draw_without_rendering()
 
     return Victim(folder / f"{chance.choice(sorted(texts))}.csv", use)
 
