@@ -103,7 +103,7 @@ def settle(
     drive = drive if isinstance(drive, Driven) else Driven.constant(drive)
     space, count = equation.space, start.shape[1]
     last = drive.last_break
-    final = drive.at(np.full(count, last))
+    final = drive.final
     scale = space.residual_norm(final)
     scale[scale == 0] = 1.0
     every = _LOOKED / max(float(-equation.linear_part.field.imag.max()), _LEAST_LOSS)

@@ -52,6 +52,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
     )
     free = (
         "name",
+        "evolve.",
         "figures.enabled",
         "figures.frames",
         "success.",

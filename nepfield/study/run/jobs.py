@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import START_FILE, check_within, remove_parts
+from nepfield.files import EVOLUTION, START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.schedules import best_epoch
@@ -35,6 +35,8 @@ from nepfield.study.text.study import StudyConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FILM = 25  # frames of the film that is drawn without being asked for
 
 OnEpoch = Callable[[TrainingState], None]
 
@@ -156,7 +158,7 @@ def _train(
         summary["seconds"] = time.monotonic() - started
         files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
-    return summary | {"notes": _draw(study.config, out)}
+    return summary | {"notes": draw(study.config, out)}
 
 
 def solve_study(
@@ -196,7 +198,7 @@ def solve_study(
         found = summary["fraction_converged"] == 1
         summary = {"status": "solved" if found else "not converged"} | summary
         files.write_summary(out / files.SUMMARY, summary)
-        return summary | {"notes": _draw(config, out)}
+        return summary | {"notes": draw(config, out)}
 
 
 def compare_study(
@@ -251,7 +253,9 @@ def draw_run(run: str | Path) -> list[Path]:
         If this machine has no OpenGL; curves are drawn all the same.
     """
     # slow to import, and the workers of a sweep draw nothing
+    from nepfield.view.animation import animate
     from nepfield.view.curves import plot_training
+    from nepfield.view.evolution import plot_evolution
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
 
@@ -262,13 +266,18 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
+    if (run / EVOLUTION).exists():
+        drawn.append(plot_evolution(run, figures / "evolution.png"))
     for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
         path = plot(run, figures / f"{name}.png")
         drawn += [] if path is None else [path]
-    return drawn + render_run(run, figures)
+    drawn += render_run(run, figures)
+    if (run / EVOLUTION).exists():
+        drawn.append(animate(run, figures / "evolution.gif", _FILM))
+    return drawn
 
 
-def _draw(config: StudyConfig, out: Path) -> list[str]:
+def draw(config: StudyConfig, out: Path) -> list[str]:
     """Draw the pictures; what goes wrong becomes a note and no error: the work is done."""
     if not config.figures.enabled:
         return []
