@@ -18,6 +18,7 @@ from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
@@ -44,6 +45,8 @@ from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
+from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.steady.switch_on import SwitchOn, switch_on
@@ -112,6 +115,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "Modes",
     "Momentum",
     "NearEquilibrium",
     "NotConverged",
@@ -127,11 +131,13 @@ __all__ = [
     "QuantumOscillators",
     "QuantumSpins",
     "Ramp",
+    "Reach",
     "Readout",
     "Run",
     "Saturation",
     "Schedule",
     "Space",
+    "Spectrum",
     "Stability",
     "Steady",
     "Step",
@@ -144,6 +150,7 @@ __all__ = [
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "bogoliubov_spectrum",
     "box_mesh",
     "compare_gradients",
     "complete_graph",
@@ -163,6 +170,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "modes",
     "near_equilibrium",
     "nudge_loss",
     "open_run",
@@ -172,6 +180,7 @@ __all__ = [
     "plot",
     "potential",
     "random_geometric_graph",
+    "reach",
     "read_domain",
     "readout",
     "region_pump",
@@ -183,6 +192,7 @@ __all__ = [
     "train",
     "trained",
     "transverse_field_ising",
+    "wanted_intensity",
     "write_domain",
     "xor",
 ]

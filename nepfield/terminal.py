@@ -326,6 +326,16 @@ def print_comparison(table: pd.DataFrame, name: str) -> None:
     _print_whole(printed)
 
 
+def print_rows(title: str, table: pd.DataFrame) -> None:
+    """Print a table as it is, numbers with four digits."""
+    printed = _table(title)
+    for column in table.columns:
+        printed.add_column(Text(str(column).replace("_", " ")), no_wrap=True, justify="right")
+    for row in table.itertuples(index=False):
+        printed.add_row(*(Text(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row))
+    _print_whole(printed)
+
+
 def _table(title: str) -> Table:
     """An empty table; what users name is text to Rich, never markup."""
     return Table(title=Text(title, style="table.title"), box=box.SIMPLE_HEAD)

@@ -28,7 +28,8 @@ def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = 
     -------
     str
         Regions, boundaries and cell quality; for a study also its size, what it places where, and
-        what its system has to say, with a line that begins with "warning" for each doubt.
+        what its system has to say, with a line that begins with "warning" for each doubt, or with
+        "advice" where training may go wrong.
 
     Raises
     ------

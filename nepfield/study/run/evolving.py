@@ -31,7 +31,7 @@ from nepfield.study.run.arrival import said_of_arrival
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.frames import write_list
-from nepfield.study.run.jobs import draw
+from nepfield.study.run.jobs import draw_noting
 from nepfield.study.run.summary import study_entries
 from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -165,7 +165,7 @@ class _Way:
         summary["report"] = self._report(summary)
         files.write_summary(self.out / files.SUMMARY, summary)
         (self.out / files.FRAMES).unlink(missing_ok=True)
-        return summary | {"notes": draw(self.study.config, self.out)}
+        return summary | {"notes": draw_noting(self.study.config, self.out)}
 
     # ------------------------------------------------------------ while it goes on
 

@@ -147,18 +147,20 @@ def _train(
         "samples_left_out": _left_out(study, history),
         "seconds": time.monotonic() - started,
     }
+    if history:
+        summary |= judged(study, system, done.result, history, summary, epochs)
     files.write_summary(out / files.SUMMARY, summary)
     if status == "finished" and study.config.training.switch_on:
         try:
             summary |= check_arrival(study, system, done, on_switch)
         except KeyboardInterrupt:
             summary["status"] = "interrupted"
-        if history:
+        if history and "switch_on" in summary:
             summary |= judged(study, system, done.result, history, summary, epochs)
         summary["seconds"] = time.monotonic() - started
         files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
-    return summary | {"notes": draw(study.config, out)}
+    return summary | {"notes": draw_noting(study.config, out)}
 
 
 def solve_study(
@@ -198,7 +200,7 @@ def solve_study(
         found = summary["fraction_converged"] == 1
         summary = {"status": "solved" if found else "not converged"} | summary
         files.write_summary(out / files.SUMMARY, summary)
-        return summary | {"notes": draw(config, out)}
+        return summary | {"notes": draw_noting(config, out)}
 
 
 def compare_study(
@@ -256,6 +258,7 @@ def draw_run(run: str | Path) -> list[Path]:
     from nepfield.view.animation import animate
     from nepfield.view.curves import plot_training
     from nepfield.view.evolution import plot_evolution
+    from nepfield.view.modes import plot_spectrum
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
 
@@ -268,7 +271,12 @@ def draw_run(run: str | Path) -> list[Path]:
         drawn.append(plot_training(run, figures / "training.png"))
     if (run / EVOLUTION).exists():
         drawn.append(plot_evolution(run, figures / "evolution.png"))
-    for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
+    pictures = (
+        (plot_outputs, "outputs"),
+        (plot_confusion, "confusion"),
+        (plot_spectrum, "spectrum"),
+    )
+    for plot, name in pictures:
         path = plot(run, figures / f"{name}.png")
         drawn += [] if path is None else [path]
     drawn += render_run(run, figures)
@@ -277,7 +285,7 @@ def draw_run(run: str | Path) -> list[Path]:
     return drawn
 
 
-def draw(config: StudyConfig, out: Path) -> list[str]:
+def draw_noting(config: StudyConfig, out: Path) -> list[str]:
     """Draw the pictures; what goes wrong becomes a note and no error: the work is done."""
     if not config.figures.enabled:
         return []

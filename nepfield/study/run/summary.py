@@ -22,7 +22,7 @@ from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
-from nepfield.study.run.judging import judged, last_cosine
+from nepfield.study.run.judging import last_cosine
 from nepfield.systems.system import Certificate, System, certify, trained
 
 History = Sequence[Mapping[str, float]]
@@ -143,8 +143,6 @@ def complete(
         **{key: entries[key] for key in ("lengths", "readout", "columns")},
         **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
-    if history:
-        summary |= judged(study, system, result, history, summary, epochs)
     return Completed(summary, result, certificate)
 
 
