@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,13 @@ def evolve(
             help='such as 200, with [units] also "200 ps" [default: evolve.time, or 20/gamma]',
         ),
     ] = None,
+    ramp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="let all pumps rise to their weights in this time, instead of evolve.envelope",
+        ),
+    ] = None,
     samples: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="samples, such as 3 or 0,8-15 [default: the first four]"),
@@ -62,6 +70,8 @@ def evolve(
 
         chosen = read_samples(samples)
         given = {"evolve.start": start, "evolve.time": time}
+        if ramp is not None:
+            given["evolve.envelope"] = f"[{{ ramp = {_written(ramp)} }}]"
         sets = [f"{key}={value}" for key, value in given.items() if value is not None]
         config, run = study_or_run(study, [*(overrides or ()), *sets], seed)
         name = f"{config.name}-evolve" if run is None else f"{run.resolve().name}-evolve-trained"
@@ -73,3 +83,11 @@ def evolve(
         tell_evolution(summary, folder, quiet)
     if summary["status"] == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _written(text: str) -> str:
+    """A number as it is, and any other text in quotes, as TOML has them."""
+    try:
+        return repr(float(text))
+    except ValueError:
+        return json.dumps(text)
