@@ -155,8 +155,8 @@ def run_figure(
     if picture not in (None, *known):
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
-        also += ["samples"] if (run / OUTPUTS).is_file() else []
-        also += [DECISION] if has_decision(run) else []
+        known = [*known, *(["samples"] if (run / OUTPUTS).is_file() else [])]
+        known = [*known, *([DECISION] if has_decision(run) else [])]
         raise InputError(
             f"--field {picture}: this run has {', '.join([*also, 'outputs', *known])}"
             + _WHY_NOT.get(picture or "", ".")
