@@ -291,6 +291,9 @@ def test_an_interrupted_switch_on_leaves_a_whole_run(
     run = tmp_path / "run"
 
     def interrupt(_: str) -> None:
+        kept = json.loads((run / "summary.json").read_text())
+        assert kept["outputs"]
+        assert kept["status"] == "interrupted"  # what is killed now is to be resumed
         raise KeyboardInterrupt
 
     config = load_study(unstable_study(tmp_path))

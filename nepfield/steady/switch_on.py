@@ -37,7 +37,8 @@ class SwitchOn(Described):
         was followed does; "other state": it ends in another one; "does not settle": it still moves
         after 100/gamma; "not looked at".
     time : ndarray, shape (nsamples,)
-        At which it had settled, or until which it was followed; nan where it was not.
+        At which it had settled, or from which on it is only drawn nearer, or until which it was
+        followed; nan where it was not.
     state : ndarray, shape (ndof, nsamples)
         Where it ended, or the state given where nothing was followed.
     distance : ndarray, shape (nsamples,)
@@ -162,7 +163,7 @@ def _said(settled: bool, time: float, apart: float) -> tuple[str, str]:
             f"followed for t = {time:.3g}, {PATIENCE:g} times 1/gamma at most, and it still moves"
         )
     if apart <= SAME:
-        return "reached", f"settled by t = {time:.3g}"
+        return "reached", f"settled, or only drawn nearer, from t = {time:.3g} on"
     return "other state", f"settled by t = {time:.3g}, {apart:.2g} of the state given away from it"
 
 

@@ -149,8 +149,9 @@ def _train(
     }
     if history:
         summary |= judged(study, system, done.result, history, summary, epochs)
-    files.write_summary(out / files.SUMMARY, summary)
     if status == "finished" and study.config.training.switch_on:
+        # whole already, but a run that is killed now is not finished
+        files.write_summary(out / files.SUMMARY, summary | {"status": "interrupted"})
         try:
             summary |= check_arrival(study, system, done, on_switch)
         except KeyboardInterrupt:
@@ -158,7 +159,7 @@ def _train(
         if history and "switch_on" in summary:
             summary |= judged(study, system, done.result, history, summary, epochs)
         summary["seconds"] = time.monotonic() - started
-        files.write_summary(out / files.SUMMARY, summary)
+    files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
     return summary | {"notes": draw_noting(study.config, out)}
 
