@@ -42,8 +42,10 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.branches.branch import Branch, Diagram
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.systems.branches import diagram, follow
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
@@ -94,9 +96,11 @@ __all__ = [
     "RULES",
     "SGD",
     "Adam",
+    "Branch",
     "Cost",
     "CustomNonlinearity",
     "Density",
+    "Diagram",
     "Domain",
     "ElasticNetwork",
     "Evaluation",
@@ -140,11 +144,13 @@ __all__ = [
     "configuration_space",
     "delaunay_patch",
     "describe",
+    "diagram",
     "evaluate",
     "evolve",
     "expectations",
     "field_pump",
     "finite_elements",
+    "follow",
     "gaussian_pump",
     "gradient",
     "graph",
