@@ -41,8 +41,8 @@ from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
-from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.branches.branch import Branch, Diagram
+from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.branches import diagram, follow

@@ -1,8 +1,8 @@
 """Branches of steady states of a wave as one number of it is varied.
 
-    F(Psi, p) = 0    followed by pseudo-arclength (Keller 1977), around folds; folds, Hopf points
-                     and branch points located; branches that leave branch points, and others that
-                     deflation finds (Farrell, Birkisson and Funke 2015)
+F(Psi, p) = 0    followed by pseudo-arclength (Keller 1977), around folds; folds, Hopf points
+                 and branch points located; branches that leave branch points, and others that
+                 deflation finds (Farrell, Birkisson and Funke 2015)
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def follow(
     --------
     >>> import nepfield as nf
     >>> space = nf.graph(nf.lattice(1))
-    >>> system = nf.GPE(space, -1.0, [nf.site_pump(0)], nf.Density(1.0), loss=0.2)
+    >>> system = nf.GPE(space, -2.0, [nf.site_pump(0)], nf.Density(1.0), loss=0.2)
     >>> nf.follow(system, "drive", 0.0, 1.0).folds.round(6)
-    array([0.430238, 0.203912])
+    array([0.402355, 0.198976])
     """
     rows = _inputs(system, inputs)
     family = _family(system, parameter, start, stop, rows)

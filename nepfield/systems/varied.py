@@ -10,7 +10,6 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
-from nepfield.reprs import counted
 from nepfield.steady.branches.family import Vary
 from nepfield.systems.system import checked_inputs
 

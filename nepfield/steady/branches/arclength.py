@@ -47,7 +47,7 @@ class Steps:
 
 
 def metric_at(finder: Finder, points: list[Point]) -> Metric:
-    """Lengths by the largest state on a branch, or by what is to be expected where it begins small."""
+    """Lengths by the largest state on a branch, or by what one that begins small leads to."""
     family = finder.family
     mass = family.space.mass
 
@@ -125,7 +125,7 @@ def _next(
     else:
         row = metric.row(tangent)
     guess = last.state + length * tangent.state
-    found = finder.find(guess, value, row, last.slope, last.neutral)
+    found = finder.find(guess, value, row, last.value, last.neutral)
     aside = Direction(found.state - guess, found.value - value)
     if metric.inner(aside, aside) > (_ASIDE * length) ** 2:
         raise Lost("Newton's method went far aside")

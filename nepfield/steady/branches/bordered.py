@@ -105,7 +105,9 @@ class _Direct:
     ) -> None:
         self._n = 2 * linear.space.ndof
         if linear.space.ndof <= DENSE_LIMIT:
-            whole = np.block([[dense_matrix(linear), to_pairs(columns)], [to_pairs(rows).T, corner]])
+            whole = np.block(
+                [[dense_matrix(linear), to_pairs(columns)], [to_pairs(rows).T, corner]]
+            )
             self._dense = lu_factor(whole, check_finite=False)
             factors, exchanged = self._dense
             diagonal = factors.diagonal()

@@ -132,7 +132,7 @@ def branch_of(points: Sequence[Point], space: Any, readout: Any = None, **names:
     """
     states = np.column_stack([point.state for point in points])
     judged = [point.judged for point in points]
-    outputs = np.zeros((0, len(points))) if readout is None else readout.outputs(states)
+    outputs = np.zeros((0, len(points))) if readout is None else readout.outputs(states).T
     return Branch(
         values=np.array([point.value for point in points]),
         states=states,

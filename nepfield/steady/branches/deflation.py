@@ -21,8 +21,9 @@ from nepfield.steady.linear import SharedPreconditioner
 _MOST = 60  # Newton steps
 _LONGEST = 1.0  # of a step, in units of the size of the states
 _SAME = 1e-5  # of that size: two states that are nearer are the same
-_GUESSES = 4  # random ones beside the known states and the vacuum
-_AMOUNTS = (0.3, 1.0)  # of the disturbance
+_GUESSES = 8  # random ones beside the known states and the vacuum
+_AMOUNTS = (0.3, 1.0)  # of the disturbance, in units of that size
+_SHORTEST = 2.0**-6
 
 
 def deflated_states(
@@ -82,10 +83,8 @@ def _deflated_newton(
     """A state beside the known ones, or None."""
     empty = np.zeros((len(state), 0), dtype=complex)
     preconditioner = SharedPreconditioner()
+    force = family.residual(state, value)
     for _ in range(_MOST):
-        force = family.residual(state, value)
-        if not np.isfinite(force).all():
-            return None
         if family.size(force) <= tolerance:
             near = min((_norm(family, state - one) for one in known), default=np.inf)
             return state if near > _SAME * size else None
@@ -96,9 +95,27 @@ def _deflated_newton(
             return None
         step, _ = system.solve(-force, np.zeros(0))
         step = step / _factor(family, state, step, known, size)
-        length = _norm(family, step)
-        state = state + min(1.0, _LONGEST * size / max(length, 1e-300)) * step
+        step = step * min(1.0, _LONGEST * size / max(_norm(family, step), 1e-300))
+        before = family.size(force) * _weight(family, state, known, size)
+        length = 1.0
+        while True:
+            tried = state + length * step
+            force = family.residual(tried, value)
+            if (
+                length <= _SHORTEST
+                or family.size(force) * _weight(family, tried, known, size)
+                <= (1 - 1e-4 * length) * before
+            ):
+                break
+            length /= 2
+        state = tried
     return None
+
+
+def _weight(family: Family, state: np.ndarray, known: list[np.ndarray], size: float) -> float:
+    """M."""
+    squares = [max((_norm(family, state - one) / size) ** 2, 1e-12) for one in known]
+    return float(np.prod([1 / square + 1 for square in squares]))
 
 
 def _factor(
@@ -108,10 +125,8 @@ def _factor(
     slope = 0.0
     for one in known:
         apart = state - one
-        square = (_norm(family, apart) / size) ** 2 or 1e-12
+        square = max((_norm(family, apart) / size) ** 2, 1e-12)
         product = float(np.vdot(apart, family.space.mass @ step).real) / size**2
         slope -= 2 * product / (square * (1 + square))
     factor = 1 - slope
     return factor if abs(factor) > 1e-3 else np.copysign(1e-3, factor)
-
-

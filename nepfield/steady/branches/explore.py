@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nepfield.steady.branches.arclength import Steps, metric_at, trace
+from nepfield.steady.branches.arclength import CLOSED, Steps, metric_at, trace
 from nepfield.steady.branches.branch import Branch, branch_of
 from nepfield.steady.branches.deflation import deflated_states
 from nepfield.steady.branches.family import Family
+from nepfield.steady.branches.known import lies_on
 from nepfield.steady.branches.points import Direction, Finder, Lost, Point
 from nepfield.steady.branches.special import BRANCH_POINT
 from nepfield.steady.branches.switching import leaving
 
-_SAME = 1e-4  # of the size of the states: nearer than that two points are the same
-_NEAR = 0.1  # of that size: points that are farther apart are not compared
+_OWN = 8  # last points of a branch that it is not compared with itself
 _SHARED = 2  # points in a row on another branch after which a branch ends there
 
 
@@ -77,7 +77,7 @@ class Explorer:
             if direction > 0:
                 points.reverse()
             endings.append(self._go(points, first, direction))
-            if endings[-1] == "closed":
+            if endings[-1] == CLOSED:
                 break
         names["ending"] = ", ".join(dict.fromkeys(endings))
 
@@ -130,16 +130,16 @@ class Explorer:
 
     def _go(self, points: list[Point], first: Point, direction: float) -> str:
         others = [each for each, _ in self._found if each is not points]
-        known = [branch_of(each, self.family.space) for each in others]
-        shared = 0
+        shared, own = 0, False
 
         def tell(point: Point) -> None:
-            nonlocal shared
+            nonlocal shared, own
             points.append(point)
             if self._tell is not None:
                 self._tell(len(self._found), point)
             if not point.special:
-                shared = shared + 1 if self._lies_on(known, point) else 0
+                own = self._is_known(point, [points[:-_OWN]])
+                shared = shared + 1 if own or self._is_known(point, others) else 0
                 if shared == _SHARED:
                     raise _Met
 
@@ -148,7 +148,7 @@ class Explorer:
         except _Met:
             place = [k for k, each in enumerate(points) if not each.special][-_SHARED]
             del points[place + 1 :]
-            return "met another branch"
+            return CLOSED if own else "met a branch that is known"
 
     # ---------------------------------------------------------------- what is known
 
@@ -169,24 +169,14 @@ class Explorer:
                     continue
         return found
 
-    def _is_known(self, point: Point) -> bool:
-        return self._lies_on(self.branches(), point)
-
-    def _lies_on(self, branches: Sequence[Branch], point: Point) -> bool:
+    def _is_known(self, point: Point, known: Sequence[Sequence[Point]] | None = None) -> bool:
         """Whether a point lies on one of the branches."""
-        space = self.family.space
-        for branch in branches:
-            size = float(branch.norm.max())
-            guesses = branch.guesses(point.value)
-            apart = np.sqrt(space.population(guesses - point.state[:, None]))
-            for guess in guesses.T[apart <= _NEAR * size]:
-                try:
-                    other = self.finder.at_value(guess, point.value, look=False)
-                except Lost:
-                    continue
-                if np.sqrt(space.population(other.state - point.state)) <= _SAME * size:
-                    return True
-        return False
+        branches = [each for each, _ in self._found] if known is None else known
+        return any(
+            lies_on(self.finder, metric_at(self.finder, list(branch)), branch, point)
+            for branch in branches
+            if branch
+        )
 
 
 class _Met(Exception):

@@ -18,7 +18,7 @@ Vary = Callable[[float], tuple[Equation, np.ndarray]]
 """Gives for a value the equation and its drive in weak form, shape (ndof, 1)."""
 
 _STEP = 1e-5  # of the range, for the difference by the parameter
-_KEPT = 8  # equations that are remembered
+_KEPT = 12  # equations that are remembered
 
 
 class Family:
@@ -48,10 +48,10 @@ class Family:
     def at(self, value: float) -> tuple[Equation, np.ndarray]:
         """The equation and its drive at a value."""
         value = min(max(float(value), self.low), self.high)
-        if value not in self._known:
-            while len(self._known) >= _KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[value] = self._vary(value)
+        found = self._known.pop(value, None)
+        while len(self._known) >= _KEPT:  # the one that was not asked for longest
+            del self._known[next(iter(self._known))]
+        self._known[value] = self._vary(value) if found is None else found
         return self._known[value]
 
     def inside(self, value: float) -> bool:

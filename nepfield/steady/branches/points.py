@@ -1,5 +1,4 @@
-"""Points of a branch, how they are measured, and how they are found: Newton's method with a border.
-"""
+"""Points of a branch, how far they are apart, and Newton's method with a border to find them."""
 
 from __future__ import annotations
 
@@ -79,8 +78,6 @@ class Point:
     iterations : int
     tangent : Direction
         Of length 1 in the metric in which it was found.
-    slope : ndarray, shape (ndof,)
-        dF/dp.
     sign, logarithm : float
         Of the determinant of the system bordered by the tangent; the sign changes at branch points.
     neutral : Singular
@@ -95,7 +92,6 @@ class Point:
     residual: float
     iterations: int
     tangent: Direction
-    slope: np.ndarray
     sign: float
     logarithm: float
     neutral: Singular
@@ -136,7 +132,7 @@ class Finder:
         state: np.ndarray,
         value: float,
         row: Direction,
-        slope: np.ndarray | None = None,
+        beside: float | None = None,
         neutral: Singular | None = None,
         look: bool = True,
     ) -> Point:
@@ -149,8 +145,8 @@ class Finder:
             The guess.
         row : Direction
             As `Metric.row` gives it; the tangent that is found points to its side.
-        slope : ndarray, optional
-            dF/dp nearby, for the steps.
+        beside : float, optional
+            A value nearby at which dF/dp is known already, for the steps.
         neutral : Singular, optional
             Neutral modes of a point nearby; by default they are looked for.
         look : bool
@@ -162,7 +158,7 @@ class Finder:
         """
         with one_thread():
             try:
-                return self._found(state, value, row, slope, neutral, look)
+                return self._found(state, value, row, beside, neutral, look)
             except np.linalg.LinAlgError as error:
                 raise Lost(str(error)) from None
 
@@ -178,12 +174,12 @@ class Finder:
         state: np.ndarray,
         value: float,
         row: Direction,
-        slope: np.ndarray | None,
+        beside: float | None,
         neutral: Singular | None,
         look: bool,
     ) -> Point:
         family, iterations, first = self.family, 0, np.inf
-        slope = family.slope(state, value) if slope is None else slope
+        beside = value if beside is None else beside
         while True:
             force = family.residual(state, value)
             size = family.size(force)
@@ -193,6 +189,7 @@ class Finder:
             if iterations == _MOST or not size < _WORSE * max(first, self.tolerance):
                 raise Lost(f"residual {size:.1e} after {iterations} steps")
             modes = nothing(len(state)) if neutral is None else neutral
+            slope = family.slope(state, beside)
             system = self._bordered(state, value, row, slope, modes)
             step, corner = system.solve(-force, np.zeros(1 + len(modes)))
             state, value = state + step, value + float(corner[0]) * family.width
@@ -225,7 +222,7 @@ class Finder:
         d, q = system.solve(np.zeros_like(state), ahead)
         judged = judge(family.at(value)[0], state, modes) if look and self._look else Judged()
         return Point(
-            value, state, residual, iterations, Direction(d, float(q[0]) * family.width), slope,
+            value, state, residual, iterations, Direction(d, float(q[0]) * family.width),
             system.sign, system.logarithm, modes, judged,
         )  # fmt: skip
 

@@ -77,7 +77,7 @@ class _Chord:
             first.state + share * along.state,
             first.value + share * along.value,
             self._row,
-            first.slope,
+            first.value,
             first.neutral,
             look,
         )
