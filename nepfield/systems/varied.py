@@ -53,7 +53,7 @@ def vary(system: Any, parameter: Varied, inputs: np.ndarray) -> Vary:
         place = _place(parameter, rest, len(kept), f"values of {name}")
 
         def entry(value: float) -> tuple[Any, np.ndarray]:
-            other = _exchanged(system, kept, replace(kept, values=_put(kept.values, place, value)))
+            other = with_values(system, name, _put(kept.values, place, value))
             changed = other.drive(inputs)
             alone = np.array_equal(other.linear_part.field, system.linear_part.field)
             return (system if alone else other), changed
@@ -64,13 +64,32 @@ def vary(system: Any, parameter: Varied, inputs: np.ndarray) -> Vary:
 
 
 def _by_function(parameter: Callable[[float], Any], inputs: np.ndarray) -> Vary:
+    kept: list[Any] = []  # the equation, which stays where the drive alone changes
+
     def given(value: float) -> tuple[Any, np.ndarray]:
         found = parameter(value)
         other, rows = found if isinstance(found, tuple) else (found, inputs)
         check_wave(other)
-        return other, other.drive(checked_inputs(other, np.atleast_2d(rows)))
+        drive = other.drive(checked_inputs(other, np.atleast_2d(rows)))
+        if not kept or not _same_equation(kept[0], other):
+            kept[:] = [other]
+        return kept[0], drive
 
     return given
+
+
+def _same_equation(one: Any, other: Any) -> bool:
+    """Whether two waves differ in their drives at most."""
+    if type(one) is not type(other):
+        return False
+    names = [field.name for field in fields(one)] if is_dataclass(one) else ["?"]
+    for name in set(names) - {"space", "pumps", "potential", "background"}:
+        first, second = getattr(one, name, 0), getattr(other, name, 1)
+        if isinstance(first, np.ndarray) or not (first is second or first == second):
+            return False
+    here, there = one.linear_part, other.linear_part
+    same = here.space is there.space or np.array_equal(here.space.points, there.space.points)
+    return same and np.array_equal(here.field, there.field)
 
 
 def check_wave(system: Any) -> None:
@@ -104,6 +123,12 @@ def _detuned(system: Any, value: float) -> Any:
     before = system.background
     shift = np.full(system.space.w.shape, -value)
     return replace(system, background=shift if before is None else before - value)
+
+
+def with_values(system: Any, name: str, values: np.ndarray) -> Any:
+    """A system with other values of a parameter, bounds of training not heeded."""
+    kept = system.parameters[name]
+    return _exchanged(system, kept, replace(kept, values=values))
 
 
 def _exchanged(holder: Any, old: Any, new: Any) -> Any:
