@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nepfield.fields.readouts import Readout
 from nepfield.reprs import Described, counted
 from nepfield.steady.branches.points import Point
 
@@ -118,26 +119,36 @@ def _listed(values: np.ndarray) -> str | None:
     return ", ".join(f"{value:.8g}" for value in values) if len(values) else None
 
 
-def branch_of(points: Sequence[Point], space: Any, readout: Any = None, **names: str) -> Branch:
+Reader = Callable[[float], Readout]
+"""Gives the readout at a value of the parameter, where it depends on it."""
+
+
+def branch_of(
+    points: Sequence[Point], readout: Readout | Reader | None = None, **names: str
+) -> Branch:
     """The branch that points make.
 
     Parameters
     ----------
     points : sequence of Point
-    space : Space
-    readout : Readout, optional
+    readout : Readout or callable, optional
         Its outputs are kept.
     **names
         ``parameter``, ``origin`` and ``ending``.
     """
     states = np.column_stack([point.state for point in points])
     judged = [point.judged for point in points]
-    outputs = np.zeros((0, len(points))) if readout is None else readout.outputs(states).T
+    outputs = np.zeros((0, len(points)))
+    if callable(readout):
+        each = [readout(point.value).outputs(point.state[:, None])[0] for point in points]
+        outputs = np.column_stack(each)
+    elif readout is not None:
+        outputs = readout.outputs(states).T
     return Branch(
         values=np.array([point.value for point in points]),
         states=states,
         residual=np.array([point.residual for point in points]),
-        norm=np.sqrt(space.population(states)),
+        norm=np.array([point.norm for point in points]),
         growth=np.array([one.growth for one in judged]),
         frequency=np.array([one.frequency for one in judged]),
         stability=np.array([one.stability for one in judged]),

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from nepfield.fields.readouts import Readout
 from nepfield.steady.branches.arclength import CLOSED, Steps, metric_at, trace
-from nepfield.steady.branches.branch import Branch, branch_of
+from nepfield.steady.branches.branch import Branch, Reader, branch_of
 from nepfield.steady.branches.deflation import deflated_states
 from nepfield.steady.branches.family import Family
 from nepfield.steady.branches.known import lies_on
@@ -50,11 +51,12 @@ class Explorer:
         self.tolerance, self._tell = tolerance, tell
         self._found: list[tuple[list[Point], dict[str, str]]] = []
 
-    def branches(self, readout: Any = None, parameter: str = "parameter") -> tuple[Branch, ...]:
+    def branches(
+        self, readout: Readout | Reader | None = None, parameter: str = "parameter"
+    ) -> tuple[Branch, ...]:
         """What has been found so far."""
-        space = self.family.space
         return tuple(
-            branch_of(points, space, readout, parameter=parameter, **names)
+            branch_of(points, readout, parameter=parameter, **names)
             for points, names in self._found
             if points
         )

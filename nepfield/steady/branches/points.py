@@ -73,6 +73,8 @@ class Point:
     value : float
         Of the parameter.
     state : ndarray, shape (ndof,)
+    norm : float
+        Square root of the integral of ``|Psi|^2``.
     residual : float
         Relative to the strongest drive on the way.
     iterations : int
@@ -89,6 +91,7 @@ class Point:
 
     value: float
     state: np.ndarray
+    norm: float
     residual: float
     iterations: int
     tangent: Direction
@@ -220,9 +223,11 @@ class Finder:
         ahead = np.zeros(1 + len(modes))
         ahead[0] = 1.0
         d, q = system.solve(np.zeros_like(state), ahead)
-        judged = judge(family.at(value)[0], state, modes) if look and self._look else Judged()
+        equation, _ = family.at(value)
+        norm = float(np.sqrt(equation.space.population(state)))
+        judged = judge(equation, state, modes) if look and self._look else Judged()
         return Point(
-            value, state, residual, iterations, Direction(d, float(q[0]) * family.width),
+            value, state, norm, residual, iterations, Direction(d, float(q[0]) * family.width),
             system.sign, system.logarithm, modes, judged,
         )  # fmt: skip
 

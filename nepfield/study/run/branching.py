@@ -15,16 +15,17 @@ import numpy as np
 
 from nepfield.fields.layout import place_of
 from nepfield.fields.names import output_names
+from nepfield.fields.readouts import Readout
 from nepfield.files import START_FILE, STUDY_FILE
 from nepfield.learning.costs import Cost
-from nepfield.steady.branches.branch import KINDS, Branch, Diagram
+from nepfield.steady.branches.branch import KINDS, Branch, Diagram, Reader
 from nepfield.steady.branches.points import Point
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.summary import study_entries
 from nepfield.study.run.trained import meshes_of, trained_system
-from nepfield.study.run.varied_key import Content, VariedKey, varied_key
+from nepfield.study.run.varied_key import GEOMETRY, Content, VariedKey, varied_key
 from nepfield.study.systems.systems import load_study, read_study
 from nepfield.systems.branches import explore, explorer_of
 
@@ -155,10 +156,24 @@ def _explored(
         )  # fmt: skip
     except KeyboardInterrupt:
         status = "interrupted"
-    branches = explorer.branches(study.cost.readout, varied.key)
+    branches = explorer.branches(_reader(study, varied), varied.key)
     if not branches:
         raise KeyboardInterrupt
     return status, Diagram(branches, varied.key)
+
+
+def _reader(study: Study, varied: VariedKey) -> Readout | Reader:
+    """What reads a state: of a mesh that moves, on the mesh as it is at each value."""
+    system_at = varied.parameter
+    if isinstance(system_at, str) or not varied.key.startswith(GEOMETRY):
+        return study.cost.readout
+    build_readout, at = study.config.build_readout, system_at
+
+    def read(value: float) -> Readout:
+        found: Readout = build_readout(at(value))
+        return found
+
+    return read
 
 
 # ---------------------------------------------------------------- what is written
@@ -258,9 +273,7 @@ def _chosen(branches: list[Branch]) -> list[tuple[int, int]]:
     for some in (special, every):
         some = [one for one in some if one not in found]
         room = min(_SHEET - len(found), len(some))
-        places = np.linspace(0, len(some) - 1, room + 2).round().astype(int)[1:-1]
-        if room == len(some):
-            places = np.arange(room)
+        places = np.linspace(0, len(some) - 1, room).round().astype(int)
         found += [some[place] for place in places]
     return sorted(set(found))
 

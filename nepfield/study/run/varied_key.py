@@ -23,7 +23,8 @@ from nepfield.study.text.units import UnitError, in_unit_of, is_quantity, unit_l
 from nepfield.study.text.written import finite_number
 from nepfield.systems.varied import check_wave, told_names, vary, with_values
 
-_GEOMETRY = "domain.parameters."
+GEOMETRY = "domain.parameters."
+"""What keys begin with under which the mesh moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,12 +204,12 @@ def _builder(
 ) -> Callable[[float], Any]:
     """Gives the system at a value of a key."""
     domain_of: Callable[[float], Any] | None = None
-    if key.startswith(_GEOMETRY):
+    if key.startswith(GEOMETRY):
         domain_of = moved_domain(content, key, values, configs)
     elif key.startswith("domain."):
         raise InputError(
             f"{key}: it changes the mesh, and with it the unknowns, so that no branch can be "
-            f"followed. Of [domain], parameters of a geometry can be varied: {_GEOMETRY}NAME."
+            f"followed. Of [domain], parameters of a geometry can be varied: {GEOMETRY}NAME."
         )
     kept = {name: parameter.values for name, parameter in system.parameters.items()}
     # What a run was begun with, or took from other runs, is not made again.
