@@ -141,6 +141,7 @@ def test_the_domain_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert calls == ["domain", "space"]
 
 
+@pytest.mark.slow
 def test_both_ways_and_deflation_are_passed_on(tmp_path: Path) -> None:
     study = write_study(tmp_path, BISTABLE, domain__lattice=[1], pump=[{"site": 0, "weight": 1.0}],
                         readout__sites=[0], potential__initial=-2.0,

@@ -24,7 +24,9 @@ from nepfield.learning.training import TrainingResult
 from nepfield.mesh.cells import quadratic_shapes, sides_of
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import cell_measures
+from nepfield.steady.branches.branch import Branch, Diagram
 from nepfield.systems.system import trained
+from nepfield.view.branches import branches_figure
 from nepfield.view.curves import COLORS, training_figure
 from nepfield.view.curves import title as draw_title
 from nepfield.view.grids import Seen, memory_files, seen
@@ -58,11 +60,12 @@ def plot(
         nf.plot(system, steady, inputs=x)      density of each sample
         nf.plot(system, gradient)              where the cost falls
         nf.plot(result)                        training curves, also of result.history
+        nf.plot(nf.follow(system, ...))        a branch, or a diagram
         nf.plot(run, "potential")              what `open_run` or `open_sweep` gave
 
     Parameters
     ----------
-    what : System, Space, Domain, TrainingResult, history, Run or Sweep
+    what : System, Space, Domain, TrainingResult, history, Branch, Diagram, Run or Sweep
     shown : optional
         What is shown on a system, a space or a domain, as `to_pyvista` takes it.
     picture : str, optional
@@ -94,6 +97,8 @@ def plot(
         if shown is not None or picture not in (None, "training"):
             raise InputError("a history has one picture, its curves: nf.plot(result).")
         return _curves(what, title)
+    if isinstance(what, Branch | Diagram):
+        return _branches(what, title)
     if isinstance(what, str | Path):
         raise InputError(f"{what}: open it first: nf.plot(nf.open_run({str(what)!r})).")
     if hasattr(what, "plot") and hasattr(what, "folder"):  # a run or a sweep
@@ -191,6 +196,13 @@ def figure_of(
 
 
 # ---------------------------------------------------------------- histories
+
+
+def _branches(what: Branch | Diagram, title: str) -> Figure:
+    found = Diagram((what,), what.parameter) if isinstance(what, Branch) else what
+    table = found.table()
+    outputs = [name for name in table if name.startswith("output_")]
+    return branches_figure(table, found.parameter, outputs, title)
 
 
 def _is_history(what: Any) -> bool:

@@ -48,18 +48,13 @@ class Steps:
 
 def metric_at(finder: Finder, points: list[Point]) -> Metric:
     """Lengths by the largest state on a branch, or by what one that begins small leads to."""
-    family = finder.family
-    mass = family.space.mass
-
-    def norm(state: np.ndarray) -> float:
-        return float(np.sqrt(np.vdot(state, mass @ state).real))
-
-    largest = max(norm(point.state) for point in points)
+    space, width = finder.family.space, finder.family.width
+    largest = max(point.norm for point in points)
     begins = points[0].tangent
     if begins.value != 0:
-        ahead = norm(begins.state) * family.width / abs(begins.value)
+        ahead = float(np.sqrt(space.population(begins.state))) * width / abs(begins.value)
         largest = max(largest, _AHEAD * ahead)
-    return Metric(mass, largest or 1.0, family.width)
+    return Metric(space.mass, largest or 1.0, width)
 
 
 def trace(
