@@ -18,6 +18,8 @@ from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.reach import Reach, reach, wanted_intensity
+from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task, load_task, xor
 from nepfield.learning.training import (
@@ -42,9 +44,13 @@ from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
 from nepfield.steady.branches.branch import Branch, Diagram
+from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
+from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
+from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
+from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems.branches import diagram, follow
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
@@ -113,6 +119,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "Modes",
     "Momentum",
     "NearEquilibrium",
     "NotConverged",
@@ -121,23 +128,33 @@ __all__ = [
     "Oscillators",
     "Parameter",
     "Potential",
+    "Product",
+    "Pulse",
     "Pump",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
+    "Ramp",
+    "Reach",
     "Readout",
     "Run",
     "Saturation",
+    "Schedule",
     "Space",
+    "Spectrum",
     "Stability",
     "Steady",
+    "Step",
+    "Stop",
     "SweepRuns",
+    "SwitchOn",
     "System",
     "Task",
     "TrainingResult",
     "TrainingState",
     "absorbing_layer",
     "absorbing_region",
+    "bogoliubov_spectrum",
     "box_mesh",
     "compare_gradients",
     "complete_graph",
@@ -159,6 +176,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "modes",
     "near_equilibrium",
     "nudge_loss",
     "open_run",
@@ -168,16 +186,19 @@ __all__ = [
     "plot",
     "potential",
     "random_geometric_graph",
+    "reach",
     "read_domain",
     "readout",
     "region_pump",
     "site_pump",
     "solve_steady",
     "stability",
+    "switch_on",
     "to_pyvista",
     "train",
     "trained",
     "transverse_field_ising",
+    "wanted_intensity",
     "write_domain",
     "xor",
 ]

@@ -77,6 +77,10 @@ class TrainingBar:
         if self.lines and epoch % self.tenth == 0:
             _line(self.console, f"epoch {epoch}/{self.epochs}  {state}")
 
+    def say(self, state: str) -> None:
+        """Called while what comes after the epochs takes its time; on a screen alone."""
+        self.bar.update(self.task, state=state)
+
 
 class SweepBar:
     """A bar with finished, failed, running and the time left; lines where there is no screen."""
@@ -144,6 +148,7 @@ def report(summary: Mapping[str, Any], folder: Path) -> list[str]:
         *_samples(summary),
         *(_entry(summary, entry) for entry in _entries(summary)),
         *_failures(summary),
+        *_verdict(summary),
         *(f"warning: {warning}" for warning in summary["warnings"]),
         f"wrote {folder}/",
     ]
@@ -224,6 +229,22 @@ def _entry(summary: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     return f"{entry['label']} {_row(values[:_SHORT], '.4g')}{more}{unit}"
 
 
+def _verdict(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What became of the training, and what to do next."""
+    if summary.get("stopped"):
+        yield f"ended after epoch {summary['epochs']}, by training.stop"
+    if summary.get("kept_epoch", summary.get("epochs")) != summary.get("epochs"):
+        yield f"kept: the parameters of epoch {summary['kept_epoch']}, best on validation samples"
+    if "verdict" not in summary:
+        return
+    since = summary.get("untrusted_since")
+    blamed = summary["verdict"] == "gradient"  # which its advice says
+    doubt = f" (gradient not to be trusted since epoch {since})" if since and not blamed else ""
+    yield f"verdict: {summary['verdict']}{doubt}"
+    for number, sentence in enumerate(summary["advice"]):
+        yield f"{'  ' if number else 'advice: '}{sentence}"
+
+
 def _failures(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["fraction_converged"] < 1:
         yield f"{1 - summary['fraction_converged']:.1%} of the samples did not converge"
@@ -259,6 +280,16 @@ def print_comparison(table: pd.DataFrame, name: str) -> None:
         printed.add_column(Text(_heading(str(column))), no_wrap=True)
     for row in table.reset_index().itertuples(index=False):
         printed.add_row(*(Text(f"{v:.5f}" if isinstance(v, float) else str(v)) for v in row))
+    _print_whole(printed)
+
+
+def print_rows(title: str, table: pd.DataFrame) -> None:
+    """Print a table as it is, numbers with four digits."""
+    printed = _table(title)
+    for column in table.columns:
+        printed.add_column(Text(str(column).replace("_", " ")), no_wrap=True, justify="right")
+    for row in table.itertuples(index=False):
+        printed.add_row(*(Text(f"{v:.4g}" if isinstance(v, float) else str(v)) for v in row))
     _print_whole(printed)
 
 

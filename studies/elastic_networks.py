@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from nepfield.learning.training import evaluate
+from nepfield.learning.evaluation import evaluate
 from nepfield.study.sweeps.design import Case
 from nepfield.view.animation import read_frames
 from nepfield.view.curves import new_figure, save_figure

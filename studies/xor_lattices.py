@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from nepfield.learning.training import Evaluation, evaluate
+from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure
 from studies.common import Job, Swept, by_order, code, fill_readme, markdown, write_csv
 

@@ -18,8 +18,8 @@ from sklearn.neural_network import MLPClassifier
 
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
+from nepfield.learning.evaluation import evaluate
 from nepfield.learning.tasks import Task
-from nepfield.learning.training import evaluate
 from nepfield.study.sweeps.design import Case
 from nepfield.view.curves import COLORS, new_figure, save_figure
 from studies.common import Job, Swept, fill_readme, markdown, write_csv

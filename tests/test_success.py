@@ -18,8 +18,8 @@ from nepfield.cli import app
 from nepfield.errors import InputError
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.sweeps.results import write_results
-from nepfield.study.sweeps.success import Verdict, read_success, verdict
 from nepfield.study.sweeps.sweep import check_cases, open_sweep
+from nepfield.study.text.success import Outcome, outcome_of, read_success
 from nepfield.terminal import print_statistics
 from nepfield.view import sweeps
 from nepfield.view.sweeps import plot_sweep, wilson
@@ -166,20 +166,20 @@ def test_labels_name_the_cases(write: Callable[[dict[str, Any]], Path], tmp_path
 @pytest.mark.parametrize(
     ("cost", "costs", "expected"),
     [
-        (0.01, [0.2, 0.1, 0.02], Verdict(True, 3, True)),  # by the last step
-        (0.005, [0.2, 0.009, 0.02], Verdict(True, 1, True)),
-        (0.02, [0.2, 0.009, 0.01], Verdict(False, 1, True)),  # and away again
-        (0.02, [0.001, 0.1, 0.1], Verdict(False, 0, True)),  # so it began
-        (0.02, [0.2, np.nan, 0.1], Verdict(False, None, False)),
-        (None, [0.2, np.nan, 0.1], Verdict(False, None, False)),  # no steady state at the end
+        (0.01, [0.2, 0.1, 0.02], Outcome(True, 3, True)),  # by the last step
+        (0.005, [0.2, 0.009, 0.02], Outcome(True, 1, True)),
+        (0.02, [0.2, 0.009, 0.01], Outcome(False, 1, True)),  # and away again
+        (0.02, [0.001, 0.1, 0.1], Outcome(False, 0, True)),  # so it began
+        (0.02, [0.2, np.nan, 0.1], Outcome(False, None, False)),
+        (None, [0.2, np.nan, 0.1], Outcome(False, None, False)),  # no steady state at the end
     ],
 )
 def test_the_end_decides(
-    tmp_path: Path, cost: float | None, costs: list[float], expected: Verdict
+    tmp_path: Path, cost: float | None, costs: list[float], expected: Outcome
 ) -> None:
     history = run_folder(tmp_path / "run", {}, cost=costs)
     limits = read_success({"cost": 0.01}, "")
-    assert verdict(limits, {"cost": cost, "epochs": 3}, history) == expected
+    assert outcome_of(limits, {"cost": cost, "epochs": 3}, history) == expected
 
 
 def test_all_limits_must_be_met_at_once(tmp_path: Path) -> None:
@@ -190,17 +190,17 @@ def test_all_limits_must_be_met_at_once(tmp_path: Path) -> None:
         cost=[0.001, 0.001, 0.001],
         gradient_cosine=[0.8, np.nan, 0.95],
     )
-    found = verdict(limits, {"cost": 0.001, "gradient_cosine": 0.8, "epochs": 3}, history)
-    assert found == Verdict(False, 2, True)
+    found = outcome_of(limits, {"cost": 0.001, "gradient_cosine": 0.8, "epochs": 3}, history)
+    assert found == Outcome(False, 2, True)
 
 
 def test_figures_that_the_history_has_not(tmp_path: Path) -> None:
     limits = read_success({"mean_distance": 0.01}, "")
     history = run_folder(tmp_path / "run", {}, cost=[1, 1, 1])
     for path in (history, tmp_path / "nothing.csv"):
-        assert verdict(limits, {"mean_distance": 0.1}, path) == Verdict(False, None, False)
-        assert verdict(limits, {"mean_distance": 0.0}, path) == Verdict(True, None, True)
-        assert verdict(limits, {"cost": 0.0}, path) == Verdict()
+        assert outcome_of(limits, {"mean_distance": 0.1}, path) == Outcome(False, None, False)
+        assert outcome_of(limits, {"mean_distance": 0.0}, path) == Outcome(True, None, True)
+        assert outcome_of(limits, {"cost": 0.0}, path) == Outcome()
 
 
 # --- tables

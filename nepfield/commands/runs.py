@@ -144,6 +144,7 @@ def _train(
             resume=resume,
             accept_changes=accept_changes,
             on_epoch=lambda state: bar.show(state.epoch, state.history[-1]),
+            on_switch=bar.say,
         )
     tell(summary, folder, quiet)
     return summary

@@ -57,6 +57,8 @@ class Field(Described):
         of its panel are moved, coloured by their length where no field colours the edges.
     film : bool
         Whether it changes in training and belongs into frames, films and pages.
+    panel : str
+        What its panel or curve is called; by default by the inputs of its sample.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Field(Described):
     sample: int | None = None
     part: str = "value"
     film: bool = False
+    panel: str = ""
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

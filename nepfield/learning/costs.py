@@ -66,9 +66,22 @@ class Cost(Protocol):
     def scores(self, values: np.ndarray) -> np.ndarray:
         """What is largest for the class that outputs or targets (nsamples, noutputs) mean."""
 
+    def learnt(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Whether outputs of shape (nsamples, noutputs) are as good as learnt."""
+
+    def faint(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Whether the outputs are so small that nothing has been learnt yet, or can be."""
+
+    def floor(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Cost of each sample that stays however the signals of an output are scaled together."""
+
 
 _ACCURACY: Mapping[str, str] = {"accuracy": "accuracy"}
 _DISTANCE: Mapping[str, str] = {"mean_distance": "mean distance", **_ACCURACY}
+
+
+LEARNT = 0.1  # of the contrast of the targets
+FAINT = 0.1  # of the largest target
 
 
 def _checked(targets: np.ndarray, readout: Readout) -> np.ndarray:
@@ -143,6 +156,23 @@ class MSE(Described):
         """The outputs themselves."""
         return values
 
+    def learnt(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Every output within 0.1 of the contrast of its targets (of their size, where they are
+        all the same)."""
+        return bool((np.abs(outputs - targets) <= LEARNT * contrast(targets)).all())
+
+    def faint(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """An output that is nowhere larger than 0.1 of its largest target."""
+        largest = np.abs(targets).max(axis=0, initial=0.0)
+        reached = np.abs(outputs).max(axis=0, initial=0.0)
+        return bool(((largest > 0) & (reached < FAINT * largest)).any())
+
+    def floor(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """What signals that differ within an output cost: ``t^2 (1 - <n>^2/<n^2>) / 2``."""
+        mean, square = self.readout.means(signals), self.readout.means(signals**2)
+        even = np.divide(mean**2, square, out=np.ones_like(mean), where=square > 0)
+        return 0.5 * np.sum(targets**2 * (1 - even), axis=0)
+
 
 @dataclass(frozen=True, eq=False)
 class CCE(Described):
@@ -166,7 +196,10 @@ class CCE(Described):
             raise InputError(f"gain = {self.gain}: it must be positive and finite.")
 
     def _log_softmax(self, signals: np.ndarray) -> np.ndarray:
-        values = self.gain * self.readout.means(signals)
+        return self._log_shares(self.readout.means(signals))
+
+    def _log_shares(self, means: np.ndarray) -> np.ndarray:
+        values = self.gain * means
         shifted = values - values.max(axis=0)
         return shifted - np.log(np.exp(shifted).sum(axis=0))
 
@@ -213,6 +246,19 @@ class CCE(Described):
     def scores(self, values: np.ndarray) -> np.ndarray:
         """The outputs themselves."""
         return values
+
+    def learnt(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """A cross-entropy below half of ln K, that of guessing among K classes."""
+        costs = -np.sum(targets.T * self._log_shares(outputs.T), axis=0)
+        return bool(costs.mean() < 0.5 * np.log(max(2, targets.shape[1])))
+
+    def faint(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Outputs that differ by less than 0.1 / gain, which a softmax does not tell apart."""
+        return bool((self.gain * np.ptp(outputs, axis=1) < FAINT).all())
+
+    def floor(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """0: it knows means alone."""
+        return np.zeros(signals.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,6 +317,26 @@ class LogCosine(Described):
     def scores(self, values: np.ndarray) -> np.ndarray:
         """The sines of phases: a class stands at pi/2."""
         return np.sin(values)
+
+    def learnt(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """Every phase within 0.1 of the contrast of its targets."""
+        turned = np.angle(np.exp(1j * (outputs - targets)))
+        return bool((np.abs(turned) <= LEARNT * contrast(targets)).all())
+
+    def faint(self, outputs: np.ndarray, targets: np.ndarray) -> bool:
+        """False: phases have no size."""
+        return False
+
+    def floor(self, signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """0: phases are not scaled."""
+        return np.zeros(signals.shape[1:])
+
+
+def contrast(targets: np.ndarray) -> np.ndarray:
+    """Largest minus smallest target of each output, (noutputs,); where that is 0 their size."""
+    low, high = targets.min(axis=0), targets.max(axis=0)
+    size = np.abs(targets).max(axis=0)
+    return np.where(high > low, high - low, np.where(size > 0, size, 1.0))
 
 
 def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:

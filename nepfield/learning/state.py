@@ -53,6 +53,8 @@ class TrainingState(Described):
     origin : dict of dict of str
         Digests of what the training is made from (`nepfield.learning.origin`); empty in
         checkpoints of version 0.1.
+    best : dict of ndarray
+        Values after the epoch that is best on the validation samples, where these are to be kept.
     """
 
     epoch: int
@@ -62,6 +64,12 @@ class TrainingState(Described):
     warm: np.ndarray | None
     history: list[HistoryRow] = field(default_factory=list)
     origin: Origin = field(default_factory=dict)
+    best: Values = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Values:
+        """The values that the training gives back: the best ones where they are kept."""
+        return self.best or self.parameters
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint, an .npz file, atomically, and append what the history lacks."""
@@ -69,6 +77,7 @@ class TrainingState(Described):
         History(history_of(path)).complete(self.history)
         arrays = {f"parameter/{name}": value for name, value in self.parameters.items()}
         arrays |= {f"memory/{name}": value for name, value in self.memory.items()}
+        arrays |= {f"best/{name}": value for name, value in self.best.items()}
         if self.warm is not None:
             arrays["warm"] = self.warm
         arrays["epoch"] = np.array(self.epoch)
@@ -98,6 +107,7 @@ class TrainingState(Described):
                 warm=arrays.get("warm"),
                 history=_old_history(arrays),
                 origin=_origin(arrays),
+                best=_group(arrays, "best/"),
             )
             _check(state)
         except Exception as error:
@@ -119,7 +129,8 @@ def _check(state: TrainingState) -> None:
     """ValueError if something in a checkpoint cannot be what was saved."""
     if state.epoch < 0:
         raise ValueError(f"epoch {state.epoch}")
-    numbers = {**state.parameters, **{f"memory {k}": v for k, v in state.memory.items()}}
+    best = {f"best {k}": v for k, v in state.best.items()}
+    numbers = {**state.parameters, **best, **{f"memory {k}": v for k, v in state.memory.items()}}
     for name, values in numbers.items():
         if values.dtype.kind not in "fciu" or not np.isfinite(values).all():
             raise ValueError(f"{name} holds what are no finite numbers")

@@ -17,6 +17,7 @@ from nepfield.errors import InputError
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
+from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.origin import Origin, check_origin, origin_of
@@ -24,6 +25,7 @@ from nepfield.learning.record import EpochRecord
 from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
+from nepfield.learning.schedules import KEPT, Schedule, Stop, best_epoch
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
 from nepfield.reprs import Described, counted, listed
@@ -32,68 +34,6 @@ from nepfield.steady.steady import NotConverged, Steady
 from nepfield.systems.system import System, trained
 
 _LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch to the next
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation(Described):
-    """Costs and outputs of a system on a set of samples.
-
-    Attributes
-    ----------
-    cost : float
-        Mean over the samples that converged; nan if none did.
-    outputs : ndarray, shape (nsamples, noutputs)
-        What is read; nan where the steady state was not found.
-    metrics : dict of float
-        As `Cost.metrics`.
-    steady : Steady
-    """
-
-    cost: float
-    outputs: np.ndarray
-    metrics: dict[str, float]
-    steady: Steady
-
-    def about(self) -> tuple[str, dict[str, Any]]:
-        """A few words on it."""
-        return f"Evaluation: cost {self.cost:.6g} of {counted(len(self.outputs), 'sample')}", {
-            **self.metrics,
-            "outputs": self.outputs,
-            "steady": self.steady,
-        }
-
-
-def evaluate(
-    system: System,
-    cost: Cost,
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    *,
-    initial: np.ndarray | None = None,
-    keys: Keys | None = None,
-    **options: Any,
-) -> Evaluation:
-    """Cost and outputs of a system; samples that do not converge are left out and flagged.
-
-    Parameters
-    ----------
-    system : System
-    cost : Cost
-    inputs : ndarray, shape (nsamples, ninputs)
-    targets : ndarray, shape (nsamples, noutputs)
-    initial, keys, **options
-        As in `solve_steady`.
-    """
-    inputs, targets = checked_samples(system, cost, inputs, targets)
-    steady = system.equilibrate(inputs, None, initial, keys, **options)
-    good = steady.converged
-    outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
-    if not good.any():
-        return Evaluation(np.nan, outputs, {}, steady)
-    costs = cost.value(cost.readout.signals(steady.state[..., good]), targets[good].T)
-    return Evaluation(
-        float(costs.mean()), outputs, cost.metrics(outputs[good], targets[good]), steady
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +95,9 @@ def train(
     shuffle: bool = True,
     compare_every: int = 0,
     evaluate_every: int = 0,
+    schedule: Schedule | None = None,
+    stop: Stop | None = None,
+    keep: str = "last",
     warm_start: bool | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -192,6 +135,14 @@ def train(
         only in the last epoch.
     evaluate_every : int
         Epochs between evaluations on the validation and test samples; 0 for none.
+    schedule : Schedule, optional
+        What all rates are multiplied by, an epoch at a time; the optimiser then needs to be one
+        of nepfield's (or have a method `scaled`).
+    stop : Stop, optional
+        When to end before the last epoch.
+    keep : {"last", "best"}
+        Which parameters are given back: those after the last epoch, or those after the epoch of
+        the lowest cost on the validation samples, which `evaluate_every` looks at.
     warm_start : bool, optional
         Start from the states of the epoch before; by default as the system usually does.
     checkpoint : path, optional
@@ -250,6 +201,13 @@ def train(
             f"optimiser: a rate for {sorted(unknown)[0]!r}, but the parameters are "
             f"{', '.join(system.parameters)}."
         )
+    if keep not in KEPT:
+        raise InputError(f"keep = {keep!r}: choose {' or '.join(map(repr, KEPT))}.")
+    if keep == "best" and not (evaluate_every and "validation" in others):
+        raise InputError(
+            'keep = "best": it is chosen on validation samples (task.validation, a share of the '
+            "samples), every evaluate_every epochs; there are none."
+        )
     exact = EXACT in system.rules
     origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
     state = starting_state(system, optimizer, seed, origin)
@@ -274,6 +232,8 @@ def train(
 
     last: Gradient | None = None
     for epoch in range(state.epoch + 1, epochs + 1):
+        if stop is not None and stop.reached(state.history):
+            break
         compare = epoch == epochs or (compare_every > 0 and epoch % compare_every == 0)
         memory, warm = state.memory, None if state.warm is None else state.warm.copy()
         record = EpochRecord(cost, compare and exact, options)
@@ -303,8 +263,11 @@ def train(
             if not last.count:
                 continue
             values = {name: p.values for name, p in trained(system).items()}
-            values, memory = optimizer.step(values, last.fields, memory)
-            system = system.with_parameters(values)
+            moved, memory = optimizer.step(values, last.fields, memory)
+            if schedule is not None:
+                factor = schedule.factor(epoch)
+                moved = {k: v + factor * (moved[k] - v) for k, v in values.items()}
+            system = system.with_parameters(moved)
         if record.used == 0 and last is not None:
             raise NotConverged(
                 f"epoch {epoch}: not one sample has a steady state ({last.steady.reason[0]}) Bound "
@@ -320,27 +283,32 @@ def train(
                 figures |= {"cost": found.cost, **found.metrics}
             row |= {f"{name}_{key}": value for key, value in figures.items()}
         state.history.append(row)  # one list for the whole training
+        values = {name: p.values for name, p in trained(system).items()}
+        improved = keep == "best" and best_epoch(state.history) == epoch
         state = TrainingState(
             epoch,
-            {name: p.values for name, p in trained(system).items()},
+            values,
             memory,
             random.bit_generator.state,
             warm,
             state.history,
             origin,
+            values if improved else state.best,
         )
         if checkpoint is not None:
             state.save(checkpoint)
         if on_epoch is not None:
             on_epoch(state)
 
-    test = None
+    test, warm = None, state.warm
+    if state.best:
+        system, warm = system.with_parameters(state.best), None
     if "test" in others:
         x, y = others["test"]
         test = evaluate(system, cost, x, y, keys=_keys(seed, epochs, "test", x), **options)
     final = evaluate(
         system, cost, inputs, targets,
-        initial=state.warm, keys=_keys(seed, epochs, "final", inputs), **options,
+        initial=warm, keys=_keys(seed, epochs, "final", inputs), **options,
     )  # fmt: skip
     return TrainingResult(system, state.history, final, test)
 

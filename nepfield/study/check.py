@@ -11,6 +11,7 @@ from nepfield.mesh.domain import read_domain
 from nepfield.mesh.geometry import mesh_geometry, read_geometry
 from nepfield.mesh.report import describe
 from nepfield.study.run.build import Study, build
+from nepfield.study.run.judging import gradient_ahead
 from nepfield.study.systems.systems import load_study
 
 
@@ -27,7 +28,8 @@ def check(path: str | Path, overrides: tuple[str, ...] = (), seed: int | None = 
     -------
     str
         Regions, boundaries and cell quality; for a study also its size, what it places where, and
-        what its system has to say, with a line that begins with "warning" for each doubt.
+        what its system has to say, with a line that begins with "warning" for each doubt, or with
+        "advice" where training may go wrong.
 
     Raises
     ------
@@ -54,4 +56,5 @@ def _check_geometry(path: Path) -> str:
 def describe_study(study: Study) -> str:
     """Lines of text on a study that has been built."""
     lines = [str(describe(study.system.domain)), *study.config.lines(study)]
+    lines += gradient_ahead(study)
     return "\n".join([*lines, "  ready: nepfield train runs it"])

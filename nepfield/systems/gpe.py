@@ -40,6 +40,7 @@ from nepfield.space.space import Space
 from nepfield.steady.linearisation import Linearisation, LinearPart
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import Steady
+from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems import wave
 from nepfield.systems.gpe_fields import pump_marks, wave_fields
 from nepfield.systems.near_equilibrium import near_equilibrium, nudge_losses
@@ -177,6 +178,29 @@ class GPE(Described):
         slope = self.nonlinearity.derivative(n)
         return Linearisation(self.linear_part, response + n * slope, slope * values**2)
 
+    def contracts(self, drive: np.ndarray) -> np.ndarray:
+        """For which drives (ndof, nsamples) all waves from the vacuum end in one steady state.
+
+        With a real f, ``|Psi|`` in the norm of the space stays below ``|P|`` over the least loss l,
+        whatever a factor up to 1 does to P; on a graph no site holds more than the whole. Where
+        then ``|b| = |f'| n < l`` for all densities that are possible, two waves under the same
+        drive approach each other at least at the rate of the difference.
+        """
+        least = float(-self.linear_part.field.imag.max())
+        no = np.zeros(drive.shape[1], dtype=bool)
+        own = type(self).residual is GPE.residual and type(self).linearise is GPE.linearise
+        if least <= 0 or self.space.boundary_gains or not own:
+            return no
+        if self.nonlinearity is None:
+            return ~no
+        strongest = getattr(self.nonlinearity, "strongest", None)
+        if strongest is None or np.iscomplexobj(self.nonlinearity.f(np.ones(1))):
+            return no
+        size = np.linalg.norm(drive, axis=0)
+        most = (size / least) ** 2 if self.space.is_graph else np.where(size > 0, np.inf, 0.0)
+        found: np.ndarray = strongest(most) < least
+        return found
+
     # -- the system, as nepfield.learning knows it --------------------------------------
 
     @property
@@ -289,6 +313,12 @@ class GPE(Described):
     def certify(self, steady: Steady, most: int | None = None) -> Stability:
         """Whether the states are stable, as `nepfield.stability` finds it."""
         return stability(self, steady, most=most)
+
+    def switch_on(
+        self, inputs: np.ndarray, steady: Steady, most: int | None = None, **options: Any
+    ) -> SwitchOn:
+        """Whether a switch-on reaches the states, as `nepfield.switch_on` finds it."""
+        return switch_on(self, inputs, steady, most=most, **options)
 
     def fields(
         self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None

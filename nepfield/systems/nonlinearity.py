@@ -14,7 +14,11 @@ import numpy as np
 
 
 class Nonlinearity(Protocol):
-    """A local response f(n) to the density n = |Psi|^2, real or complex."""
+    """A local response f(n) to the density n = |Psi|^2, real or complex.
+
+    One that is real may also have ``strongest(most)``, the largest ``|f'(n)| n`` of all densities
+    up to `most` (an array): with it a switch-on may be proved to end where it should.
+    """
 
     def f(self, n: np.ndarray) -> np.ndarray:
         """The response at density n."""
@@ -37,6 +41,10 @@ class Density:
         """df/dn."""
         return np.full_like(n, self.g)
 
+    def strongest(self, most: np.ndarray) -> np.ndarray:
+        """Largest ``|f'(n)| n`` of all densities up to `most`."""
+        return np.zeros_like(most) if self.g == 0 else np.abs(self.g) * most
+
 
 @dataclass(frozen=True)
 class Saturation:
@@ -51,6 +59,11 @@ class Saturation:
     def derivative(self, n: np.ndarray) -> np.ndarray:
         """df/dn."""
         return -self.g / (1 + n) ** 2
+
+    def strongest(self, most: np.ndarray) -> np.ndarray:
+        """Largest ``|f'(n)| n`` of all densities up to `most`; g/4 where that is 1 or more."""
+        n = np.minimum(most, 1.0)
+        return np.abs(self.g) * n / (1 + n) ** 2
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from nepfield.steady.steady import NotConverged, Steady
 
 MOST_CERTIFIED = 64
 """Samples of a run whose stability is looked at closely."""
+MOST_FOLLOWED = 16
+"""Samples of a run that are switched on."""
 
 Figures = dict[str, np.ndarray]
 """A number a sample, shape (nsamples,), by name: columns of the history and of the summary."""
@@ -74,7 +76,8 @@ class Push(Protocol):
 class System(Protocol):
     """A physical system that equilibrates.
 
-    One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`).
+    One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`), and
+    ``switch_on(inputs, steady, most, ...)`` where it need not reach them (see `switch_on`).
 
     Attributes
     ----------
@@ -193,6 +196,38 @@ def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certi
     """
     ask = getattr(system, "certify", None)
     found: Certificate | None = None if ask is None else ask(steady, most)
+    return found
+
+
+class Arrival(Protocol):
+    """What a system says of a switch-on, one a sample.
+
+    Attributes
+    ----------
+    outcome : ndarray of str, shape (nsamples,)
+        "proved" or "reached" where the state is; "other state"; "does not settle"; or "not looked
+        at".
+    arrives : ndarray, shape (nsamples,)
+        1, 0, or nan where nobody has looked.
+    """
+
+    @property
+    def outcome(self) -> np.ndarray: ...
+    @property
+    def arrives(self) -> np.ndarray: ...
+
+
+def switch_on(
+    system: System, inputs: np.ndarray, steady: Steady, most: int | None = None, **options: Any
+) -> Arrival | None:
+    """Ask a system whether it reaches its states when it is switched on; None where it has no
+    method `switch_on`.
+
+    ``system.switch_on(inputs, steady, most, ...)`` follows so many samples beside those that it
+    proves. A system whose motion is downhill needs no such method.
+    """
+    ask = getattr(system, "switch_on", None)
+    found: Arrival | None = None if ask is None else ask(inputs, steady, most, **options)
     return found
 
 

@@ -87,19 +87,39 @@ def unstable(linear: Linearisation, count: int) -> np.ndarray:
 
 
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
-    """What to change where a training went wrong, judged by its history."""
-    said = []
-    cosines = [row.get("gradient_cosine") for row in history]
-    compared = [cosine for cosine in cosines if cosine is not None]
-    compared = [cosine for cosine in compared if np.isfinite(cosine)]
-    if compared and compared[-1] < 0.5 and summary.get("rule") != "adjoint":
-        said.append(
-            f"the gradient of {summary.get('rule')} is not to be trusted (cosine "
-            f"{compared[-1]:.2f} to the exact one): loss is too strong for it. Set training.rule = "
-            '"reciprocal" or "adjoint", lower physics.loss, or bound V from below so that the '
-            "drive stays below the lowest mode"
-        )
-    costs = [row["cost"] for row in history if np.isfinite(row["cost"])]
-    if len(costs) > 1 and costs[-1] > costs[0]:
-        said.append("the cost has risen: lower training.rate (and training.weight_rate)")
-    return said
+    """What to change where a training went wrong, by its verdict (`nepfield.learning.verdict`)."""
+    verdict, rule = summary.get("verdict"), summary.get("rule")
+    if verdict == "gradient" and rule != "adjoint":
+        rules = '"adjoint"' if rule == "reciprocal" else '"reciprocal" or "adjoint"'
+        return [
+            f"the gradient of {rule} is not to be trusted since epoch "
+            f"{summary.get('untrusted_since')}: loss is too strong for it. Set training.rule = "
+            f"{rules}, lower physics.loss, or raise the lower bound of V (potential.bounds) until "
+            "the drive stays below the lowest mode"
+        ]
+    if verdict == "dark":
+        return _lighter(summary)
+    if verdict in ("unstable", "unreachable"):
+        return [
+            'set solver.prefer = "stable", so that training uses no state that an experiment does '
+            "not reach; or take more loss, weaker pumps, or a lower bound of V so high that the "
+            "drive is below all modes"
+        ]
+    return []
+
+
+def _lighter(summary: Mapping[str, Any]) -> list[str]:
+    """How to get light to a readout that stays dark."""
+    outputs = np.abs(np.asarray(summary["outputs"], dtype=float))
+    targets = np.abs(np.asarray(summary["targets"], dtype=float))
+    largest = np.nanmax(outputs, axis=0, initial=0.0)
+    wanted = targets.max(axis=0, initial=0.0)
+    worst = int(np.argmin(largest / np.where(wanted > 0, wanted, np.inf)))
+    factor = np.sqrt(wanted[worst] / max(largest[worst], 1e-300))
+    stronger = f"pumps {factor:.2g} times as strong (intensity goes with the square)"
+    return [
+        f"output {worst} is dark, {largest[worst]:.2g} at most where {wanted[worst]:.3g} is "
+        "wanted: let the wave travel, by bounds and starting values of V so low that a mode comes "
+        "to the drive (nepfield check tells the lowest level), and train it by training.rule = "
+        f'"reciprocal"; or take {stronger}'
+    ]

@@ -167,7 +167,8 @@ def training_figure(
     history : dict of ndarray
         ``epoch``, ``cost`` and others, nan where a value is missing.
     summary : dict
-        Used where they are there: ``columns`` and ``units``.
+        Used where they are there: ``columns``, ``units``, ``verdict``, and ``untrusted_since``, an
+        epoch from which on the background is red: the gradient was not to be trusted.
     name : str
         The title.
     """
@@ -183,7 +184,8 @@ def training_figure(
     across = 1 if len(beside) <= 4 else 2
     rows = max(1, -(-len(beside) // across))
     figure = new_figure(max(5.2, 1.0 + 1.3 * rows), WIDTH if across == 1 else 1.25 * WIDTH)
-    title(figure, name)
+    verdict = summary.get("verdict")
+    title(figure, f"{name} (verdict: {verdict})" if verdict else name)
     ratios = (1.15, *(1.0 if across == 1 else 0.8,) * across)
     grid = figure.add_gridspec(rows, 1 + across, width_ratios=ratios)
     left = figure.add_subplot(grid[:, 0])
@@ -192,6 +194,12 @@ def training_figure(
     for number, (panel, axes) in enumerate(zip([main, *beside], [left, *right], strict=True)):
         said = {column: columns[column] for column in panels.get(panel, [])}
         _draw_panel(axes, history, summary, said, number)
+        if (since := summary.get("untrusted_since")) is not None:
+            doubt = "gradient not to be trusted"
+            last = max(float(history["epoch"].max(initial=0.0)), since + 1.0)
+            axes.axvspan(since, last, color=RED, alpha=0.1, linewidth=0, label=doubt)
+            if not number:
+                axes.legend(frameon=False, fontsize=9, loc="best")
     left.set_xlabel("epoch")
     for (row, column), axes in zip(places, right, strict=True):
         lowest = (row + 1, column) not in places

@@ -14,10 +14,12 @@ from nepfield.fields.layout import describe, laid_out, masks_of, place_of
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential
 from nepfield.fields.readouts import Readout
+from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.gradients import Gradient
-from nepfield.learning.training import Evaluation
 from nepfield.mesh.domain import Domain
 from nepfield.space.space import Space
+from nepfield.steady.modes.bogoliubov import Spectrum
+from nepfield.steady.modes.cavity import Modes
 from nepfield.steady.steady import Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.gpe_fields import per_element, potential_fields, sample_fields
@@ -149,6 +151,8 @@ def _state(shown: Any, size: int | None) -> np.ndarray | None:
 
 
 def _of_system(system: Any, shown: Any, inputs: np.ndarray | None) -> list[Field]:
+    if isinstance(shown, Modes | Spectrum):
+        return shown.fields
     wave = isinstance(system, GPE)
     state = _state(shown, system.space.ndof if wave else None)
     if state is None:

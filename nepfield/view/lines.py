@@ -115,7 +115,7 @@ def line_fields(files: RunFiles, limit: int | None = MAX_CURVES) -> LineFields:
         values = [files.shown(f, part) for f, part in zip(fields, raw, strict=True)]
         if fields[0].scale == "cyclic":
             values = _readable(values, raw, fields[0].fades, files.graph)
-        names = ["" if f.sample is None else files.sample(f.sample) for f in fields]
+        names = [f.panel or ("" if f.sample is None else files.sample(f.sample)) for f in fields]
         curves = [Curve(*parts) for parts in zip(names, places, values, strict=True)]
         panels.append(LinePanel(fields[0], files.label(fields[0]), curves))
     ends = float(along.min()), float(along.max())

@@ -192,7 +192,8 @@ def find_panels(
                 continue
             title, off = field.title, frozenset[int]()
             if field.sample is not None:
-                title = files.sample(field.sample) + (f", {field.title}" if several else "")
+                title = field.panel or files.sample(field.sample)
+                title += f", {field.title}" if several else ""
                 off = frozenset(k for k in range(inputs) if not files.drives(field.sample, k))
             moved, here = None, data
             if field.moves:

@@ -50,6 +50,7 @@ class Drawn:
     sample: int | None = None
     part: str = "value"
     film: bool = False
+    panel: str = ""
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> Drawn:
@@ -171,7 +172,8 @@ class RunFiles:
         total = max(self.count, int(of_all or 0))
         if not 0 < shown < total:
             return self.title
-        return f"{self.title} ({shown} of {total} samples)".strip()
+        what = "" if any(f.panel for f in self.fields) else " samples"
+        return f"{self.title} ({shown} of {total}{what})".strip()
 
     def displacement(self, field: Drawn) -> Array:
         """By how much a field moves the points, (npoints, 3), where it is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nepfield.learning.training import evaluate
+from nepfield.learning.evaluation import evaluate
 from studies.common import Job, fill_readme, markdown, write_csv
 from studies.elastic_networks import at_rest, before_and_after, in_order, measured, spread
 

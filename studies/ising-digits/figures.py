@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nepfield.learning.training import evaluate
+from nepfield.learning.evaluation import evaluate
 from studies.common import Job, Swept, fill_readme, markdown, write_csv
 
 COLUMNS = ["seed", "success", "cost", "accuracy", "validation_accuracy", "test_accuracy"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nepfield.learning.training import evaluate
+from nepfield.learning.evaluation import evaluate
 from nepfield.study.sweeps.design import Case
 from nepfield.view.curves import BLUE, new_figure, save_figure
 from studies.common import Job, Swept, fill_readme, markdown, write_csv

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from nepfield.learning.training import evaluate
+from nepfield.learning.evaluation import evaluate
 from nepfield.study.run.build import build
 from nepfield.study.sweeps.design import Case
 from studies.common import Row, Swept

@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import dijkstra
 from sklearn.linear_model import RidgeClassifierCV
 
 from nepfield.keys import Keys
+from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.nudge import Nudge
-from nepfield.learning.training import Evaluation, evaluate
 from nepfield.study.sweeps.design import Case
 from nepfield.view.curves import COLORS, new_figure, save_figure
 from studies.common import Job, Swept, fill_readme, markdown, write_csv

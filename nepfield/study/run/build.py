@@ -69,6 +69,9 @@ class Study:
             shuffle=training.shuffle,
             compare_every=training.compare_every,
             evaluate_every=training.evaluate_every,
+            schedule=training.schedule and training.schedule.build(),
+            stop=training.stop and training.stop.build(),
+            keep=training.keep,
             warm_start=training.warm_start,
             checkpoint=checkpoint,
             resume=resume,
@@ -118,6 +121,11 @@ def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = No
             cost.checked_targets(targets)
     if config.training.per_class is not None and classes_of(task.targets) is None:
         raise InputError(f"{where}: its targets name no classes, which training.per_class needs.")
+    if config.training.keep == "best" and "validation" not in task.sets():
+        raise InputError(
+            'training.keep = "best": the task has no validation samples to choose by; set '
+            "task.validation, the share of the samples that is kept for them, such as 0.2."
+        )
     if not trained(system):
         keys = " or ".join(f"{section}.trainable" for section in config.parameter_sections())
         raise InputError(f"nothing is trainable: set {keys} to true.")

@@ -54,14 +54,17 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "name",
         "figures.enabled",
         "figures.frames",
+        "success.",
         "training.average",
         "training.epochs",
+        "training.stop.",
+        "training.switch_on",
         "units.energy",
         "units.time",
     )
     changed = [
         key for key in sorted(saved.keys() | wanted.keys())
-        if saved.get(key) != wanted.get(key) and key not in free
+        if saved.get(key) != wanted.get(key) and not key.startswith(free)
     ]  # fmt: skip
     if changed:
         key = changed[0]

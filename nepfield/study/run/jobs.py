@@ -13,6 +13,7 @@ import numpy as np
 from nepfield.files import START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
+from nepfield.learning.schedules import best_epoch
 from nepfield.learning.state import (
     CHECKPOINT,
     HISTORY,
@@ -22,10 +23,12 @@ from nepfield.learning.state import (
     history_of,
 )
 from nepfield.study.run import folder as files
+from nepfield.study.run.arrival import OnSwitch, check_arrival
 from nepfield.study.run.beginning import write_start
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.frames import Frames
+from nepfield.study.run.judging import judged
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -42,6 +45,7 @@ def train_study(
     *,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
+    on_switch: OnSwitch | None = None,
     meshes: str | Path | None = None,
     held: bool = False,
     accept_changes: bool = False,
@@ -61,6 +65,8 @@ def train_study(
         Go on with a run that is in the folder; without one, begin.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch.
+    on_switch : callable, optional
+        Called with a few words while the trained device is switched on.
     meshes : path, optional
         Where the mesh of a ``domain.geometry`` is kept; by default in the run folder, where (or in
         that of its sweep) studies that take values from the run look for it.
@@ -98,10 +104,16 @@ def train_study(
             if config.runs() and not (out / START_FILE).exists():
                 write_start(out, study.system)
         stack.enter_context(keeping(out, "the epochs before are safe: go on with --resume"))
-        return _train(study, out, resume, on_epoch)
+        return _train(study, out, resume, on_epoch, on_switch)
 
 
-def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> dict[str, Any]:
+def _train(
+    study: Study,
+    out: Path,
+    resume: bool,
+    on_epoch: OnEpoch | None,
+    on_switch: OnSwitch | None,
+) -> dict[str, Any]:
     """Train in a folder that is held."""
     checkpoint = out / CHECKPOINT
     started = time.monotonic()
@@ -119,24 +131,34 @@ def _train(study: Study, out: Path, resume: bool, on_epoch: OnEpoch | None) -> d
     except KeyboardInterrupt:
         status = "interrupted"
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
-        system = study.system if last is None else study.system.with_parameters(last.parameters)
+        system = study.system if last is None else study.system.with_parameters(last.kept)
         history = [] if last is None else last.history
         History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
     epochs = TrainingState.load(checkpoint).epoch if checkpoint.exists() else 0
-    compared = [row for row in history if np.isfinite(row.get("gradient_cosine", np.nan))]
+    done = complete(study, system, out, epochs, history)
     summary = {
         "status": status,
         "epochs": epochs,
-        **complete(study, system, out, epochs, history),
-        "gradient_cosine": compared[-1]["gradient_cosine"] if compared else np.nan,
-        "gradient_cosine_epoch": compared[-1]["epoch"] if compared else None,
+        "stopped": status == "finished" and epochs < study.config.training.epochs,
+        "kept_epoch": best_epoch(history) if study.config.training.keep == "best" else epochs,
+        **done.summary,
         "samples_left_out": _left_out(study, history),
         "seconds": time.monotonic() - started,
     }
-    summary["advice"] = system.advice(history, summary)
+    if history:
+        summary |= judged(study, system, done.result, history, summary, epochs)
     files.write_summary(out / files.SUMMARY, summary)
+    if status == "finished" and study.config.training.switch_on:
+        try:
+            summary |= check_arrival(study, system, done, on_switch)
+        except KeyboardInterrupt:
+            summary["status"] = "interrupted"
+        if history and "switch_on" in summary:
+            summary |= judged(study, system, done.result, history, summary, epochs)
+        summary["seconds"] = time.monotonic() - started
+        files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more
-    return summary | {"notes": _draw(study.config, out)}
+    return summary | {"notes": draw_noting(study.config, out)}
 
 
 def solve_study(
@@ -172,11 +194,11 @@ def solve_study(
             system = trained_system(study, run, accept_changes)
             stack.enter_context(claimed(out, config, resume=None))
         stack.enter_context(keeping(out, "remove what is there of it, and solve it again"))
-        summary = complete(study, system, out)
+        summary = complete(study, system, out).summary
         found = summary["fraction_converged"] == 1
         summary = {"status": "solved" if found else "not converged"} | summary
         files.write_summary(out / files.SUMMARY, summary)
-        return summary | {"notes": _draw(config, out)}
+        return summary | {"notes": draw_noting(config, out)}
 
 
 def compare_study(
@@ -232,6 +254,7 @@ def draw_run(run: str | Path) -> list[Path]:
     """
     # slow to import, and the workers of a sweep draw nothing
     from nepfield.view.curves import plot_training
+    from nepfield.view.modes import plot_spectrum
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
 
@@ -242,13 +265,18 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
-    for plot, name in ((plot_outputs, "outputs"), (plot_confusion, "confusion")):
+    pictures = (
+        (plot_outputs, "outputs"),
+        (plot_confusion, "confusion"),
+        (plot_spectrum, "spectrum"),
+    )
+    for plot, name in pictures:
         path = plot(run, figures / f"{name}.png")
         drawn += [] if path is None else [path]
     return drawn + render_run(run, figures)
 
 
-def _draw(config: StudyConfig, out: Path) -> list[str]:
+def draw_noting(config: StudyConfig, out: Path) -> list[str]:
     """Draw the pictures; what goes wrong becomes a note and no error: the work is done."""
     if not config.figures.enabled:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,39 @@ from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of, confusion
 from nepfield.learning.columns import describe_columns
 from nepfield.learning.costs import Cost
+from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, gradient
-from nepfield.learning.training import Evaluation, evaluate
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
+from nepfield.study.run.judging import last_cosine
 from nepfield.systems.system import Certificate, System, certify, trained
 
 History = Sequence[Mapping[str, float]]
 
 GRADIENT_SAMPLES = 256
 """At most so many samples enter the gradient in fields.vtu, and comparisons of rules."""
-_SUMMARY_SAMPLES = 64  # samples whose inputs, targets and outputs are listed
+SUMMARY_SAMPLES = 64
+"""Samples of which a summary lists inputs, targets, outputs and what is known."""
 _LISTED = 5  # samples that a warning names
 _PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """A run whose figures are known.
+
+    Attributes
+    ----------
+    summary : dict
+    result : Evaluation
+        On the training samples.
+    certificate : Certificate or None
+        Of the stability of their states.
+    """
+
+    summary: dict[str, Any]
+    result: Evaluation
+    certificate: Certificate | None
 
 
 def study_entries(study: Study) -> dict[str, Any]:
@@ -40,7 +61,7 @@ def study_entries(study: Study) -> dict[str, Any]:
         "name": config.name,
         "seed": config.seed,
         "rule": config.training.rule,
-        "inputs": study.task.inputs[:_SUMMARY_SAMPLES],
+        "inputs": study.task.inputs[:SUMMARY_SAMPLES],
         "units": units,
         "lengths": _lengths(system),
         "readout": {
@@ -67,7 +88,7 @@ def _lengths(system: System) -> str:
 
 def complete(
     study: Study, system: System, out: Path, epochs: int = 0, history: History = ()
-) -> dict[str, Any]:
+) -> Completed:
     """Evaluate a system, write fields.vtu, and return the figures for the summary.
 
     Parameters
@@ -105,12 +126,13 @@ def complete(
         **_of_sets(found, cost, task.sets(), history, study.config.training.average),
         "samples": {name: len(inputs) for name, (inputs, _) in task.sets().items()},
         "inputs": entries["inputs"],
-        "targets": task.targets[:_SUMMARY_SAMPLES],
-        "outputs": result.outputs[:_SUMMARY_SAMPLES],
+        "targets": task.targets[:SUMMARY_SAMPLES],
+        "outputs": result.outputs[:SUMMARY_SAMPLES],
         "fraction_converged": float(good.mean()),
         "largest_residual": float(result.steady.residual.max()),
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         **_figures(system, result, task.inputs, estimate),
+        **last_cosine(study, system, estimate, history, epochs),
         **_certified(study.config.summary(study, system, result.steady, epochs), certificate),
         "versions": {
             "nepfield": nepfield.__version__,
@@ -121,7 +143,7 @@ def complete(
         **{key: entries[key] for key in ("lengths", "readout", "columns")},
         **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
-    return summary
+    return Completed(summary, result, certificate)
 
 
 def _certified(said: dict[str, Any], certificate: Certificate | None) -> dict[str, Any]:
@@ -135,19 +157,24 @@ def _certified(said: dict[str, Any], certificate: Certificate | None) -> dict[st
     warning = []
     if len(unstable):
         fastest = unstable[np.argmax(growth[unstable])]
-        listed = ", ".join(map(str, unstable[:_LISTED])) + (", ..." * (len(unstable) > _LISTED))
+        listed = listed_samples(unstable)
         warning.append(
             f"{len(unstable)} of {len(words)} steady states are unstable (samples {listed}; what "
             f"disturbs sample {fastest} grows at {growth[fastest]:.3g}), so an experiment leaves "
             "them: try more loss, weaker pumps, or V so high that the drive is below all modes"
         )
     return said | {
-        "stability": words[:_SUMMARY_SAMPLES],
-        "growth": growth[:_SUMMARY_SAMPLES],
+        "stability": words[:SUMMARY_SAMPLES],
+        "growth": growth[:SUMMARY_SAMPLES],
         "unstable": _means({"unstable": certificate.unstable})["unstable"],
         "warnings": [*said["warnings"], *warning],
         "report": [*said["report"], {"label": "steady states", "text": text}],
     }
+
+
+def listed_samples(samples: np.ndarray) -> str:
+    """The first few of them, as a warning names them."""
+    return ", ".join(map(str, samples[:_LISTED])) + ", ..." * (len(samples) > _LISTED)
 
 
 def _keys(study: Study, epoch: int, inputs: np.ndarray, purpose: str) -> Keys:

@@ -91,7 +91,7 @@ def trained_system(study: Built, run: str | Path | None, accept_changes: bool = 
         raise InputError(f"{run}: this run has no checkpoint yet; train it first.")
     if not accept_changes:
         check_unchanged(study, Path(run))
-    saved = TrainingState.load(checkpoint).parameters
+    saved = TrainingState.load(checkpoint).kept
     here = {name: p.values for name, p in trained(study.system).items()}
     if {name: (v.shape, v.dtype) for name, v in saved.items()} != {
         name: (v.shape, v.dtype) for name, v in here.items()

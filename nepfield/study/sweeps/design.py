@@ -8,7 +8,7 @@
     [[list]]   cases one by one; or, with a [list.grid] or [list.zip] of its own, a family of them;
                label = "..." names them in the results
     [design]   points in a box: kind, cases, seed, and [design.ranges]
-    [success]  what a training must reach, such as cost = 0.01 (success.py)
+    [success]  what a training must reach, such as cost = 0.01 (success.py); as in the study
 
 All that is given is multiplied: a grid of 3 with a zip of 2 and 5 seeds makes 30 cases. The entries
 of [[list]] follow one another; what one of them leaves out is there as in the study. Paths count
@@ -28,11 +28,11 @@ from typing import Any
 
 from nepfield.errors import InputError
 from nepfield.study.sweeps.axes import LABEL, Values, as_table, axes_of, is_whole, merged
-from nepfield.study.sweeps.success import Limit, read_success
 from nepfield.study.systems.systems import study_class, validate_study
 from nepfield.study.text.config import REMOVED, parse_override, put_key, read_toml
 from nepfield.study.text.keys import absolute, flat, has_dimension
 from nepfield.study.text.study import StudyConfig
+from nepfield.study.text.success import Limit, read_success
 from nepfield.study.text.units import UnitError, has_known_unit, in_unit_of
 from nepfield.study.text.values import is_folder_name
 
@@ -211,6 +211,8 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = (), *, many: bool = 
     if not isinstance(name, str) or not is_folder_name(name):
         raise InputError(f"{path}: name must be usable as the name of a folder, has {name!r}")
     success: tuple[Limit, ...] = ()
+    if base.get("success"):
+        content.setdefault("success", base["success"])
     if "success" in content:
         success = read_success(content["success"], f"{path}: [success]")
     content = {"seeds": seeds, **content, "study": str(study_path), "set": fixed}

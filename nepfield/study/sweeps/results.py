@@ -16,15 +16,15 @@ from nepfield.reading import LARGEST, read_text
 from nepfield.study.run import folder as files
 from nepfield.study.sweeps.axes import LABEL
 from nepfield.study.sweeps.design import Sweep
-from nepfield.study.sweeps.success import Limit, Verdict, read_success, verdict
+from nepfield.study.text.success import Limit, Outcome, outcome_of, read_success
 from nepfield.study.text.units import in_unit_of, unit_label
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LAST = ("gradient_cosine", "fraction_converged", "unknowns", "cells")
-_NOT_METRICS = ("seed", "seconds", "gradient_cosine_epoch", *_LAST)
-_VERDICT = ("success", "epochs_to_success", "ever")
+_NOT_METRICS = ("seed", "seconds", "stopped", "kept_epoch", "gradient_cosine_epoch", *_LAST)
+_OUTCOME = ("success", "epochs_to_success", "ever")
 
 
 def listing_of(sweep: Sweep) -> str:
@@ -86,10 +86,10 @@ def write_results(out: str | Path) -> pd.DataFrame:
     DataFrame
         case, seed, the label of the case's [[list]] entry where these have labels, the swept keys
         (quantities in the unit of the first; empty where a case has what the study says), status
-        ("finished", "failed", "unfinished"), with [success] the verdict (success,
-        epochs_to_success, ever), epochs, cost and all other figures in summary.json, the last
-        cosine of the gradient to the adjoint, fraction of samples converged, unknowns, cells, and
-        the error of a case that failed.
+        ("finished", "failed", "unfinished"), with [success] what came of it (success,
+        epochs_to_success, ever), verdict (`nepfield.learning.verdict`), epochs, cost and all other
+        figures in summary.json, the last cosine of the gradient to the adjoint, fraction of samples
+        converged, unknowns, cells, and the error of a case that failed.
 
     Raises
     ------
@@ -195,12 +195,13 @@ def _row(
         first[key] = json.dumps(value) if isinstance(value, list | dict) else value
     first["status"] = status
     if limits:
-        found = Verdict()
+        found = Outcome()
         if status == "finished":
-            found = verdict(limits, summary, folder / "history.csv")
+            found = outcome_of(limits, summary, folder / "history.csv")
         elif status == "failed":
-            found = Verdict(False, None, False)
-        first |= zip(_VERDICT, (found.success, found.epochs, found.ever), strict=True)
+            found = Outcome(False, None, False)
+        first |= zip(_OUTCOME, (found.success, found.epochs, found.ever), strict=True)
+    first["verdict"] = summary.get("verdict") if status == "finished" else None
     figures = {
         name: value
         for name, value in summary.items()

@@ -44,11 +44,11 @@ from nepfield.study.run.trained import made_from, meshes_of
 from nepfield.study.sweeps.axes import LABEL, PRODUCTS
 from nepfield.study.sweeps.design import PLACE, Case, Sweep
 from nepfield.study.sweeps.results import listing_of, read_json, read_listing
-from nepfield.study.sweeps.success import check_names
 from nepfield.study.systems.systems import validate_study
 from nepfield.study.text.config import on_one_line, study_to_toml
 from nepfield.study.text.keys import moved_paths
 from nepfield.study.text.study import StudyConfig
+from nepfield.study.text.success import check_names
 
 _BUILT = 10  # so many domains are built for a trial before a sweep starts
 
@@ -216,7 +216,8 @@ def is_done(config: StudyConfig, folder: Path) -> bool:
     if (folder / "error.json").exists():
         return False
     summary = read_json(folder / "summary.json")
-    return summary.get("status") == "finished" and summary.get("epochs") == config.training.epochs
+    ended = summary.get("epochs") == config.training.epochs or summary.get("stopped") is True
+    return summary.get("status") == "finished" and ended
 
 
 def run_case(config: StudyConfig, folder: str, meshes: str, accept_changes: bool = False) -> str:

@@ -29,6 +29,7 @@ from nepfield.study.systems.gpe_build import (
 )
 from nepfield.study.systems.gpe_drives import drive_warnings
 from nepfield.study.systems.gpe_old import describe
+from nepfield.study.systems.gpe_outlook import darkness, outlook
 from nepfield.study.systems.gpe_pumps import PumpConfig
 from nepfield.study.systems.gpe_sections import (
     GPEPhysicsConfig,
@@ -209,10 +210,15 @@ class GPEStudy(StudyConfig):
             )
         lines += [f"  warning: {text}" for text in self._drive_warnings(study, system)]
         lines += scale_lines(self, density_dimension(space.domain))
-        return lines if space.is_graph else lines + _resolution_lines(study)
+        lines += [] if space.is_graph else _resolution_lines(study)
+        return lines + [f"  {text}" for text in outlook(study, self.shown_units(space.domain))]
 
     def _drive_warnings(self, study: Built, system: GPE) -> list[str]:
         return drive_warnings(system, study.task.inputs, self.solver.tolerance)
+
+    def reach(self, study: Built, system: GPE) -> list[str]:
+        """Whether outputs that stayed dark can be bright (`nepfield.reach`)."""
+        return darkness(study, system, self.shown_units(system.domain))
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""

@@ -15,7 +15,9 @@ from annotated_types import Le
 from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from nepfield.errors import InputError
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.schedules import KEPT, SHAPES, Schedule, Stop
 from nepfield.learning.tasks import TASKS, Task, load_task
 from nepfield.study.text.kinds import check_one
 from nepfield.study.text.paths import File, SystemName
@@ -26,6 +28,7 @@ from nepfield.study.text.values import (
     Flag,
     Levels,
     Name,
+    NonNegative,
     Nonzero,
     ParameterOrRun,
     Positive,
@@ -189,6 +192,54 @@ class TaskConfig(Section):
         return task
 
 
+class ScheduleConfig(Section):
+    """What all rates are multiplied by, an epoch at a time: from 1 down to `final`."""
+
+    shape: Annotated[str, _known(dict.fromkeys(SHAPES))] = Field(
+        default="cosine", description="how it falls"
+    )
+    over: Annotated[AtLeastOne, Le(10_000_000)] = Field(
+        description="epochs after which it stays at final"
+    )
+    final: Annotated[NonNegative, Le(1)] = Field(default=0.01, description="factor in the end")
+    warmup: Count = Field(default=0, description="first epochs, in which it rises to 1")
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleConfig:
+        self.build()
+        return self
+
+    def build(self) -> Schedule:
+        """The schedule."""
+        return _built(Schedule, self)
+
+
+class StopConfig(Section):
+    """When the training ends before its last epoch, by validation samples where there are any."""
+
+    cost: NonNegative | None = Field(default=None, description="a cost that is low enough")
+    patience: Annotated[AtLeastOne, Le(10_000_000)] | None = Field(
+        default=None, description="epochs in which the lowest cost has not become lower"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> StopConfig:
+        self.build()
+        return self
+
+    def build(self) -> Stop:
+        """The rule."""
+        return _built(Stop, self)
+
+
+def _built(make: Callable[..., Any], section: Section) -> Any:
+    """What a section describes; what is wrong with it becomes a ValueError."""
+    try:
+        return make(**dict(section))
+    except InputError as error:
+        raise ValueError(str(error).partition(": ")[2].removesuffix(".")) from None
+
+
 class TrainingConfig(Section):
     """How it is learnt."""
 
@@ -232,8 +283,22 @@ class TrainingConfig(Section):
     average: Count = Field(
         default=0, description="last epochs over which the summary averages figures; 0: none"
     )
+    schedule: ScheduleConfig | None = Field(
+        default=None, description="how all rates fall; absent: they stay"
+    )
+    stop: StopConfig | None = Field(
+        default=None, description="when to end before the last epoch; absent: never"
+    )
+    keep: Annotated[str, _known(dict.fromkeys(KEPT))] = Field(
+        default="last",
+        description="whether the parameters after the last epoch are kept, or those of the epoch "
+        "that is best on the validation samples (with evaluate_every)",
+    )
     warm_start: Flag = Field(
         default=True, description="start the solver from the states of the epoch before"
+    )
+    switch_on: Flag = Field(
+        default=True, description="at the end, whether a switch-on reaches the states of a wave"
     )
 
     @model_validator(mode="after")
@@ -244,6 +309,8 @@ class TrainingConfig(Section):
             raise ValueError('epsilon goes with optimizer = "adam"')
         if self.starts > 1 and self.warm_start:
             raise ValueError("starts above 1 goes with warm_start = false")
+        if self.keep == "best" and not self.evaluate_every:
+            raise ValueError('keep = "best" goes with evaluate_every = 1 or more')
         return self
 
     def build_optimizer(self, rates: dict[str, float]) -> Optimizer:

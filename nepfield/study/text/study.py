@@ -40,6 +40,7 @@ from nepfield.study.text.sections import (
     TaskConfig,
     TrainingConfig,
 )
+from nepfield.study.text.success import Limits
 from nepfield.study.text.units import UnitError
 from nepfield.study.text.values import Count, FolderName, Form, ScaledNormal, Section
 from nepfield.systems.system import System
@@ -136,6 +137,10 @@ class StudyConfig(Section):
     task: TaskConfig = Field(description="what is to be learnt")
     training: TrainingConfig = Field(
         default_factory=dict, validate_default=True, description="how it is learnt"
+    )
+    success: Limits = Field(
+        default={},
+        description="when it counts as learnt, such as cost = 0.01, by figures of the summary",
     )
     solver: SolverConfig = Field(default=SolverConfig(), description="how states are found")
     figures: FiguresConfig = Field(default=FiguresConfig(), description="pictures of the run")
@@ -293,6 +298,10 @@ class StudyConfig(Section):
             f"  {', '.join(told)}, {counted(system.ninputs, 'input')}, "
             f"{told_outputs(study.cost.readout)}, {counted(len(study.task.inputs), 'sample')}",
         ]
+
+    def reach(self, study: Built, system: Any) -> list[str]:
+        """What can be said of outputs that stay dark: whether the system can make them bright."""
+        return []
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """What summary.json has of this system beside what it has of all.

@@ -1,4 +1,4 @@
-"""When a training counts as a success: ``[success]`` of a sweep file.
+"""When a training counts as a success: ``[success]`` of a study, or of a sweep file.
 
     [success]
     cost = 0.01                          # at most
@@ -19,11 +19,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from nepfield.errors import InputError
 from nepfield.reading import LARGEST, read_text
-from nepfield.study.text.written import finite_number
+from nepfield.study.text.written import Written, finite_number, wrong
 
 _LOW = ("cost", "error", "distance", "residual")  # last words of figures that are better low
 _HIGH = ("accuracy", "cosine", "converged")
@@ -57,8 +57,27 @@ class Limit:
         return figure <= self.value if self.below else figure >= self.value  # a nan is neither
 
 
+def _checked(value: Any) -> dict[str, Any]:
+    if value == {}:
+        return {}
+    try:
+        read_success(value, "")
+    except InputError as error:
+        raise wrong(str(error).removeprefix(": ")) from None
+    return {
+        name: dict(given) if isinstance(given, Mapping) else given for name, given in value.items()
+    }
+
+
+Limits = Annotated[
+    dict[str, Any],
+    Written(_checked, right="lines such as cost = 0.01 or loss_ratio = { below = 0.05 }"),
+]
+"""The section as it stands in a file, checked."""
+
+
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What became of one training.
 
     Attributes
@@ -112,6 +131,11 @@ def read_success(table: Any, where: str) -> tuple[Limit, ...]:
                 )
             limits.append(Limit(name, number, below, plain))
     return tuple(limits)
+
+
+def learnt(limits: Iterable[Limit], summary: Mapping[str, Any]) -> bool:
+    """Whether the figures of a summary meet all limits."""
+    return all(limit.met(summary.get(limit.name)) for limit in limits)
 
 
 def _low_is_good(name: str, given: Any, where: str) -> bool:
@@ -174,7 +198,7 @@ def check_names(
             )
 
 
-def verdict(limits: Sequence[Limit], summary: Mapping[str, Any], history: Path) -> Verdict:
+def outcome_of(limits: Sequence[Limit], summary: Mapping[str, Any], history: Path) -> Outcome:
     """Judge one training that is finished.
 
     An epoch meets a limit where its row of history.csv has the figure; where the history does not
@@ -189,12 +213,12 @@ def verdict(limits: Sequence[Limit], summary: Mapping[str, Any], history: Path) 
         history.csv; its rows tell the state before the (last) step of their epoch.
     """
     if any(limit.name not in summary for limit in limits):
-        return Verdict()
-    success = all(limit.met(summary[limit.name]) for limit in limits)
+        return Outcome()
+    success = learnt(limits, summary)
     first, told = _first_row(limits, history)
     if first is None and success and told:
         first = summary.get("epochs")
-    return Verdict(success, first, success or first is not None)
+    return Outcome(success, first, success or first is not None)
 
 
 def _first_row(limits: Sequence[Limit], history: Path) -> tuple[int | None, bool]:

@@ -1,0 +1,1 @@
+"""What a cavity and the fluctuations around a state oscillate like."""
