@@ -26,6 +26,7 @@ _BEND = 0.15  # angle that is aimed at, radians
 _EASY = 4  # Newton steps that are aimed at
 _ASIDE = 0.2  # of the step: how far Newton's method may go
 _AHEAD = 0.3  # of what a branch would reach if it went straight on from its first point
+_GROWS = 10.0  # times the first state: what it is expected to become at most
 _BEFORE_CLOSED = 4  # points before a loop may be closed
 
 
@@ -53,7 +54,7 @@ def metric_at(finder: Finder, points: list[Point]) -> Metric:
     begins = points[0].tangent
     if begins.value != 0:
         ahead = float(np.sqrt(space.population(begins.state))) * width / abs(begins.value)
-        largest = max(largest, _AHEAD * ahead)
+        largest = max(largest, min(_AHEAD * ahead, _GROWS * largest or np.inf))
     return Metric(space.mass, largest or 1.0, width)
 
 

@@ -30,7 +30,8 @@ class Branch(Described):
         Square root of the integral of ``|Psi|^2``.
     growth, frequency : ndarray, shape (npoints,)
         Of the fastest fluctuation, per unit of time; frequency 0 where it leaves along a line.
-        Modes that a symmetry leaves free are not counted. nan where it was not looked at.
+        Modes that a symmetry leaves free are not counted. nan where it was not looked at, and of
+        more than 250 unknowns where coefficients alone prove a state stable.
     stability : ndarray of str, shape (npoints,)
         "proved", "stable", "unstable" or "unknown", as `nepfield.stability` has them.
     special : ndarray of str, shape (npoints,)
@@ -80,6 +81,12 @@ class Branch(Described):
         """Values at which other branches meet this one."""
         return self.points("branch point")
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """How many points are of each stability, special ones left out."""
+        words = self.stability[self.special == ""].tolist()
+        return {word: words.count(word) for word in dict.fromkeys(words)}
+
     def near(self, value: float) -> np.ndarray:
         """Indices of the points before each crossing of a value of the parameter."""
         low = np.minimum(self.values[:-1], self.values[1:])
@@ -103,8 +110,7 @@ class Branch(Described):
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
-        words = [str(word) for word in self.stability]
-        count = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+        count = ", ".join(f"{number} {word}" for word, number in self.counted.items())
         low, high = (f"{limit:.4g}" for limit in (self.values.min(), self.values.max()))
         head = f"Branch from {self.origin}: {counted(len(self), 'point')}"
         return f"{head}, {self.parameter} {low} to {high}", {
@@ -149,7 +155,7 @@ def branch_of(
         states=states,
         residual=np.array([point.residual for point in points]),
         norm=np.array([point.norm for point in points]),
-        growth=np.array([one.growth for one in judged]),
+        growth=np.array([np.nan if one.bound else one.growth for one in judged]),
         frequency=np.array([one.frequency for one in judged]),
         stability=np.array([one.stability for one in judged]),
         special=np.array([point.special for point in points]),

@@ -89,7 +89,7 @@ class Explorer:
         while done < len(self._found):
             points, _ = self._found[done]
             metric = metric_at(self.finder, points)
-            for point in [each for each in points if each.special == BRANCH_POINT]:
+            for point in [each for each in points[1:] if each.special == BRANCH_POINT]:
                 for first, away in self._leaving(metric, point):
                     if len(self._found) >= self.most:
                         return
@@ -127,7 +127,7 @@ class Explorer:
     ) -> None:
         points, names = self._begin(first, origin)
         if before is not None:
-            points.insert(0, before.named(""))
+            points.insert(0, before)
         names["ending"] = self._go(points, first, direction)
 
     def _go(self, points: list[Point], first: Point, direction: float) -> str:

@@ -25,19 +25,19 @@ class Judged:
     Attributes
     ----------
     growth : float
-        Of the fastest one (of large systems a bound from above where the state is "proved").
+        Of the fastest one, or a bound from above.
     frequency : float
         At which it turns; 0 where it leaves along a line.
     stability : str
         As `nepfield.steady.stability.certificate.Stability` has it.
-    growing : int
-        Fluctuations that grow; -1 where they were not counted.
+    bound : bool
+        Whether the growth is a bound: of large systems where their coefficients prove them stable.
     """
 
     growth: float = np.nan
     frequency: float = np.nan
     stability: str = "unknown"
-    growing: int = -1
+    bound: bool = False
 
     @property
     def turns(self) -> bool:
@@ -57,7 +57,9 @@ def judge(equation: Equation, state: np.ndarray, neutral: Singular) -> Judged:
         steady = Steady(column, one.astype(bool), 0 * one, one.astype(int), ("converged",))
         found = stability(equation, steady)
         growth, frequency = float(found.growth[0]), float(found.frequency[0])
-        return Judged(growth, 0.0 if np.isnan(frequency) else frequency, str(found.stability[0]))
+        word = str(found.stability[0])
+        bound = word == "proved" and growth == found.bound[0]
+        return Judged(growth, 0.0 if np.isnan(frequency) else frequency, word, bound)
     linear = equation.linearise(column)
     rates = np.linalg.eigvals(Fluctuations.of_sample(linear, 0).dense())
     scale = float(np.abs(rates).max())
@@ -72,4 +74,4 @@ def judge(equation: Equation, state: np.ndarray, neutral: Singular) -> Judged:
         word = "unstable"
     else:
         word = "stable" if top.real < -uncertain else "unknown"
-    return Judged(float(top.real), turning, word, int(np.count_nonzero(rates.real > uncertain)))
+    return Judged(float(top.real), turning, word)

@@ -245,13 +245,12 @@ def _cell(value: Any) -> str:
 
 def _of_branch(branch: Branch, number: int) -> dict[str, Any]:
     """A branch in the summary."""
-    words = [str(word) for word in branch.stability]
     return {
         "branch": number,
         "origin": branch.origin,
         "ending": branch.ending,
         "points": len(branch),
-        "stability": {word: words.count(word) for word in dict.fromkeys(words)},
+        "stability": branch.counted,
         **{kind: branch.points(kind) for kind in KINDS},
     }
 
