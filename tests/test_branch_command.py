@@ -18,6 +18,7 @@ from nepfield.study.systems import gpe
 from nepfield.study.systems.systems import load_study
 from nepfield.study.text.study import StudyConfig
 from nepfield.systems import branches as systems_branches
+from nepfield.view.branches import plot_branches
 
 BISTABLE = CHAIN | {
     "physics": {"g": 1.0, "loss": 0.1},
@@ -111,7 +112,9 @@ def test_numbers_of_the_system_have_names_of_their_own(tmp_path: Path) -> None:
         assert np.allclose(table["norm"].astype(float)[:5], expected.norm[:5], atol=1e-8)
 
 
-def test_a_range_with_units_is_told_in_them(tmp_path: Path) -> None:
+def test_a_range_with_units_is_told_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     energy = SCALES.factor(energy=1)  # meV
     units = {"length": "1 um", "mass": "1e-4 m_e"}
     study = write_study(tmp_path, BISTABLE, units=units, pump__0__weight=0.1)
@@ -127,6 +130,19 @@ def test_a_range_with_units_is_told_in_them(tmp_path: Path) -> None:
     expected = nf.follow(system, "loss", 0.1 / energy, 0.06 / energy, inputs=[1.0, 0.0])
     assert np.allclose(values, energy * expected.values)
     assert np.allclose(table["norm"].astype(float), expected.norm)
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "nepfield.view.branches.save_figure", lambda figure, path: drawn.append(figure)
+    )
+    plot_branches(out, out / "branch.pdf")
+    output, growth = drawn[0].axes
+    assert growth.get_xlabel() == "physics.loss (meV)"
+    assert growth.get_ylabel() == "growth, times ħ (meV)"
+    curve = growth.get_lines()[0]
+    assert curve.get_ydata()[0] == pytest.approx(energy * expected.growth[0])
+    assert output.get_lines()[0].get_ydata()[0] == pytest.approx(
+        float(table["output site 3"][0])
+    )  # by site
 
 
 def test_the_domain_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +269,7 @@ Mesh.MshFileVersion = 4.1;
 """
 
 
+@pytest.mark.slow
 def test_a_parameter_of_a_geometry_is_followed_where_its_mesh_moves_along(tmp_path: Path) -> None:
     pytest.importorskip("gmsh", exc_type=ImportError)
     (tmp_path / "line.geo").write_text(GEOMETRY.replace("CELLS", "cells + 1"))

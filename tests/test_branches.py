@@ -11,6 +11,8 @@ from helpers import at_nodes, interval, square, uniform_pump
 from scipy.optimize import brentq
 from scipy.special import ellipj, ellipk
 from test_stability import dense_rates
+from test_two_components import INPUTS
+from test_two_components import placed as two_components
 
 import nepfield as nf
 from nepfield.steady.branches import bordered, neutral
@@ -114,6 +116,8 @@ def test_both_branches_that_break_the_symmetry_of_a_double_well_are_found() -> N
     assert np.abs(lopsided(main.states[:, main.special == ""])).max() < 1e-8
     assert len(main.branch_points) == 2
     assert all(branch.origin.startswith("branch point") for branch in others)
+    met = np.unique(np.concatenate([branch.branch_points for branch in others]).round(6))
+    assert np.allclose(met, np.sort(main.branch_points), atol=1e-6)
     guesses = np.hstack([branch.guesses(0.1) for branch in others])
     weak = system.with_parameters({"weights": np.array([0.1])})
     states = nf.solve_steady(weak, np.ones((guesses.shape[1], 1)), initial=guesses).state
@@ -301,6 +305,14 @@ def test_both_ways_begins_at_the_other_end_as_well() -> None:
     both = nf.diagram(system, "weights.0", 1.0, float(low), both_ways=True)
     assert len(both.branches) == 2
     assert len(both.points("fold")) == 1
+
+
+def test_a_wave_of_two_components_is_followed_as_well() -> None:
+    system, _ = two_components("chain")
+    branch = nf.follow(system, "drive", 0.0, 1.0, inputs=INPUTS[0])
+    steady = nf.solve_steady(system, INPUTS[:1])
+    assert np.allclose(branch.states[:, -1], steady.state[:, 0])
+    assert branch.growth[-1] == pytest.approx(dense_rates(system, steady).real.max())
 
 
 def test_what_cannot_be_followed_is_refused() -> None:

@@ -42,7 +42,7 @@ def vary(system: Any, parameter: Varied, inputs: np.ndarray) -> Vary:
     drive = system.drive(inputs)
     if parameter == "drive":
         return lambda value: (system, value * drive)
-    if parameter == "detuning":
+    if parameter == "detuning" and hasattr(system, "background"):
         return lambda value: (_detuned(system, value), drive)
     name, _, rest = parameter.partition(".")
     if name == "inputs":

@@ -18,6 +18,7 @@ from nepfield.reading import LARGEST, read_text
 from nepfield.view.curves import COLORS, GREY, new_figure, save_figure, tidy
 from nepfield.view.curves import title as draw_title
 from nepfield.view.records import read_summary
+from nepfield.view.shown import factor, unit, with_unit
 
 MAX_OUTPUTS = 3
 _STYLES: dict[str, Any] = {"stable": "-", "unstable": "--", "unknown": ":"}
@@ -49,10 +50,15 @@ def plot_branches(folder: Path, output: Path) -> Path:
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path, LARGEST))))
         table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        outputs, kind = list(summary["outputs"]), str(summary["readout"]["unit"])
+        table |= {name: _numbers(table[name]) * factor(summary, kind) for name in outputs}
+        labels = {name: with_unit(name, summary, kind) for name in outputs}
+        if unit(summary, "energy"):
+            table["growth"] = _numbers(table["growth"]) * factor(summary, "energy")
+            labels["growth"] = with_unit("growth, times ħ", summary, "energy")
         figure = branches_figure(
-            table, str(summary["label"]), list(summary["outputs"]), str(summary.get("name", "")),
-            str(summary.get("key", "")),
-        )  # fmt: skip
+            table, str(summary["label"]), outputs, str(summary["name"]), summary["key"], labels
+        )
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(f"{path}: these are no branches of nepfield: {error!r}") from None
     return save_figure(figure, output)
@@ -64,6 +70,7 @@ def branches_figure(
     outputs: Sequence[str] = (),
     title: str = "",
     key: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """The figure of a table of branches, stable parts solid and unstable ones dashed.
 
@@ -78,7 +85,10 @@ def branches_figure(
     title : str
     key : str, optional
         The column of what is varied; by default `label`.
+    labels : dict of str to str, optional
+        Of the vertical axes, by column.
     """
+    named = {"growth": "growth of the\nfastest fluctuation", **(labels or {})}
     columns = list(outputs)[:MAX_OUTPUTS] or ["norm"]
     panels = [*columns, "growth"] if _known(table["growth"]) else columns
     figure = new_figure(0.6 + 2.6 * len(panels))
@@ -88,11 +98,10 @@ def branches_figure(
     x = np.asarray(table[label if key is None else key], dtype=float)
     for axes, column in zip(axes_of, panels, strict=True):
         _draw(axes, table, x, _numbers(table[column]))
-        axes.set_ylabel(column.replace("_", " "), parse_math=False)
+        axes.set_ylabel(named.get(column, column.replace("_", " ")), parse_math=False)
         tidy(axes)
     if panels[-1] == "growth":
         axes_of[-1].axhline(0, color=GREY, linewidth=0.8)
-        axes_of[-1].set_ylabel("growth of the\nfastest fluctuation", parse_math=False)
     axes_of[-1].set_xlabel(label, parse_math=False)
     axes_of[0].legend(handles=_legend(table), frameon=False, fontsize=9)
     return figure

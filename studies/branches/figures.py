@@ -106,9 +106,7 @@ def solitons(job: Job, most: int) -> list[tuple[str, float, float, float]]:
         x[space.dof] = space.nodes[:, 0]
         phase = np.exp(1j * np.arccos(1 / 1.2))
         start = phase / width / np.cosh(x / width) + 1.2 * least / (1j * detuning)
-        branch = nf.follow(
-            system, "weights.0", 1.2 * least, 0.5 * least, initial=start, most=most
-        )
+        branch = nf.follow(system, "weights.0", 1.2 * least, 0.5 * least, initial=start, most=most)
         rows.append(row(f"cavity soliton, detuning {detuning:g}", branch.folds[0], least))
     return rows
 

@@ -127,7 +127,7 @@ class Finder:
     """
 
     def __init__(self, family: Family, tolerance: float, look: bool) -> None:
-        self.family, self.tolerance, self._look = family, tolerance, look
+        self.family, self.tolerance, self.looks = family, tolerance, look
         self._preconditioner = SharedPreconditioner()
 
     def find(
@@ -171,6 +171,12 @@ class Finder:
         """The steady state at a value of the parameter, near a guess."""
         row = Direction(np.zeros_like(state), direction / self.family.width**2)
         return self.find(state, value, row, look=look)
+
+    def judged(self, point: Point) -> Judged:
+        """How stable a point is, if that is looked at."""
+        if not self.looks:
+            return Judged()
+        return judge(self.family.at(point.value)[0], point.state, point.neutral)
 
     def _found(
         self,
@@ -225,11 +231,11 @@ class Finder:
         d, q = system.solve(np.zeros_like(state), ahead)
         equation, _ = family.at(value)
         norm = float(np.sqrt(equation.space.population(state)))
-        judged = judge(equation, state, modes) if look and self._look else Judged()
-        return Point(
+        point = Point(
             value, state, norm, residual, iterations, Direction(d, float(q[0]) * family.width),
-            system.sign, system.logarithm, modes, judged,
+            system.sign, system.logarithm, modes, Judged(),
         )  # fmt: skip
+        return replace(point, judged=self.judged(point)) if look else point
 
     def _bordered(
         self, state: np.ndarray, value: float, row: Direction, slope: np.ndarray, modes: Singular

@@ -18,6 +18,7 @@ from nepfield.steady.branches.points import Finder, Lost, Metric, Point
 FOLD, HOPF, BRANCH_POINT = "fold", "Hopf", "branch point"
 _ACCURACY = 1e-12  # of the distance between two points
 _MOST = 60
+_CLOSE = 1e-2  # of a function at the ends: how near to 0 it must come where the search is lost
 _TOGETHER = 1e-2  # of the chord: a fold that is nearer to a branch point is none
 
 
@@ -90,14 +91,25 @@ class _Chord:
     def zero(
         self, test: Callable[[Point], float], special: str, look: bool = False
     ) -> list[tuple[float, Point]]:
-        """Where a function of the points changes its sign, or nothing where that is lost."""
+        """Where a function of the points changes its sign, or nothing where that is lost.
+
+        Beside a branch point Newton's method may fail; the nearest point that it finds will do.
+        """
+        tried: list[tuple[float, float, Point]] = []
+
+        def tested(share: float) -> float:
+            point = self.at(share, look)
+            value = float(test(point))
+            tried.append((abs(value), share, point))
+            return value
+
         try:
-            share = brentq(
-                lambda s: test(self.at(s, look)), 0.0, 1.0, xtol=_ACCURACY, maxiter=_MOST,
-                disp=False,
-            )  # fmt: skip
-            point = self.at(share, True)
-            named = self.meeting(point) if special == BRANCH_POINT else point.named(special)
-            return [(share, named)]
+            brentq(tested, 0.0, 1.0, xtol=_ACCURACY, maxiter=_MOST, disp=False)
         except (Lost, ValueError):  # ValueError: no change of sign on this chord
-            return []
+            ends = [size for size, share, _ in tried if share in (0.0, 1.0)]
+            if len(ends) < 2 or min(size for size, _, _ in tried) > _CLOSE * max(ends):
+                return []
+        _, share, point = min(tried, key=lambda each: each[0])
+        if not look:
+            point = replace(point, judged=self._finder.judged(point))
+        return [(share, self.meeting(point) if special == BRANCH_POINT else point.named(special))]
