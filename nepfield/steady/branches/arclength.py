@@ -81,6 +81,8 @@ def trace(
     points = [first]
     ahead = first.tangent.times(direction)
     length = steps.first
+    if first.value == (finder.family.high if ahead.value > 0 else finder.family.low):
+        return RANGE  # it would leave at once
     while len(points) < steps.most:
         metric = metric_at(finder, points)
         tangent = metric.unit(ahead)
@@ -114,8 +116,6 @@ def _next(
     ended = not family.low < value < family.high
     if ended and tangent.value != 0:
         length = (limit - last.value) / tangent.value
-        if length <= 0:
-            raise Lost("the branch leaves the range at once")
         row = Direction(np.zeros_like(tangent.state), np.sign(tangent.value) / family.width**2)
         value = limit
     else:
