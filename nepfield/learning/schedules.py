@@ -13,6 +13,9 @@ from nepfield.errors import InputError
 SHAPES = ("cosine", "linear", "exponential")
 KEPT = ("last", "best")
 """Which parameters a training gives back."""
+AFTER = "cost_after"
+"""Column of the cost after an epoch's last step, where a training might end by it."""
+_VALIDATION = "validation_cost"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ class Stop:
     """When a training ends before its last epoch.
 
     It is judged on the validation samples in the epochs that evaluate them, and without such
-    samples on the costs of the epochs themselves; never on test samples.
+    samples on the costs of the epochs themselves; never on test samples. The cost of an epoch is
+    that before its step: where it is low enough, it is measured again after the step, from cold
+    starts (``cost_after`` in the history), and is enough if every sample has a steady state.
 
     Parameters
     ----------
@@ -102,16 +107,21 @@ class Stop:
         if self.patience is not None and self.patience < 1:
             raise InputError(f"stop: patience = {self.patience}: at least 1 epoch.")
 
+    def wants(self, row: Mapping[str, float]) -> bool:
+        """Whether the cost is to be measured after the step of an epoch with this row."""
+        return _VALIDATION not in row and self.cost is not None and row["cost"] <= self.cost
+
     def reached(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Whether the training with this history is to end."""
         if not history:
             return False
-        name = "validation_cost" if "validation_cost" in history[-1] else "cost"
-        costs = np.array([row.get(name, np.nan) for row in history])
+        held = _VALIDATION in history[-1]
+        costs = np.array([row.get(_VALIDATION if held else "cost", np.nan) for row in history])
         known = np.flatnonzero(np.isfinite(costs))
         if not len(known):
             return False
-        if self.cost is not None and costs[known[-1]] <= self.cost:
+        now = costs[known[-1]] if held else history[-1].get(AFTER, np.nan)
+        if self.cost is not None and now <= self.cost:
             return True
         best = known[np.argmin(costs[known])]
         return self.patience is not None and len(history) - 1 - best >= self.patience
@@ -120,7 +130,7 @@ class Stop:
 def best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
     """The first epoch of the lowest cost on the validation samples; None where none was looked
     at."""
-    costs = np.array([row.get("validation_cost", np.nan) for row in history])
+    costs = np.array([row.get(_VALIDATION, np.nan) for row in history])
     if not np.isfinite(costs).any():
         return None
     return int(history[int(np.nanargmin(costs))]["epoch"])

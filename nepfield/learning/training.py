@@ -25,7 +25,7 @@ from nepfield.learning.record import EpochRecord
 from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
 from nepfield.learning.sampling import batches, class_batches, occurrences
-from nepfield.learning.schedules import KEPT, Schedule, Stop, best_epoch
+from nepfield.learning.schedules import AFTER, KEPT, Schedule, Stop, best_epoch
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
 from nepfield.reprs import Described, counted, listed
@@ -282,6 +282,10 @@ def train(
                 found = evaluate(system, cost, x, y, keys=_keys(seed, epoch, name, x), **options)
                 figures |= {"cost": found.cost, **found.metrics}
             row |= {f"{name}_{key}": value for key, value in figures.items()}
+        if stop is not None and stop.wants(row):
+            keys = _keys(seed, epoch, "after", inputs)
+            found = evaluate(system, cost, inputs, targets, keys=keys, **options)
+            row[AFTER] = found.cost if found.steady.converged.all() else np.nan
         state.history.append(row)  # one list for the whole training
         values = {name: p.values for name, p in trained(system).items()}
         improved = keep == "best" and best_epoch(state.history) == epoch
