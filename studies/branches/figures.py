@@ -38,7 +38,8 @@ def make(job: Job) -> pd.DataFrame:
     )
     special = pd.concat([specials(wells, "wells"), specials(billiard, "billiard")])
     write_csv(special, job.out / "special.csv", 8)
-    fill_readme(job.out, folds=markdown(shown), special=markdown(special))
+    digits = special.assign(value=[f"{value:.8g}" for value in special["value"]])
+    fill_readme(job.out, folds=markdown(shown), special=markdown(digits))
     return table
 
 
