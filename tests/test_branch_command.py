@@ -174,14 +174,15 @@ def test_ctrl_c_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.Monkey
     explorer_of = systems_branches.explorer_of
 
     def interrupted(*arguments: Any) -> Any:
-        *first, tell, most = arguments
+        *first, tell, most, tolerance = arguments
 
         def stop(count: int, point: Any) -> None:
             tell(count, point)
             if point.value > 0.1:
                 raise KeyboardInterrupt
 
-        return explorer_of(*first, stop, most)
+        assert tolerance == 1e-10
+        return explorer_of(*first, stop, most, tolerance)
 
     monkeypatch.setattr("nepfield.study.run.branching.explorer_of", interrupted)
     out = tmp_path / "out"

@@ -186,10 +186,11 @@ def explorer_of(
     inputs: np.ndarray,
     tell: Callable[[int, Point], None] | None = None,
     most: int = 400,
+    tolerance: float = 1e-10,
 ) -> Explorer:
     """An explorer that keeps what it finds where it is interrupted; arguments as in `diagram`."""
     family = _family(system, parameter, start, stop, _inputs(system, inputs))
-    return Explorer(family, _steps(0.01, 0.05, most), tell=tell)
+    return Explorer(family, _steps(0.01, 0.05, most), _checked(tolerance), tell=tell)
 
 
 def _inputs(system: Any, inputs: np.ndarray | Sequence[float] | None) -> np.ndarray:

@@ -146,7 +146,7 @@ def _explored(
 
     explorer = explorer_of(
         system, varied.parameter, varied.start, varied.stop, rows[options.sample], told,
-        options.most,
+        options.most, study.solver["tolerance"],
     )  # fmt: skip
     status = "finished"
     try:
