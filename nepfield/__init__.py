@@ -16,6 +16,7 @@ from nepfield.keys import Keys
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
 from nepfield.learning.gradients import Gradient, gradient
+from nepfield.learning.maps import OutputMap, output_map
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.reach import Reach, reach, wanted_intensity
@@ -126,6 +127,7 @@ __all__ = [
     "Nudge",
     "Optimizer",
     "Oscillators",
+    "OutputMap",
     "Parameter",
     "Potential",
     "Product",
@@ -181,6 +183,7 @@ __all__ = [
     "nudge_loss",
     "open_run",
     "open_sweep",
+    "output_map",
     "periodic",
     "phases",
     "plot",

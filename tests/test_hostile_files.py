@@ -35,6 +35,9 @@ from nepfield.mesh.domain import check_domain, read_domain, write_domain
 from nepfield.mesh.geometry import read_geometry
 from nepfield.mesh.lattice import lattice
 from nepfield.study.sweeps.design import load_sweep
+from nepfield.view.decision import run_decision
+from nepfield.view.modes import run_spectrum
+from nepfield.view.samples import run_samples
 
 MESHES = Path(__file__).parents[1] / "meshes"
 SECONDS, MEMORY = 60, 4 * 2**30
@@ -303,6 +306,33 @@ def sweep(folder: Path, chance: random.Random) -> Victim:
             found.config(case)
 
     return Victim(folder / "sweep.toml", use)
+
+
+SETS = "set,sample,input_0,input_1,target_0,target_1,output_0,output_1\n"
+SETS += "".join(f"train,{k},{k % 2},{k // 2},{k % 2}.5,1,0.{k},1.{k}\n" for k in range(20))
+MAP = "input_0,input_1,output_0,output_1,class\n"
+MAP += "".join(f"{k % 3},{k // 3},0.{k},1.{k},{k % 2}\n" for k in range(9))
+LEVELS = "mode,level,loss,detuning,residual\n0,-0.2,0.1,2.0,1e-12\n1,1.5,0.1,15.0,1e-12\n"
+SPECTRUM = "fluctuation,frequency,growth,norm\n0,0.2,-0.1,0.9\n1,1.5,0.1,-0.2\n"
+
+
+@kind("tables of a run")
+def tables(folder: Path, chance: random.Random) -> Victim:
+    """What pictures are made of, outputs, maps and modes; one of them is damaged."""
+    texts = {"outputs": SETS, "decision": MAP, "modes": LEVELS, "spectrum": SPECTRUM}
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    (folder / "summary.json").write_text('{"tolerance": [0.1, 0.1], "within": {"train": 0.5}}')
+
+    draw = {"outputs": run_samples, "decision": run_decision}
+
+    def use(path: Path) -> None:
+        drawn = draw.get(path.stem, run_spectrum)(folder)
+        figure = drawn[0] if isinstance(drawn, tuple) else drawn
+        assert figure is not None
+        figure.draw_without_rendering()
+
+    return Victim(folder / f"{chance.choice(sorted(texts))}.csv", use)
 
 
 # --- damage

@@ -348,7 +348,7 @@ def test_a_run_is_opened(run: Path) -> None:
     outputs = opened.cost.readout.outputs(steady.state)
     assert outputs == pytest.approx(np.array(opened.summary["outputs"]), rel=1e-6)
     assert opened.solve(np.ones((1, 2))).state.shape == (9, 1)
-    assert opened.pictures == ["fields", "training", "outputs"]
+    assert opened.pictures == ["fields", "training", "outputs", "samples", "decision"]
     assert "two (finished, 2 epochs)" in repr(opened)
     assert len(repr(opened).splitlines()) <= 6
     assert opened.to_pyvista().n_points == 9

@@ -72,7 +72,7 @@ def test_below_every_mode_the_bound_is_the_wave_without_loss() -> None:
     wave = np.linalg.solve(matrix, [0.8, 0.0])[1]
     assert bound == pytest.approx(wave**2, rel=1e-12)
     found = nf.reach(system, readout, np.ones((1, 1)), [[2 * bound]])
-    assert found.verdict == ("unreachable",)
+    assert found.verdict == ("out of reach",)
     assert found.attained[0] == pytest.approx(bound, rel=1e-3)
 
 
@@ -171,7 +171,7 @@ def test_out_of_reach_is_proved_and_stronger_pumps_help() -> None:
     inputs = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     wanted = nf.wanted_intensity(nf.MSE(readout), targets)
     found = nf.reach(system, readout, inputs, wanted)
-    assert found.verdict == ("unreachable",)
+    assert found.verdict == ("out of reach",)
     assert set(found.sample) == {1, 2}  # a sample that is to be dark is not looked at
     assert found.sample[found.darkest[0]] == 2  # the pump that is farther away
     assert found.brightest[0] == found.attained[found.darkest[0]] < 0.9
@@ -183,7 +183,7 @@ def test_out_of_reach_is_proved_and_stronger_pumps_help() -> None:
     stronger = system.with_parameters({"weights": factor * system.pumps.weights})
     assert nf.reach(stronger, readout, inputs, wanted).verdict == ("reached",)
     weaker = system.with_parameters({"weights": 0.99 * found.pumps[0] * system.pumps.weights})
-    assert nf.reach(weaker, readout, inputs, wanted).verdict == ("unreachable",)
+    assert nf.reach(weaker, readout, inputs, wanted).verdict == ("out of reach",)
 
 
 def test_between_attained_and_bound_nothing_is_claimed() -> None:

@@ -69,8 +69,9 @@ def test_a_run_folder_holds_everything(tmp_path: Path) -> None:
     result = invoke("train", str(path), "--out", str(run))
     assert result.exit_code == 0, result.output
     assert sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()) == [
-        "checkpoint.npz", "fields.vtu", "figures/fields.png", "figures/outputs.png",
-        "figures/training.png", "history.csv", "study.toml", "summary.json",
+        "checkpoint.npz", "decision.csv", "fields.vtu", "figures/decision.png",
+        "figures/fields.png", "figures/outputs.png", "figures/training.png", "history.csv",
+        "outputs.csv", "study.toml", "summary.json",
     ]  # fmt: skip
 
     summary = read_json(run / "summary.json")
@@ -752,6 +753,7 @@ def test_without_opengl_a_run_finishes(tmp_path: Path, monkeypatch: pytest.Monke
     assert result.output == f"no pictures of fields: {problem}\n"
     assert read_json(run / "summary.json")["status"] == "finished"
     assert sorted(path.name for path in (run / "figures").iterdir()) == [
+        "decision.png",
         "outputs.png",
         "training.png",
     ]

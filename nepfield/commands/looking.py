@@ -52,9 +52,10 @@ def plot(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="which picture: density, phase, potential, gradient, training, outputs; of a line "
-            "fields [default: density or fields]; of a sweep a column of results.csv "
-            "[default: cost], or density, phase, potential, gradient of its cases side by side",
+            help="which picture: density, phase, potential, gradient, training, outputs, samples, "
+            "decision; of a line fields [default: density or fields]; of a sweep a column of "
+            "results.csv [default: cost], or density, phase, potential, gradient of its cases side "
+            "by side",
         ),
     ] = None,
     samples: Annotated[

@@ -14,7 +14,15 @@ from nepfield.mesh.domain import Domain
 from nepfield.space.space import Space
 
 _FEW_CELLS = 64  # so many are listed in summary.json at most
-_TAKEN = ("training", "outputs", "confusion", "spectrum", "fields")  # pictures of another kind
+_TAKEN = (
+    "training",
+    "outputs",
+    "confusion",
+    "decision",
+    "samples",
+    "spectrum",
+    "fields",
+)  # pictures of another kind
 
 
 class Layout(NamedTuple):

@@ -25,7 +25,7 @@ from nepfield.errors import InputError
 from nepfield.fields.names import output_names
 from nepfield.fields.readouts import Intensities, Readout
 from nepfield.learning.brightest import Darkness, Search
-from nepfield.learning.costs import CCE, Cost
+from nepfield.learning.costs import CCE, LEARNT, Cost, contrast
 from nepfield.learning.gradients import checked_samples
 from nepfield.reprs import Described, counted
 from nepfield.space.linalg import one_thread
@@ -34,8 +34,6 @@ from nepfield.steady.steady import Steady
 from nepfield.systems.brightness import brightness_bounds
 from nepfield.systems.gpe import GPE
 
-TOLERANCE = 0.1
-"""Of the contrast of its targets: how far an output may be off."""
 _SAMPLES, _PAIRS = 3, 12  # looked at closely: of each output, and of all (but one of each)
 _STEPS = 20  # Newton steps; a potential that needs more is passed by
 _CERTIFIED = 5000  # unknowns up to which the stability of what was attained is computed
@@ -66,7 +64,7 @@ class Reach(Described):
         Whether the states that are bright enough last: "proved", "stable", "unstable", "unknown",
         or "" of those that are not bright enough.
     verdict : tuple of str
-        Of each output, by its darkest row: "reached", "unreachable" (proved by the bound), "not
+        Of each output, by its darkest row: "reached", "out of reach" (proved by the bound), "not
         found" (neither), or "" where no sample wants it bright.
     pumps : ndarray, shape (noutputs,)
         The factor by which the pumps have to be stronger for the bound to admit what is wanted.
@@ -134,7 +132,7 @@ class Reach(Described):
                 said.append(f"{head} is within reach{but}")
                 continue
             stronger = f"make the pumps about {_told(self.factor[k])} times stronger"
-            if word == "unreachable":
+            if word == "out of reach":
                 said.append(
                     f"{head} is out of reach with the pumps as they are: no V within its bounds "
                     f"gives more than {density * bound:.3g}{unit}. Lower the bound of V, "
@@ -175,8 +173,7 @@ def wanted_intensity(cost: Cost, targets: np.ndarray) -> np.ndarray:
     targets = cost.checked_targets(targets)
     if isinstance(cost, CCE):
         return targets * np.log(1 + np.sqrt(targets.shape[1])) / cost.gain
-    contrast = np.ptp(targets, axis=0)
-    return targets - TOLERANCE * np.where(contrast > 0, contrast, np.abs(targets[0]))
+    return targets - LEARNT * contrast(targets)
 
 
 def reach(
@@ -255,7 +252,7 @@ def _reach(
         output_names(readout),
     )  # fmt: skip
     for k, word in enumerate(found.verdict):
-        if word == "unreachable":
+        if word == "out of reach":
             row = found.darkest[k]
             found.pumps[k] = _factor(system, readout, inputs[[sample[row]]], k, needed[row])
     return found
@@ -266,7 +263,7 @@ def _verdict(attained: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> str
         return ""
     dark = ~(attained >= wanted)
     if (dark & (bound < wanted)).any():
-        return "unreachable"
+        return "out of reach"
     return "not found" if dark.any() else "reached"
 
 

@@ -29,13 +29,20 @@ from nepfield.systems.system import trained
 from nepfield.view.branches import branches_figure
 from nepfield.view.curves import COLORS, training_figure
 from nepfield.view.curves import title as draw_title
+from nepfield.view.decision import PICTURE as DECISION
+from nepfield.view.decision import has_decision, run_decision
 from nepfield.view.grids import Seen, memory_files, seen
 from nepfield.view.outputs import CONFUSION_MAP, confusion_figure, outputs_figure
 from nepfield.view.panels import MAX_PANELS
 from nepfield.view.records import read_history, read_summary, run_title
 from nepfield.view.render import LINE, field_figures, place_figure
 from nepfield.view.runs import RunFiles, read_run
+from nepfield.view.samples import OUTPUTS, run_samples
 
+_WHY_NOT = {
+    "outputs": '; outputs are drawn for up to 16 inputs, of more there is "samples".',
+    DECISION: "; a decision map needs one input or two, and figures.decision_map not 0.",
+}
 _METRICS: dict[str, str] = {}
 for _cost in (MSE, CCE, LogCosine):
     _METRICS |= _cost.metric_labels
@@ -125,8 +132,8 @@ def run_figure(
     ----------
     run : Path
     picture : str, optional
-        "training", "outputs", "confusion" or one of its fields; by default the first of these
-        fields.
+        "training", "outputs", "samples", "confusion", "decision" or one of its fields; by default
+        the first of these fields.
     samples, log
         As in `plot`.
 
@@ -142,6 +149,10 @@ def run_figure(
         return picture, training_figure(read_history(run), summary, name), []
     if picture == "outputs" and (drawn := outputs_figure(summary, name, where)):
         return picture, *drawn
+    if picture == "samples" and (figure := run_samples(run)):
+        return picture, figure, []
+    if picture == DECISION and (drawn := run_decision(run)):
+        return picture, *drawn
     if picture == "confusion" and (figure := confusion_figure(summary, name, where)):
         return picture, figure, [CONFUSION_MAP]
     files = _changed(read_run(run), samples, log)
@@ -149,9 +160,11 @@ def run_figure(
     if picture not in (None, *known):
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
+        also += ["samples"] if (run / OUTPUTS).is_file() else []
+        also += [DECISION] if has_decision(run) else []
         raise InputError(
             f"--field {picture}: this run has {', '.join([*also, 'outputs', *known])}"
-            + ("; outputs are drawn for up to 16 inputs." if picture == "outputs" else ".")
+            + _WHY_NOT.get(picture or "", ".")
         )
     limit = MAX_PANELS if samples is None else None
     wanted = picture or next(iter(known), None)

@@ -17,6 +17,7 @@ from nepfield.view.curves import BLUE, GREY, ORANGE, RED, new_figure, save_figur
 from nepfield.view.records import read_summary, run_title
 from nepfield.view.shown import factor, with_unit
 
+_LARGEST = 1e100  # that axes can show
 _NEEDED = {"modes": ("level", "loss"), "spectrum": ("frequency", "growth", "norm")}
 
 
@@ -28,13 +29,16 @@ def plot_spectrum(run: Path, output: Path) -> Path | None:
     InputError
         If a table is unreadable.
     """
+    figure = run_spectrum(run)
+    return None if figure is None else save_figure(figure, output)
+
+
+def run_spectrum(run: Path) -> Figure | None:
+    """The figure of a folder; None where there is no modes.csv."""
     tables = {name: _table(Path(run) / f"{name}.csv", _NEEDED[name]) for name in _NEEDED}
     if tables["modes"] is None:
         return None
-    figure = spectrum_figure(
-        tables["modes"], tables["spectrum"], read_summary(run), run_title(run)
-    )  # fmt: skip
-    return save_figure(figure, output)
+    return spectrum_figure(tables["modes"], tables["spectrum"], read_summary(run), run_title(run))
 
 
 def spectrum_figure(
@@ -106,8 +110,8 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame | None:
     try:
         table = pd.read_csv(io.StringIO(read_text(path, LARGEST)))
         numbers = table.reindex(columns=list(needed)).to_numpy(dtype=float)
-    except (OSError, ValueError) as error:  # what pandas raises is a ValueError
+    except (OSError, ValueError, OverflowError) as error:  # what pandas raises is a ValueError
         raise InputError(f"{path}: not a readable CSV file: {error}") from error
-    if not len(table) or not np.isfinite(numbers).all():
+    if not len(table) or not (np.abs(numbers) < _LARGEST).all():
         raise InputError(f"{path}: wanted rows of numbers under {', '.join(needed)}")
     return table

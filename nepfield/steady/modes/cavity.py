@@ -33,6 +33,7 @@ DENSE = 400
 """Unknowns up to which all modes are computed."""
 _SPARE = 6  # modes that are asked for beside those that are wanted
 _ROUNDING = 1e-12
+_TRIES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,14 +239,20 @@ def _gap(rising: np.ndarray, count: int) -> float:
 def _between(
     real: sp.csr_array, mass: sp.csr_array, first: float, last: float, near: float | None
 ) -> int:
-    """How many levels lie between two values, by the signs of pivots; 0 where that fails."""
-    try:
-        below = Factorisation(real - last * mass, pivoting=False).negative_pivots()
-        if near is not None:
-            below -= Factorisation(real - first * mass, pivoting=False).negative_pivots()
-    except np.linalg.LinAlgError:
-        return 0
-    return below
+    """How many levels lie between two values, by the signs of pivots."""
+    below = _below(real, mass, last)
+    return below if near is None else below - _below(real, mass, first)
+
+
+def _below(real: sp.csr_array, mass: sp.csr_array, value: float) -> int:
+    """How many levels lie below a value, or one that is very near to it if a pivot there is 0."""
+    for step in range(_TRIES):
+        try:
+            shifted = real - (value + 1e-9 * step * (1 + abs(value))) * mass
+            return Factorisation(shifted, pivoting=False).negative_pivots()
+        except np.linalg.LinAlgError as error:
+            problem = error
+    raise problem
 
 
 def _lossy_modes(

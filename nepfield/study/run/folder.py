@@ -3,6 +3,8 @@
     study.toml       the resolved study, which can be run again
     summary.json     the figures of the run, and what is said of its fields, marks and columns
     history.csv      a row an epoch
+    outputs.csv      a row a sample of all sets: inputs, targets, outputs
+    decision.csv     outputs over a grid of one input or two, where there are so few
     checkpoint.npz   parameters, optimiser and random state after the last epoch
     start.npz        values that came from another run, before the first epoch
     fields.vtu       what the system shows for each input, and of itself
@@ -42,6 +44,7 @@ FIELD_SAMPLES = 16
 """At most so many inputs have their states written to fields.vtu."""
 
 SUMMARY, FRAMES = "summary.json", "frames.json"
+OUTPUTS, DECISION = "outputs.csv", "decision.csv"
 
 
 def check_same_study(path: Path, config: StudyConfig) -> None:
@@ -54,6 +57,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
         "name",
         "figures.enabled",
         "figures.frames",
+        "figures.decision_map",
         "success.",
         "training.average",
         "training.epochs",

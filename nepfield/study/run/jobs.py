@@ -254,9 +254,11 @@ def draw_run(run: str | Path) -> list[Path]:
     """
     # slow to import, and the workers of a sweep draw nothing
     from nepfield.view.curves import plot_training
+    from nepfield.view.decision import plot_decision
     from nepfield.view.modes import plot_spectrum
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
+    from nepfield.view.samples import plot_samples
 
     run = Path(run)
     figures = run / "figures"
@@ -267,7 +269,9 @@ def draw_run(run: str | Path) -> list[Path]:
         drawn.append(plot_training(run, figures / "training.png"))
     pictures = (
         (plot_outputs, "outputs"),
+        (plot_samples, "samples"),
         (plot_confusion, "confusion"),
+        (plot_decision, "decision"),
         (plot_spectrum, "spectrum"),
     )
     for plot, name in pictures:

@@ -18,7 +18,7 @@ from nepfield.learning.tasks import Task
 from nepfield.reprs import Described, listed
 from nepfield.steady.steady import Steady
 from nepfield.study.run.build import Study, build
-from nepfield.study.run.folder import SUMMARY
+from nepfield.study.run.folder import DECISION, OUTPUTS, SUMMARY
 from nepfield.study.run.trained import load_run, meshes_of, trained_system
 from nepfield.systems.system import solve_steady
 
@@ -103,7 +103,9 @@ class Run(Described):
 
         trained = ["training"] if (self.folder / HISTORY).is_file() else []
         classes = ["confusion"] if self.summary.get("confusion") else []
-        return [*picture_names(self.folder), *trained, "outputs", *classes]
+        tables = {"samples": OUTPUTS, "decision": DECISION}
+        drawn = [name for name, file in tables.items() if (self.folder / file).is_file()]
+        return [*picture_names(self.folder), *trained, "outputs", *classes, *drawn]
 
     def solve(self, inputs: np.ndarray | None = None, **options: Any) -> Steady:
         """Steady states of the trained system.

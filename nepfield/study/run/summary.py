@@ -23,6 +23,7 @@ from nepfield.learning.gradients import Gradient, gradient
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
 from nepfield.study.run.judging import last_cosine
+from nepfield.study.run.outputs import write_map, write_outputs
 from nepfield.systems.system import Certificate, System, certify, trained
 
 History = Sequence[Mapping[str, float]]
@@ -141,6 +142,8 @@ def complete(
             "platform": sys.platform,
         },
         **{key: entries[key] for key in ("lengths", "readout", "columns")},
+        **write_outputs(study, out, found),
+        **write_map(study, system, out),
         **files.write_fields(out / "fields.vtu", place_of(system), fields, marks),
     }
     return Completed(summary, result, certificate)

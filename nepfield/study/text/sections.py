@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Le
-from pydantic import Field, PlainValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from nepfield.errors import InputError
@@ -37,7 +37,7 @@ from nepfield.study.text.values import (
     Share,
     Uniform,
 )
-from nepfield.study.text.written import Written
+from nepfield.study.text.written import Written, wrong
 
 OPTIMIZERS: dict[str, type[SGD] | type[Momentum] | type[Adam]] = {
     "adam": Adam,
@@ -332,10 +332,21 @@ class SolverConfig(Section):
     )
 
 
+def _none_or_some(points: int) -> int:
+    if points == 1:
+        raise wrong("one point is no map: give 2 or more, or 0 for none")
+    return points
+
+
 class FiguresConfig(Section):
     """Pictures of the run."""
 
     enabled: Flag = Field(default=True, description="whether pictures are drawn")
     frames: Annotated[Count, Le(10_000)] = Field(
         default=0, description="about so many frames of the training are kept; 0 keeps none"
+    )
+    decision_map: Annotated[Count, Le(1000), AfterValidator(_none_or_some)] | None = Field(
+        default=None,
+        description="points a side of the map of outputs over two inputs (of one input along it);"
+        " 0: none; absent: 33 (257), or what three seconds allow",
     )
