@@ -18,6 +18,8 @@ STUDY_FILE = "study.toml"
 """File of a run folder: the study that was run, which can be run again."""
 START_FILE = "start.npz"
 """File of a run folder: what the run began with, where that came from another run."""
+EVOLUTION = "evolution.csv"
+"""File of a folder of `nepfield evolve`: what is read against time."""
 LOCK_FILE = ".lock"
 """File of a run or sweep folder while a process is at work there."""
 

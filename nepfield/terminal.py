@@ -82,6 +82,32 @@ class TrainingBar:
         self.bar.update(self.task, state=state)
 
 
+class EvolutionBar:
+    """A bar with the time that a wave has reached; a line each tenth where there is no screen."""
+
+    def __init__(self, name: str, quiet: bool) -> None:
+        self.console = Console(stderr=True)
+        self.lines = not quiet and not self.console.is_terminal
+        self.bar = _bar(self.console, quiet)
+        self.task = self.bar.add_task("frames", total=None, name=name, state="")
+        self.tenth = -1
+
+    def __enter__(self) -> EvolutionBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, frame: int, total: int, state: str) -> None:
+        """Called after each frame, and while it is looked where the wave settles."""
+        self.bar.update(self.task, completed=frame, total=total, state=state)
+        tenth = 10 * frame // total
+        if self.lines and tenth > max(self.tenth, 0):
+            _line(self.console, f"frame {frame}/{total}  {state}")
+        self.tenth = tenth
+
+
 class SweepBar:
     """A bar with finished, failed, running and the time left; lines where there is no screen."""
 
@@ -126,6 +152,23 @@ def tell(summary: Mapping[str, Any], folder: Path, quiet: bool) -> None:
     if not quiet:
         for line in report(summary, folder):
             typer.echo(line)
+
+
+def tell_evolution(summary: Mapping[str, Any], folder: Path, quiet: bool) -> None:
+    """The end of an evolution in a few lines."""
+    for note in summary["notes"]:
+        typer.echo(f"no pictures of fields: {note}", err=True)
+    if quiet:
+        return
+    lines = [
+        *_samples(summary),
+        *(_entry(summary, entry) for entry in summary["report"]),
+        *(f"warning: {warning}" for warning in summary["warnings"]),
+        f"wrote {folder}/",
+    ]
+    typer.echo(f"{summary['name']}: {summary['status']}")
+    for line in lines:
+        typer.echo(f"  {line}")
 
 
 def report(summary: Mapping[str, Any], folder: Path) -> list[str]:

@@ -199,6 +199,7 @@ def test_factors_of_envelopes() -> None:
         ({"frames": 0}, "frames = 0: give a whole number"),
         ({"frames": 2.5}, "frames = 2.5"),
         ({"frames": 10**9}, "frames = 1000000000"),
+        ({"frames": 10**5, "inputs": np.ones((800, 2))}, "their states take 10.7 GiB"),
         ({"tolerance": 0.0}, "tolerance = 0.0"),
         ({"tolerance": np.nan}, "tolerance = nan"),
         ({"dt": np.nan}, "dt = nan: it must be positive"),
@@ -211,7 +212,7 @@ def test_factors_of_envelopes() -> None:
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(nf.InputError, match=message):
-        nf.evolve(chain(), INPUTS, **{"time": 1.0, **options})
+        nf.evolve(chain(), **{"inputs": INPUTS, "time": 1.0, **options})
 
 
 def test_envelopes_that_are_wrong_are_refused() -> None:

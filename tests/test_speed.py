@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import nepfield as nf
 from studies.speed import __main__ as main
-from studies.speed import against_pypde, runge_kutta, scaling
+from studies.speed import against_pypde, runge_kutta, scaling, transients
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
+from studies.speed.cases import box, box_system
 from studies.speed.certificate import compare_certificates
 from studies.speed.dense_reference import DenseChain
 from studies.speed.measure import Measurement, best_of, describe_machine
@@ -78,6 +80,21 @@ def test_runge_kutta_says_that_it_extrapolates() -> None:
     (note,) = [row.note for row in rows if row.quantity == "ratio"]
     assert note.startswith("extrapolated")
     assert "121 unknowns" in note
+
+
+def test_both_steppers_end_in_the_same_state() -> None:
+    small = [("box", lambda: box_system(_space(5)), ">= 1")]
+    rows = transients.compare_transients(small, 3.0, 30.0)
+    assert values(rows, "its error at the end")[0] < 1e-4
+    assert values(rows, "error of DOP853")[0] < 1e-3  # it went to the end
+    assert "extrapolated" not in rows[-2].note
+    rows = transients.compare_transients(small, 3.0, 0.0)
+    (note,) = [row.note for row in rows if row.quantity == "ratio"]
+    assert "extrapolated from t = " in note
+
+
+def _space(n: int) -> nf.Space:
+    return nf.finite_elements(box(n), order=2)
 
 
 def test_nepfield_and_pypde_agree_ever_better() -> None:

@@ -84,12 +84,12 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Pulse:
-    """A Gaussian pulse, ``base + (peak - base) exp(-(t - centre)^2 / (2 width^2))``.
+    """A Gaussian pulse, ``base + (peak - base) exp(-(t - center)^2 / (2 width^2))``.
 
     As of a spot, the width is the standard deviation of the amplitude.
     """
 
-    centre: float
+    center: float
     width: float
     base: float = 0.0
     peak: float = 1.0
@@ -102,11 +102,11 @@ class Pulse:
     @property
     def breaks(self) -> tuple[float, ...]:
         """From five widths before to five after its centre."""
-        return tuple(self.centre + n * self.width for n in _SEEN)
+        return tuple(self.center + n * self.width for n in _SEEN)
 
     def factor(self, times: np.ndarray) -> np.ndarray:
         """Of the pump, at times of any shape."""
-        gauss = np.exp(-(((np.asarray(times) - self.centre) / self.width) ** 2) / 2)
+        gauss = np.exp(-(((np.asarray(times) - self.center) / self.width) ** 2) / 2)
         return self.base + (self.peak - self.base) * gauss
 
 
@@ -145,6 +145,17 @@ class Driven:
     def constant(cls, drive: np.ndarray) -> Driven:
         """One that does not change."""
         return cls([(None, drive)])
+
+    @property
+    def final(self) -> np.ndarray:
+        """P after all that changes, shape (ndof, nsamples)."""
+        return self.at(np.full(self._parts[0][1].shape[1], np.inf))
+
+    @property
+    def full(self) -> bool:
+        """Whether all pumps have the strength of their weights in the end."""
+        ends = [e.factor(np.array(np.inf)) for e, _ in self._parts if e is not None]
+        return bool(np.allclose(ends, 1.0, rtol=0, atol=1e-3))
 
     @property
     def last_break(self) -> float:

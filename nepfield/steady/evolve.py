@@ -24,6 +24,7 @@ from nepfield.steady.imex import Motion
 
 MOST_FRAMES = 100_000
 _SMALLEST, _COARSEST = 1e-13, 0.1  # tolerances
+_LARGEST = 8 * 2**30  # bytes of states
 _AWAY = 1e-9  # of a step, from a jump at its end
 
 Rate = Callable[..., np.ndarray]
@@ -118,7 +119,7 @@ def evolve(
     InputError
         If a number is not positive, the time step is unstable, or the wave grows without bound.
     """
-    check_frames(frames)
+    check_frames(frames, system.space.ndof * len(inputs))
     if not np.isfinite(time) or time <= 0:
         raise InputError(f"time = {time}: it must be positive.")
     times = np.linspace(0, time, frames + 1)
@@ -134,10 +135,16 @@ def evolve(
     return Evolution(times, np.array(states), final / np.where(scale == 0, 1.0, scale))
 
 
-def check_frames(frames: int) -> None:
-    """InputError if that is no number of frames."""
+def check_frames(frames: int, size: int = 0) -> None:
+    """InputError if that is no number of frames, or their states (`size` numbers each) are too
+    large to keep."""
     if not isinstance(frames, int | np.integer) or not 0 < frames <= MOST_FRAMES:
         raise InputError(f"frames = {frames}: give a whole number from 1 to {MOST_FRAMES}.")
+    if (bytes_ := 16 * size * (frames + 1)) > _LARGEST:
+        raise InputError(
+            f"frames = {frames}: their states take {bytes_ / 2**30:.3g} GiB; ask for fewer frames "
+            "or samples."
+        )
 
 
 def trajectory(

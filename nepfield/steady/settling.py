@@ -28,7 +28,8 @@ SAME = 1e-3
 _LOOKED = 0.25  # 1/gamma between two looks at what has settled
 _LEAST_LOSS = 1e-3
 _SETTLED = 0.05  # residual from which Newton's method takes over
-_AGAIN = 0.5  # how far the residual has to fall before it is tried again
+_AGAIN, _RISEN = 0.5, 5.0  # by which the residual has to fall, or to rise, before the next try
+_PATIENT = 20  # looks after which it is tried again in any case
 _DRAWN = 0.5  # distance from which it counts that a wave is only drawn nearer
 _AT_REST = 1e-3  # residual from which a wave at an unstable state would stay there
 _NEAR = 0.3  # of the norm of the state: how far Newton's method may go
@@ -103,7 +104,7 @@ def settle(
     drive = drive if isinstance(drive, Driven) else Driven.constant(drive)
     space, count = equation.space, start.shape[1]
     last = drive.last_break
-    final = drive.at(np.full(count, last))
+    final = drive.final
     scale = space.residual_norm(final)
     scale[scale == 0] = 1.0
     every = _LOOKED / max(float(-equation.linear_part.field.imag.max()), _LEAST_LOSS)
@@ -111,6 +112,7 @@ def settle(
     state, settled = start.astype(complex), np.zeros(count, dtype=bool)
     residual, tried = np.full(count, np.inf), np.full(count, np.inf)
     time, iterations = np.zeros(count), np.zeros(count, dtype=int)
+    since, moved_off = np.zeros(count, dtype=int), np.zeros(count, dtype=bool)
     for look in last + every * np.arange(1, round(PATIENCE / _LOOKED) + 1):
         going = ~settled & ~motion.lost
         if not going.any():
@@ -126,10 +128,12 @@ def settle(
             going &= ~settled
         force = equation.residual(motion.state, final)
         residual[going] = (space.residual_norm(force) / scale)[going]
+        since += 1
+        tried[(residual > _RISEN * tried) | (since >= _PATIENT)] = np.inf
         ready = going & ~motion.lost & (residual <= _SETTLED) & (residual <= _AGAIN * tried)
         (chosen,) = np.nonzero(ready)
         if len(chosen):
-            tried[chosen] = residual[chosen]
+            tried[chosen], since[chosen] = residual[chosen], 0
             found = find_steady(
                 equation,
                 final[:, chosen],
@@ -137,14 +141,17 @@ def settle(
                 tolerance=tolerance,
                 max_iterations=_NEWTON,
             )
-            stays, kicks = _judged(equation, found, motion.state[:, chosen], chosen, known, words)
+            stays, modes = _judged(equation, found, motion.state[:, chosen], chosen, known, words)
             done = chosen[stays]
             settled[done], residual[done] = True, found.residual[stays]
             state[:, done], iterations[done] = found.state[:, stays], found.iterations[stays]
-            for place, kicked in kicks.items():
-                if residual[chosen[place]] <= _AT_REST:
-                    motion.move(chosen[place], kicked)
-                    tried[chosen[place]] = np.inf
+            for place, mode in modes.items():
+                sample = chosen[place]
+                if residual[sample] <= _AT_REST and not moved_off[sample]:
+                    way = -1j * force[:, [sample]]  # it leaves to where it is drifting
+                    moved = disturbed(found.state[:, [place]], mode, way)
+                    motion.move(sample, moved[:, 0])
+                    tried[sample], moved_off[sample] = np.inf, True
         if told is not None:
             told(int(settled.sum()), float(look))
     return Settled(state, settled, motion.lost, residual, time, iterations)
@@ -176,10 +183,10 @@ def _judged(
     words: np.ndarray | None,
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Which of the states that Newton's method found from a motion will be kept, shape
-    (nsamples,), and where the others go from there if they have come to rest."""
+    (nsamples,), and of the unstable ones the fluctuation that grows fastest."""
     size, moved = (np.linalg.norm(x, axis=0) for x in (moving, found.state - moving))
     near = found.converged & (moved <= _NEAR * size)
-    kicks: dict[int, np.ndarray] = {}
+    modes: dict[int, np.ndarray] = {}
     for k in np.flatnonzero(near):
         if known is not None and words is not None and known.converged[chosen[k]]:
             apart = distance(found.state[:, [k]], known.state[:, [chosen[k]]])
@@ -188,8 +195,8 @@ def _judged(
         judged = stability(equation, found.samples(np.array([k])))
         if judged.stability[0] == "unstable":
             near[k] = False
-            kicks[int(k)] = disturbed(found.state[:, [k]], judged.mode)[:, 0]
-    return near, kicks
+            modes[int(k)] = judged.mode
+    return near, modes
 
 
 def distance(state: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -204,7 +211,7 @@ def is_beside(start: np.ndarray, state: np.ndarray) -> bool:
     return bool(distance(start, state)[0] <= 2 * _DISTURBED)
 
 
-def disturbed(state: np.ndarray, mode: np.ndarray) -> np.ndarray:
+def disturbed(state: np.ndarray, mode: np.ndarray, way: np.ndarray | None = None) -> np.ndarray:
     """An unstable state and a little of what grows, or it would be left late or never.
 
     Parameters
@@ -212,6 +219,10 @@ def disturbed(state: np.ndarray, mode: np.ndarray) -> np.ndarray:
     state : ndarray, shape (ndof, 1)
     mode : ndarray, shape (2, ndof, 1)
         u and v of the fluctuation.
+    way : ndarray, shape (ndof, 1), optional
+        dPsi/dt in weak form: of the two directions of the fluctuation, that along it.
     """
     kick = mode[0] + mode[1].conj()
+    if way is not None and np.vdot(kick, way).real < 0:
+        kick = -kick
     return state + _DISTURBED * np.linalg.norm(state) / np.linalg.norm(kick) * kick

@@ -77,6 +77,7 @@ def switch_on(
     most: int | None = None,
     stability: np.ndarray | None = None,
     tolerance: float = 1e-10,
+    start: np.ndarray | None = None,
     told: Told | None = None,
 ) -> SwitchOn:
     """Switch the pumps on in the vacuum, and compare where the wave goes with given states.
@@ -97,6 +98,8 @@ def switch_on(
         What `nepfield.stability` says of the states given, where the caller knows it.
     tolerance : float
         Of the states found, relative to the drive.
+    start : ndarray, shape (ndof, nsamples), optional
+        Where the waves are already, on a way that began in the vacuum.
     told : callable, optional
         Called now and then with the number of samples that have settled, and the time.
 
@@ -138,7 +141,7 @@ def switch_on(
             found = settle(
                 system,
                 Driven([(envelope, drive[:, chosen])]),
-                np.zeros((system.space.ndof, len(chosen))),
+                np.zeros_like(drive[:, chosen]) if start is None else start[:, chosen],
                 tolerance=tolerance,
                 accuracy=_ACCURACY,
                 known=steady.samples(chosen),

@@ -1,4 +1,4 @@
-"""A training as an animation: what changes in it, and the cost, epoch by epoch."""
+"""A training or an evolution in time as an animation: what changes in it, and a curve beside it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nepfield.errors import InputError
-from nepfield.files import replacing
+from nepfield.files import EVOLUTION, replacing
 from nepfield.learning.state import HISTORY
 from nepfield.view.curves import BLUE, RED, color_table, new_figure, tidy, title
+from nepfield.view.evolution import draw_output, read_evolution, time_label
 from nepfield.view.lines import MAX_CURVES, line_fields, line_figure
 from nepfield.view.opengl import PicturesUnavailable, opengl_problem
 from nepfield.view.painting import Painter, outline
@@ -27,24 +28,26 @@ from nepfield.view.panels import Layer, Panel, Scales, find_panels, find_scales
 from nepfield.view.records import read_history, read_study, read_summary
 from nepfield.view.runs import Array, RunFiles, read_run
 from nepfield.view.shapes import find_marks, find_shape
-from nepfield.view.shown import factor, with_unit
+from nepfield.view.shown import factor, unit, with_unit
 
 MAX_INPUTS = 4
 WIDTH, DPI = 10.0, 100  # inches and pixels an inch
 LENGTH, LAST = 5000, 1500  # milliseconds: of the animation, and of its last frame more
 
 
-def animate(run: Path, output: Path) -> Path:
+def animate(run: Path, output: Path, most: int | None = None) -> Path:
     """Write the frames of a run as an animated GIF.
 
     Parameters
     ----------
     run : Path
-        Run folder of a study with ``figures.frames``.
+        Run folder of a study with ``figures.frames``, or one that `nepfield evolve` wrote.
     output : Path
         The GIF. All frames share their colour scales; on a mesh or a planar graph it shows the
-        first picture for the first four inputs, one that all share, and the cost; on a line all
-        fields.
+        first picture for the first four inputs, one that all share, and the cost (of an evolution
+        the first output); on a line all fields.
+    most : int, optional
+        At most so many frames, evenly chosen.
 
     Raises
     ------
@@ -56,6 +59,8 @@ def animate(run: Path, output: Path) -> Path:
     run = Path(run)
     read_study(run)  # a folder that is not there is told apart from a run without frames
     frames = read_frames(run)
+    if most is not None and len(frames) > most:
+        frames = [frames[round(k)] for k in np.linspace(0, len(frames) - 1, most)]
     first = read_run(run, frames[0][1])
     if first.line:
         colors, images = [], _line_images(run, frames)
@@ -71,8 +76,8 @@ def animate(run: Path, output: Path) -> Path:
     return _save_gif(images, len(frames), Path(output), colors)
 
 
-def read_frames(run: Path) -> list[tuple[int, str]]:
-    """Epoch and file (relative to the run) of every frame in ``frames.pvd``.
+def read_frames(run: Path) -> list[tuple[float, str]]:
+    """Epoch or time, and file (relative to the run), of every frame in ``frames.pvd``.
 
     Raises
     ------
@@ -87,12 +92,19 @@ def read_frames(run: Path) -> list[tuple[int, str]]:
         )
     try:
         entries = list(ElementTree.parse(path).iter("DataSet"))
-        frames = [(int(entry.attrib["timestep"]), entry.attrib["file"]) for entry in entries]
+        frames = [(float(entry.attrib["timestep"]), entry.attrib["file"]) for entry in entries]
     except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a readable list of frames: {error}") from error
     if not frames:
         raise InputError(f"{path}: no frame in it; train the study again with figures.frames")
     return frames
+
+
+def _moment(run: Path, at: float) -> str:
+    """What the epoch or the time of a frame is called."""
+    if not (run / EVOLUTION).is_file():
+        return f"epoch {at:.0f}"
+    return f"t = {at:.4g} {unit(read_summary(run), 'time')}".rstrip()
 
 
 # ---------------------------------------------------------------- meshes and planar graphs
@@ -111,7 +123,7 @@ def _samples(panels: list[Panel]) -> int:
     return len({panel.sample for panel in panels if panel.sample is not None})
 
 
-def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) -> Iterator[Array]:
+def _surface_images(run: Path, frames: list[tuple[float, str]], scales: Scales) -> Iterator[Array]:
     """The pictures of the frames, one after the other."""
     painter: Painter | None = None
     whole = _whole(run, frames)
@@ -126,7 +138,8 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
             panels = _chosen(find_panels(files, shape, MAX_INPUTS, scales))
             if painter is None:
                 painter = Painter(shape)
-                figure, grid, cost = _layout(files, painter.aspect, panels)
+                below = time_label(whole.summary) if (run / EVOLUTION).is_file() else ""
+                figure, grid, cost = _layout(files, painter.aspect, panels, below)
                 width = grid[0].get_window_extent().width if grid else 0.0
                 shown: list[Any] = []
                 for axes, panel in zip(grid, panels, strict=True):
@@ -145,20 +158,23 @@ def _surface_images(run: Path, frames: list[tuple[int, str]], scales: Scales) ->
                         artist.remove()
                     outline(axes, shape, marks, panel, named=False)
             line.set_xdata([epoch, epoch])
-            title(figure, f"{whole.titled(_samples(panels))}: epoch {epoch}")
+            title(figure, f"{whole.titled(_samples(panels))}: {_moment(run, epoch)}")
             yield _pixels(figure)
     finally:
         if painter is not None:
             painter.close()
 
 
-def _whole(run: Path, frames: list[tuple[int, str]]) -> RunFiles:
+def _whole(run: Path, frames: list[tuple[float, str]]) -> RunFiles:
     """The run's fields, which know all marks; a run that was broken off has frames alone."""
     return read_run(run, "fields.vtu" if (run / "fields.vtu").is_file() else frames[0][1])
 
 
-def _layout(files: RunFiles, aspect: float, panels: list[Panel]) -> tuple[Figure, list[Axes], Axes]:
-    """A figure with axes for the panels (what samples share at the right), and for the cost."""
+def _layout(
+    files: RunFiles, aspect: float, panels: list[Panel], below: str
+) -> tuple[Figure, list[Axes], Axes]:
+    """A figure with axes for the panels (what samples share at the right), and for the curve with
+    what is written below it."""
     of_samples = [panel for panel in panels if panel.sample is not None]
     common = len(panels) > len(of_samples)
     rows = 1 if len(of_samples) <= 1 else 2
@@ -177,6 +193,7 @@ def _layout(files: RunFiles, aspect: float, panels: list[Panel]) -> tuple[Figure
     for axes in grid[:-1]:
         axes.set(xticks=[], yticks=[])
     grid[-1].set_box_aspect(max(aspect, 0.4))
+    grid[-1].set_xlabel(below, fontsize=8)
     sides = [("left", list(zip(of_samples, grid, strict=False)))]
     sides.append(("right", list(zip(panels, grid, strict=False))[len(of_samples) :]))
     for side, drawn in sides:
@@ -195,8 +212,16 @@ def _layout(files: RunFiles, aspect: float, panels: list[Panel]) -> tuple[Figure
 
 
 def _draw_cost(run: Path, axes: Axes) -> Any:
-    """The cost against the epoch; the line that shows the epoch of the frame is returned."""
+    """The cost against the epoch, or an output against time; the line that shows where the frame
+    is is returned."""
     summary = read_summary(run)
+    if (run / EVOLUTION).is_file():
+        draw_output(axes, read_evolution(run), summary, 0)
+        axes.set_title(axes.get_ylabel(), fontsize=10)
+        axes.set_ylabel("")
+        axes.tick_params(labelsize=8)
+        tidy(axes)
+        return axes.axvline(0, color=RED, linewidth=1.2)
     axes.set_title(with_unit("cost C", summary, "cost"), fontsize=10)
     axes.tick_params(labelsize=8)
     if (run / HISTORY).is_file():
@@ -215,7 +240,7 @@ def _draw_cost(run: Path, axes: Axes) -> Any:
 # ---------------------------------------------------------------- lines
 
 
-def _line_images(run: Path, frames: list[tuple[int, str]]) -> Iterator[Array]:
+def _line_images(run: Path, frames: list[tuple[float, str]]) -> Iterator[Array]:
     drawn = [(epoch, read_run(run, name)) for epoch, name in frames]
     limits = {}
     for group, scale in find_scales(files for _, files in drawn).items():
@@ -228,7 +253,7 @@ def _line_images(run: Path, frames: list[tuple[int, str]]) -> Iterator[Array]:
     for epoch, files in drawn:
         # numbers at the marks are those of the end
         fields = replace(line_fields(files), marks=marks)
-        figure = line_figure(fields, f"{name}: epoch {epoch}", limits)
+        figure = line_figure(fields, f"{name}: {_moment(run, epoch)}", limits)
         figure.set_dpi(DPI)
         yield _pixels(figure)
 

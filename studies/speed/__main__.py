@@ -19,6 +19,7 @@ from studies.speed.report import print_table, write_csv
 from studies.speed.runge_kutta import compare_with_runge_kutta
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits
+from studies.speed.transients import CASES, compare_transients
 from studies.speed.workers import compare_workers
 
 
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         "py-pde": lambda: compare_with_pypde(32 if quick else 128, limits),
         "cost against size": sizes,
         "stability": lambda: compare_certificates((12, 20) if quick else SIZES),
+        "switch-on in time": lambda: compare_transients(*((CASES[:1], 3.0, 2.0) if quick else ())),
         "assembly": lambda: compare_assembly(32 if quick else 128),
         "small problem": lambda: compare_small(20 if quick else 100),
         "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),

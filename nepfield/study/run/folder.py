@@ -55,6 +55,7 @@ def check_same_study(path: Path, config: StudyConfig) -> None:
     )
     free = (
         "name",
+        "evolve.",
         "figures.enabled",
         "figures.frames",
         "figures.decision_map",

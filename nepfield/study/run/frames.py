@@ -15,6 +15,7 @@ before, epoch 0 and that of the checkpoint are made up for; the others between t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -113,19 +114,22 @@ class Frames:
         return sorted((int(match[1]), path) for match, path in names if match)
 
     def _list(self) -> None:
-        """Write frames.pvd, ParaView's list of files and times."""
-        lines = [
-            f'    <DataSet timestep="{epoch}" part="0" file="frames/{path.name}"/>'
-            for epoch, path in self._there()
+        write_list(self.out, [(epoch, f"frames/{path.name}") for epoch, path in self._there()])
+
+
+def write_list(out: Path, frames: Sequence[tuple[float, str]]) -> None:
+    """Write frames.pvd, ParaView's list of files and their times (or epochs)."""
+    lines = [
+        f'    <DataSet timestep="{time:.9g}" part="0" file="{name}"/>' for time, name in frames
+    ]
+    text = "\n".join(
+        [
+            '<?xml version="1.0"?>',
+            '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
+            "  <Collection>",
+            *lines,
+            "  </Collection>",
+            "</VTKFile>",
         ]
-        text = "\n".join(
-            [
-                '<?xml version="1.0"?>',
-                '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
-                "  <Collection>",
-                *lines,
-                "  </Collection>",
-                "</VTKFile>",
-            ]
-        )
-        files.write_text(self.out / "frames.pvd", text + "\n")
+    )
+    files.write_text(out / "frames.pvd", text + "\n")

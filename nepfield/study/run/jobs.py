@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import START_FILE, check_within, remove_parts
+from nepfield.files import EVOLUTION, START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.schedules import best_epoch
@@ -35,6 +35,8 @@ from nepfield.study.text.study import StudyConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FILM = 25  # frames of the film that is drawn without being asked for
 
 OnEpoch = Callable[[TrainingState], None]
 
@@ -253,8 +255,10 @@ def draw_run(run: str | Path) -> list[Path]:
         If this machine has no OpenGL; curves are drawn all the same.
     """
     # slow to import, and the workers of a sweep draw nothing
+    from nepfield.view.animation import animate
     from nepfield.view.curves import plot_training
     from nepfield.view.decision import plot_decision
+    from nepfield.view.evolution import plot_evolution
     from nepfield.view.modes import plot_spectrum
     from nepfield.view.outputs import plot_confusion, plot_outputs
     from nepfield.view.render import render_run
@@ -267,6 +271,8 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
+    if (run / EVOLUTION).exists():
+        drawn.append(plot_evolution(run, figures / "evolution.png"))
     pictures = (
         (plot_outputs, "outputs"),
         (plot_samples, "samples"),
@@ -277,7 +283,10 @@ def draw_run(run: str | Path) -> list[Path]:
     for plot, name in pictures:
         path = plot(run, figures / f"{name}.png")
         drawn += [] if path is None else [path]
-    return drawn + render_run(run, figures)
+    drawn += render_run(run, figures)
+    if (run / EVOLUTION).exists():
+        drawn.append(animate(run, figures / "evolution.gif", _FILM))
+    return drawn
 
 
 def draw_noting(config: StudyConfig, out: Path) -> list[str]:

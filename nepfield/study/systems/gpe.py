@@ -28,6 +28,7 @@ from nepfield.study.systems.gpe_build import (
     build_space,
 )
 from nepfield.study.systems.gpe_drives import drive_warnings
+from nepfield.study.systems.gpe_evolve import EvolveConfig
 from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_outlook import darkness, outlook
 from nepfield.study.systems.gpe_pumps import PumpConfig
@@ -87,8 +88,18 @@ class GPEStudy(StudyConfig):
         default=WaveSolverConfig(), description="how steady states are found"
     )
 
+    evolve: EvolveConfig = Field(
+        default=EvolveConfig(), description="how the wave is followed in time"
+    )
+
     @model_validator(mode="after")
     def _check(self) -> GPEStudy:
+        for k, entry in enumerate(self.evolve.envelope):
+            if entry.pump is not None and entry.pump >= len(self.pump):
+                raise ValueError(
+                    f"evolve.envelope.{k} is for pump {entry.pump}, but there are "
+                    f"{len(self.pump)}, counted from 0"
+                )
         if self.training.cost == "cce" and self.readout.count < 2:
             raise ValueError(
                 'training.cost = "cce" tells classes apart: readout needs two outputs or more'

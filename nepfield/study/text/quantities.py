@@ -192,6 +192,7 @@ _DIMENSIONS = {
         ' "1 meV")', 1, (0, -0.5, -1), -0.5,
     ),
     "density": _Dimension('one over length^d, such as "20 /um^2"', 0, (-1, -2), -1),
+    "time": _Dimension('a time, such as "20 ps"', -1, (0,)),
     "gain": _Dimension('length^d, such as "0.05 um^2"', 0, (1, 2), 1),
 }  # fmt: skip
 
@@ -271,6 +272,7 @@ def _key(
 
 
 LENGTH, WAVENUMBER, ENERGY = _key("length"), _key("wavenumber"), _key("energy")
+TIME = _key("time")
 INTERACTION, DENSITY, GAIN = _key("interaction"), _key("density"), _key("gain")
 ENERGY_OR_RUN, WEIGHT_OR_RUN = _key("energy", path=True), _key("weight", path=True)
 STEP, WEIGHT_STEP = _key("energy", step=True), _key("weight", step=True)

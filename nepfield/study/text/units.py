@@ -6,7 +6,7 @@ A study with a section [units] gives the unit of length l and the mass m of its 
     weight   energy / l^(d/2), of P times hbar                    g         energy l^d
 
 are 1, d being the dimension of the domain and 0 on a lattice, where density is counted by site.
-A rate, "0.1 /ps", is taken for the energy hbar times the rate.
+A rate, "0.1 /ps", is taken for the energy hbar times the rate; a time for hbar over an energy.
 """
 
 from __future__ import annotations
@@ -54,17 +54,18 @@ class Unit:
         return f"is {_KINDS[exponents]}"
 
     @property
-    def powers(self) -> tuple[float, float, bool] | None:
-        """Powers of energy and of length, and whether hbar is missing; None: it is neither."""
-        known: dict[tuple[float, float], tuple[float, float, bool]] = {
-            (1, -2): (1.0, 2.0, False),
-            (0, -1): (1.0, 0.0, True),
-            (0, 0): (0.0, 0.0, False),
+    def powers(self) -> tuple[float, float, int] | None:
+        """Powers of energy, of length, and of hbar that is missing; None: it is none of them."""
+        known: dict[tuple[float, float], tuple[float, float, int]] = {
+            (1, -2): (1.0, 2.0, 0),
+            (0, -1): (1.0, 0.0, 1),
+            (0, 1): (-1.0, 0.0, -1),
+            (0, 0): (0.0, 0.0, 0),
         }
         if self.other or (self.mass, self.time) not in known:
             return None
-        energy, length, rate = known[self.mass, self.time]
-        return energy, self.length - length, rate
+        energy, length, hbar = known[self.mass, self.time]
+        return energy, self.length - length, hbar
 
 
 _KINDS: dict[tuple[float, float, float], str] = {
@@ -230,8 +231,8 @@ class Scales:
         number, unit = parse(text)
         if unit.powers is None or unit.powers[0] != energy or unit.powers[1] not in lengths:
             raise UnitError(f'"{text}" {unit.kind}')
-        _, power, rate = unit.powers
-        size = unit.si * (_HBAR if rate else 1.0)
+        _, power, hbar = unit.powers
+        size = unit.si * _HBAR**hbar
         try:
             found = number * (size / (self.energy**energy * self.length**power))
         except (ZeroDivisionError, OverflowError):
