@@ -56,8 +56,15 @@ def test_a_study_leaves_a_table_a_picture_and_the_fields(tmp_path: Path) -> None
     assert "finished, 1 branch" in told
     assert "folds: " in told
     names = {path.name for path in out.iterdir()}
-    assert {"branch.csv", "branch.png", "fields.vtu", "summary.json", "study.toml"} <= names
-    assert (out / "figures" / "fields.png").stat().st_size < 300_000
+    assert {"branch.csv", "fields.vtu", "summary.json", "study.toml", "figures"} <= names
+    pictures = {path.name: path.stat().st_size for path in (out / "figures").iterdir()}
+    assert set(pictures) == {"branch.png", "fields.png"}
+    assert max(pictures.values()) < 300_000
+    drawn = tmp_path / "again.svg"
+    assert invoke("plot", str(out), "--field", "branch", "-o", str(drawn)).exit_code == 0
+    assert drawn.stat().st_size > 10_000
+    assert invoke("plot", str(out)).exit_code == 0
+    assert {path.name for path in (out / "figures").iterdir()} == set(pictures)
     system = build(load_study(study)).system
     readout = nf.readout(system.space, sites=[3])
     expected = nf.diagram(

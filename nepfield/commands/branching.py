@@ -57,9 +57,9 @@ def branch(
 ) -> None:
     """Follow steady states of a wave as one number varies, around folds and onto other branches.
 
-    Writes branch.csv (outputs, norm, growth and stability), branch.png, a sheet of the fields and
-    fields.vtu. A run is followed as it was trained: its hysteresis, for instance. Ctrl-C keeps what
-    was found.
+    Writes branch.csv (outputs, norm, growth and stability), pictures of the branches and of the
+    fields along them, and fields.vtu. A run is followed as it was trained: its hysteresis, for
+    instance. Ctrl-C keeps what was found.
     """
     with errors(quiet):
         from nepfield.study.run.branching import BranchOptions, branch_study

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nepfield.errors import InputError
+from nepfield.files import BRANCHES
 from nepfield.reading import LARGEST, read_text
 from nepfield.view.curves import COLORS, GREY, new_figure, save_figure, tidy
 from nepfield.view.curves import title as draw_title
@@ -27,18 +28,12 @@ _MARKS = {"fold": ("o", "fold"), "Hopf": ("D", "Hopf point"), "branch point": ("
 
 
 def plot_branches(folder: Path, output: Path) -> Path:
-    """Draw the branches in a folder that `nepfield branch` wrote.
+    """Draw the branches in a folder that `nepfield branch` wrote, as `run_branches` has them."""
+    return save_figure(run_branches(folder), output)
 
-    Parameters
-    ----------
-    folder : Path
-        With ``branch.csv`` and ``summary.json``.
-    output : Path
-        PNG, PDF or SVG.
 
-    Returns
-    -------
-    Path
+def run_branches(folder: Path) -> Figure:
+    """The figure of the branches in a folder, in the units of its study.
 
     Raises
     ------
@@ -46,7 +41,7 @@ def plot_branches(folder: Path, output: Path) -> Path:
         If a file is missing or unreadable.
     """
     summary = read_summary(folder)
-    path = folder / "branch.csv"
+    path = folder / BRANCHES
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path, LARGEST))))
         table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -56,12 +51,11 @@ def plot_branches(folder: Path, output: Path) -> Path:
         if unit(summary, "energy"):
             table["growth"] = _numbers(table["growth"]) * factor(summary, "energy")
             labels["growth"] = with_unit("growth, times ħ", summary, "energy")
-        figure = branches_figure(
+        return branches_figure(
             table, str(summary["label"]), outputs, str(summary["name"]), summary["key"], labels
         )
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(f"{path}: these are no branches of nepfield: {error!r}") from None
-    return save_figure(figure, output)
 
 
 def branches_figure(

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Readout
+from nepfield.files import BRANCHES
 from nepfield.learning.columns import describe_columns
 from nepfield.learning.costs import CCE, MSE, LogCosine
 from nepfield.learning.gradients import Gradient
@@ -26,7 +27,7 @@ from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import cell_measures
 from nepfield.steady.branches.branch import Branch, Diagram
 from nepfield.systems.system import trained
-from nepfield.view.branches import branches_figure
+from nepfield.view.branches import branches_figure, run_branches
 from nepfield.view.curves import COLORS, training_figure
 from nepfield.view.curves import title as draw_title
 from nepfield.view.decision import PICTURE as DECISION
@@ -132,8 +133,8 @@ def run_figure(
     ----------
     run : Path
     picture : str, optional
-        "training", "outputs", "samples", "confusion", "decision" or one of its fields; by default
-        the first of these fields.
+        "training", "outputs", "samples", "confusion", "decision", "branch" or one of its fields;
+        by default the first of these fields.
     samples, log
         As in `plot`.
 
@@ -153,6 +154,8 @@ def run_figure(
         return picture, figure, []
     if picture == DECISION and (drawn := run_decision(run)):
         return picture, *drawn
+    if picture == "branch" and (run / BRANCHES).is_file():
+        return picture, run_branches(run), []
     if picture == "confusion" and (figure := confusion_figure(summary, name, where)):
         return picture, figure, [CONFUSION_MAP]
     files = _changed(read_run(run), samples, log)
@@ -161,6 +164,7 @@ def run_figure(
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
         also += ["samples"] if (run / OUTPUTS).is_file() else []
+        also += ["branch"] if (run / BRANCHES).is_file() else []
         also += [DECISION] if has_decision(run) else []
         raise InputError(
             f"--field {picture}: this run has {', '.join([*also, 'outputs', *known])}"

@@ -16,20 +16,20 @@ import numpy as np
 from nepfield.fields.layout import place_of
 from nepfield.fields.names import output_names
 from nepfield.fields.readouts import Readout
-from nepfield.files import START_FILE, STUDY_FILE
+from nepfield.files import BRANCHES, START_FILE, STUDY_FILE
 from nepfield.learning.costs import Cost
 from nepfield.steady.branches.branch import KINDS, Branch, Diagram, Reader
 from nepfield.steady.branches.points import Point
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
+from nepfield.study.run.jobs import draw_run
 from nepfield.study.run.summary import study_entries
 from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.run.varied_key import GEOMETRY, Content, VariedKey, varied_key
 from nepfield.study.systems.systems import load_study, read_study
 from nepfield.systems.branches import explore, explorer_of
 
-TABLE = "branch.csv"
 _SHEET = 8  # points whose fields are kept
 
 
@@ -190,7 +190,7 @@ def _summary(
     """Write the table and the fields, and say what is in them."""
     shown = [replace(b, values=varied.factor * b.values) for b in diagram.branches]
     names = _output_names(study.cost)
-    files.write_text(out / TABLE, _csv(Diagram(tuple(shown), varied.key), names))
+    files.write_text(out / BRANCHES, _csv(Diagram(tuple(shown), varied.key), names))
     chosen = _chosen(shown)
     states = np.column_stack([diagram.branches[k].states[:, i] for k, i in chosen])
     rows = np.repeat(study.task.inputs[[options.sample]], len(chosen), axis=0)
@@ -278,18 +278,14 @@ def _chosen(branches: list[Branch]) -> list[tuple[int, int]]:
 
 
 def _draw(study: Study, out: Path) -> list[str]:
-    """Draw the branches and the sheet; what goes wrong becomes a note."""
+    """Draw the branches and the fields; what goes wrong becomes a note."""
     if not study.config.figures.enabled:
         return []
-    from nepfield.view.branches import plot_branches
-    from nepfield.view.render import render_run
-
     try:
-        plot_branches(out, out / "branch.png")
-        render_run(out, out / "figures")
+        draw_run(out)
     except Exception as problem:
         if type(problem).__name__ == "PicturesUnavailable":
             return [str(problem)]
         told = " ".join(f"{type(problem).__name__}: {problem}".split())
-        return [f"{told} (the table itself is whole: {out / TABLE})"]
+        return [f"{told} (the table itself is whole: {out / BRANCHES})"]
     return []
