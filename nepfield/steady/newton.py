@@ -108,17 +108,21 @@ def find_steady(
     norm, wanted = equation.space.residual_norm, np.full(drive.shape[1], tolerance)
     scale = norm(drive if push is None else drive + push)
     scale[scale == 0] = 1.0
-    enough = wanted
+    enough, begun = wanted, None
     if push is not None:
         fraction = np.maximum(_CONTRAST * norm(push) / scale, _FLOOR)
         wanted = np.where(nudged, np.minimum(fraction, tolerance), tolerance)
         enough = np.minimum(np.maximum(wanted, _ROUNDING), tolerance)
         if free is not None:
-            push = push + np.where(nudged, 1j * equation.residual(free, drive), 0)
+            known = equation.local(free)
+            force = equation.residual(free, drive, known)
+            push = push + np.where(nudged, 1j * force, 0)
+            if initial is free:  # as usual: it need not be evaluated again
+                begun = known, force + 1j * push
         drive = drive + push
     if method == "newton":
         state, residual, iterations = _newton(
-            equation, drive, scale, start.copy(), wanted, max_iterations, nudged
+            equation, drive, scale, start.copy(), wanted, max_iterations, nudged, begun
         )
         residual[nudged & (iterations == 0) & (residual > 0)] = np.inf  # it has taken no step
     else:
@@ -152,13 +156,14 @@ def _newton(
     tolerance: np.ndarray,
     max_iterations: int,
     nudged: np.ndarray,
+    begun: tuple[Local, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Damped Newton on all samples; those that cannot go on keep their last iterate.
 
     A nudged sample takes one step at least: near the end of training the nudge is smaller than the
-    tolerance, but the contrast is all that counts.
+    tolerance, but the contrast is all that counts. `begun` is what is known of the start.
     """
-    at = _evaluated(equation, state, drive, scale, tolerance, nudged)
+    at = _evaluated(equation, state, drive, scale, tolerance, nudged, begun)
     residual, iterations = at.residual.copy(), np.zeros(len(scale), dtype=int)
     going = (residual > tolerance) | (nudged & (residual > 0))
     active = np.arange(len(scale))
@@ -224,10 +229,13 @@ def _evaluated(
     scale: np.ndarray,
     tolerance: np.ndarray,
     nudged: np.ndarray,
+    known: tuple[Local, np.ndarray] | None = None,
 ) -> _Iterates:
-    """A state with all that Newton's method asks of it."""
-    local = equation.local(state)
-    force = equation.residual(state, drive, local)
+    """A state with all that Newton's method asks of it; what is known of it are `local` and F."""
+    if known is None:
+        local = equation.local(state)
+        known = local, equation.residual(state, drive, local)
+    local, force = known
     residual = equation.space.residual_norm(force) / scale
     return _Iterates(local, state, force, residual, drive, scale, tolerance, nudged)
 

@@ -44,12 +44,12 @@ class Grid:
 
 def grids(quick: bool) -> list[Grid]:
     """The maps of nine sites and of the billiard, for both responses."""
-    losses, means = np.geomspace(0.03, 1, 6), np.linspace(-2, 0.5, 6)
+    losses, means = np.array([0.03, 0.1, 0.3, 1.0]), np.linspace(-2, 0.5, 6)
     strengths, draws = (0.3, 1.0, 5.0), 3
-    few = (np.array([0.03, 0.1, 0.3]), np.array([-1.5, -1.0, -0.5, 0.0]), (0.3, 3.0), 2)
+    few = (np.array([0.05, 0.15]), np.array([-1.0, -0.5, 0.0]), (0.3, 3.0), 2)
     if quick:
         losses, means, strengths, draws = losses[::3], means[2:4], strengths[1:3], 1
-        few = (few[0][2:], few[1][:1], few[2][:1], 1)
+        few = (few[0][1:], few[1][:1], few[2][:1], 1)
     return [
         grid
         for response in ("density", "saturation")
