@@ -44,6 +44,7 @@ from nepfield.mesh.report import describe
 from nepfield.space.elements import finite_elements
 from nepfield.space.graph import graph
 from nepfield.space.space import Space
+from nepfield.steady.branches.branch import Branch, Diagram
 from nepfield.steady.envelopes import Product, Pulse, Ramp, Step
 from nepfield.steady.evolve import Evolution, evolve
 from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
@@ -51,6 +52,7 @@ from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import NotConverged, Steady
 from nepfield.steady.switch_on import SwitchOn, switch_on
+from nepfield.systems.branches import diagram, follow
 from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
@@ -101,9 +103,11 @@ __all__ = [
     "RULES",
     "SGD",
     "Adam",
+    "Branch",
     "Cost",
     "CustomNonlinearity",
     "Density",
+    "Diagram",
     "Domain",
     "ElasticNetwork",
     "Evaluation",
@@ -159,11 +163,13 @@ __all__ = [
     "configuration_space",
     "delaunay_patch",
     "describe",
+    "diagram",
     "evaluate",
     "evolve",
     "expectations",
     "field_pump",
     "finite_elements",
+    "follow",
     "gaussian_pump",
     "gradient",
     "graph",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nepfield import __version__
-from nepfield.commands import evolving, looking, modes, runs, sweeps
+from nepfield.commands import branching, evolving, looking, modes, runs, sweeps
 from nepfield.endings import told
 from nepfield.memory import keep_memory
 
@@ -56,6 +56,7 @@ for command in (
     runs.demo,
     runs.solve,
     runs.compare,
+    branching.branch,
     evolving.evolve,
     modes.modes,
     sweeps.sweep,

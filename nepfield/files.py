@@ -20,6 +20,8 @@ START_FILE = "start.npz"
 """File of a run folder: what the run began with, where that came from another run."""
 EVOLUTION = "evolution.csv"
 """File of a folder of `nepfield evolve`: what is read against time."""
+BRANCHES = "branch.csv"
+"""File of a folder of `nepfield branch`: what is read, along each branch."""
 LOCK_FILE = ".lock"
 """File of a run or sweep folder while a process is at work there."""
 

@@ -127,6 +127,8 @@ def test_a_device_that_oscillates_has_not_converged(monkeypatch: pytest.MonkeyPa
     assert "the device oscillates" in found.reason[0]
     with pytest.raises(nf.NotConverged, match="oscillates"):
         nf.solve_steady(system, ONE, prefer="stable")
+    with pytest.raises(nf.NotConverged, match=r"Followed for t = 20, 2 times 1/gamma"):
+        nf.solve_steady(system, ONE, prefer="stable", patience=2.0)
 
 
 def test_where_no_state_is_found_the_motion_is_followed() -> None:

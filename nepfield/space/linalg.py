@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
+from scipy.sparse.csgraph import connected_components
 from threadpoolctl import ThreadpoolController
 
 DENSE_LIMIT = 48
@@ -107,6 +108,17 @@ class Factorisation:
             raise np.linalg.LinAlgError("a pivot is zero: its sign is not known")
         return int(np.count_nonzero(self._lu.U.diagonal().real < 0))
 
+    def determinant(self) -> tuple[float, float]:
+        """Sign of the determinant of a real matrix, and the logarithm of its size."""
+        pivots = self._lu.U.diagonal()
+        sign = _parity(self._lu.perm_r) * _parity(self._lu.perm_c)
+        return sign * float(np.prod(np.sign(pivots))), float(np.sum(np.log(np.abs(pivots))))
+
+    def solve_transposed(self, right: np.ndarray) -> np.ndarray:
+        """Solve with the transpose of a real matrix, for right-hand sides of shape (n, m)."""
+        with _threadpools().limit(limits=1, user_api="blas"):
+            return self._lu.solve(np.asarray(right, dtype=self._dtype), trans="T")
+
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one or many right-hand sides, shape (n,) or (n, nsamples)."""
         if np.iscomplexobj(right) and np.dtype(self._dtype).kind == "f":
@@ -121,6 +133,13 @@ class Factorisation:
                 columns = slice(first, first + _BLOCK)
                 solution[:, columns] = self._lu.solve(right[:, columns])
             return solution
+
+
+def _parity(order: np.ndarray) -> int:
+    """1 for an even permutation, -1 for an odd one."""
+    moves = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)))
+    cycles, _ = connected_components(moves)
+    return -1 if (len(order) - cycles) % 2 else 1
 
 
 def is_positive_definite(matrix: sp.csr_array) -> bool:

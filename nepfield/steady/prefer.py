@@ -28,6 +28,7 @@ def find_preferred(
     drive: np.ndarray,
     *,
     prefer: str = "any",
+    patience: float | None = None,
     push: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     tolerance: float = 1e-10,
@@ -49,7 +50,7 @@ def find_preferred(
     -------
     Steady
         Its `reason` says which way each state was found; a sample that does not settle within
-        100/gamma has not converged.
+        that time has not converged.
     """
     if prefer not in PREFERENCES:
         raise InputError(f"prefer = {prefer!r}: choose 'any' or 'stable'.")
@@ -70,18 +71,20 @@ def find_preferred(
     for place, k in enumerate(left):
         if unstable[k] and is_beside(start[:, [place]], state[:, [k]]):
             start[:, [place]] = disturbed(state[:, [k]], judged.mode[:, :, [k]])
-    followed = settle(equation, drive[:, left].astype(complex), start, tolerance=tolerance)
+    followed = settle(
+        equation, drive[:, left].astype(complex), start, tolerance=tolerance, patience=patience
+    )
     for place, k in enumerate(left):
         residual[k] = followed.residual[place]
         converged[k] = followed.settled[place]
         if not converged[k]:
             residual[k] = max(residual[k], 2 * tolerance)
-        reason[k] = _told(followed, place, bool(unstable[k]))
+        reason[k] = _told(followed, place, bool(unstable[k]), patience or PATIENCE)
     state[:, left], iterations[left] = followed.state, iterations[left] + followed.iterations
     return Steady(state, converged, residual, iterations, tuple(reason), steady.extra)
 
 
-def _told(followed: Settled, place: int, unstable: bool) -> str:
+def _told(followed: Settled, place: int, unstable: bool, patience: float) -> str:
     """How it ended with a sample that was followed."""
     time, residual = followed.time[place], followed.residual[place]
     before = f"Newton's method had found {'an unstable' if unstable else 'no'} state"
@@ -91,6 +94,6 @@ def _told(followed: Settled, place: int, unstable: bool) -> str:
         words = f"not converged: the wave cannot be followed beyond t = {time:.3g}"
         return f"{words}; it may grow without bound ({before})."
     return (
-        f"not converged: the device oscillates. Followed for t = {time:.3g}, {PATIENCE:g} "
+        f"not converged: the device oscillates. Followed for t = {time:.3g}, {patience:g} "
         f"times 1/gamma, it does not settle, residual {residual:.1e} ({before})."
     )

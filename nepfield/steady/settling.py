@@ -76,9 +76,10 @@ def settle(
     accuracy: float = 1e-5,
     known: Steady | None = None,
     words: np.ndarray | None = None,
+    patience: float | None = None,
     told: Told | None = None,
 ) -> Settled:
-    """Follow waves until they settle, for 100/gamma after the drive has come to rest at most.
+    """Follow waves until they settle, for `patience`/gamma after the drive has come to rest at most.
 
     Parameters
     ----------
@@ -94,6 +95,8 @@ def settle(
         where a wave ends there.
     words : ndarray of str, shape (nsamples,), optional
         What is known of them.
+    patience : float, optional
+        By default 100.
     told : callable, optional
         Called at every look, with how many have settled and the time.
 
@@ -113,7 +116,7 @@ def settle(
     residual, tried = np.full(count, np.inf), np.full(count, np.inf)
     time, iterations = np.zeros(count), np.zeros(count, dtype=int)
     since, moved_off = np.zeros(count, dtype=int), np.zeros(count, dtype=bool)
-    for look in last + every * np.arange(1, round(PATIENCE / _LOOKED) + 1):
+    for look in last + every * np.arange(1, round((patience or PATIENCE) / _LOOKED) + 1):
         going = ~settled & ~motion.lost
         if not going.any():
             break

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from nepfield.errors import InputError
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Readout
+from nepfield.files import BRANCHES
 from nepfield.learning.columns import describe_columns
 from nepfield.learning.costs import CCE, MSE, LogCosine
 from nepfield.learning.gradients import Gradient
@@ -24,7 +25,9 @@ from nepfield.learning.training import TrainingResult
 from nepfield.mesh.cells import quadratic_shapes, sides_of
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import cell_measures
+from nepfield.steady.branches.branch import Branch, Diagram
 from nepfield.systems.system import trained
+from nepfield.view.branches import branches_figure, run_branches
 from nepfield.view.curves import COLORS, training_figure
 from nepfield.view.curves import title as draw_title
 from nepfield.view.decision import PICTURE as DECISION
@@ -65,11 +68,12 @@ def plot(
         nf.plot(system, steady, inputs=x)      density of each sample
         nf.plot(system, gradient)              where the cost falls
         nf.plot(result)                        training curves, also of result.history
+        nf.plot(nf.follow(system, ...))        a branch, or a diagram
         nf.plot(run, "potential")              what `open_run` or `open_sweep` gave
 
     Parameters
     ----------
-    what : System, Space, Domain, TrainingResult, history, Run or Sweep
+    what : System, Space, Domain, TrainingResult, history, Branch, Diagram, Run or Sweep
     shown : optional
         What is shown on a system, a space or a domain, as `to_pyvista` takes it.
     picture : str, optional
@@ -101,6 +105,8 @@ def plot(
         if shown is not None or picture not in (None, "training"):
             raise InputError("a history has one picture, its curves: nf.plot(result).")
         return _curves(what, title)
+    if isinstance(what, Branch | Diagram):
+        return _branches(what, title)
     if isinstance(what, str | Path):
         raise InputError(f"{what}: open it first: nf.plot(nf.open_run({str(what)!r})).")
     if hasattr(what, "plot") and hasattr(what, "folder"):  # a run or a sweep
@@ -127,8 +133,8 @@ def run_figure(
     ----------
     run : Path
     picture : str, optional
-        "training", "outputs", "samples", "confusion", "decision" or one of its fields; by default
-        the first of these fields.
+        "training", "outputs", "samples", "confusion", "decision", "branch" or one of its fields;
+        by default the first of these fields.
     samples, log
         As in `plot`.
 
@@ -148,6 +154,8 @@ def run_figure(
         return picture, figure, []
     if picture == DECISION and (drawn := run_decision(run)):
         return picture, *drawn
+    if picture == "branch" and (run / BRANCHES).is_file():
+        return picture, run_branches(run), []
     if picture == "confusion" and (figure := confusion_figure(summary, name, where)):
         return picture, figure, [CONFUSION_MAP]
     files = _changed(read_run(run), samples, log)
@@ -155,8 +163,9 @@ def run_figure(
     if picture not in (None, *known):
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
-        known = [*known, *(["samples"] if (run / OUTPUTS).is_file() else [])]
-        known = [*known, *([DECISION] if has_decision(run) else [])]
+        also += ["samples"] if (run / OUTPUTS).is_file() else []
+        also += ["branch"] if (run / BRANCHES).is_file() else []
+        also += [DECISION] if has_decision(run) else []
         raise InputError(
             f"--field {picture}: this run has {', '.join([*also, 'outputs', *known])}"
             + _WHY_NOT.get(picture or "", ".")
@@ -204,6 +213,13 @@ def figure_of(
 
 
 # ---------------------------------------------------------------- histories
+
+
+def _branches(what: Branch | Diagram, title: str) -> Figure:
+    found = Diagram((what,), what.parameter) if isinstance(what, Branch) else what
+    table = found.table()
+    outputs = [name for name in table if name.startswith("output_")]
+    return branches_figure(table, found.parameter, outputs, title)
 
 
 def _is_history(what: Any) -> bool:

@@ -199,6 +199,9 @@ class RunFiles:
 
     def sample(self, index: int, prefix: str = "inputs ") -> str:
         """What a panel of a sample is called."""
+        titles = self.summary.get("titles", ())
+        if index < len(titles):
+            return str(titles[index])
         rows = () if self.inputs is None else self.inputs
         return sample_title(rows[index] if index < len(rows) else None, index, prefix)
 

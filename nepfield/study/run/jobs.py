@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nepfield.files import EVOLUTION, START_FILE, check_within, remove_parts
+from nepfield.files import BRANCHES, EVOLUTION, START_FILE, check_within, remove_parts
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.schedules import best_epoch
@@ -257,6 +257,7 @@ def draw_run(run: str | Path) -> list[Path]:
     """
     # slow to import, and the workers of a sweep draw nothing
     from nepfield.view.animation import animate
+    from nepfield.view.branches import plot_branches
     from nepfield.view.curves import plot_training
     from nepfield.view.decision import plot_decision
     from nepfield.view.evolution import plot_evolution
@@ -272,6 +273,8 @@ def draw_run(run: str | Path) -> list[Path]:
     drawn: list[Path] = []
     if (run / HISTORY).exists():
         drawn.append(plot_training(run, figures / "training.png"))
+    if (run / BRANCHES).exists():
+        drawn.append(plot_branches(run, figures / "branch.png"))
     if (run / EVOLUTION).exists():
         drawn.append(plot_evolution(run, figures / "evolution.png"))
     pictures = (

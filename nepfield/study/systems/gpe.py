@@ -16,6 +16,7 @@ from nepfield.fields.readouts import Readout, readout
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
 from nepfield.reprs import counted
+from nepfield.space.space import Space
 from nepfield.steady.steady import Steady
 from nepfield.study.systems.gpe_absorbers import AbsorberConfig
 from nepfield.study.systems.gpe_background import BackgroundConfig
@@ -148,7 +149,10 @@ class GPEStudy(StudyConfig):
         """The wave with its starting parameters."""
         if problem := mismatch(self.units, density_dimension(domain)):
             raise InputError(f"units: {problem}.")
-        space = build_space(self.domain, domain)
+        return self.build_on(build_space(self.domain, domain), begun, sources)
+
+    def build_on(self, space: Space, begun: Begun, sources: Sources) -> GPE:
+        """The same on a space that is there: what depends on the domain alone is not made again."""
         fixed = {"absorber": self.absorber, "background": self.background}
         background = build_background(space, fixed, self.potential, self.seed)
         return GPE(
@@ -229,7 +233,8 @@ class GPEStudy(StudyConfig):
 
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
-        return super().solver_options() | {"prefer": self.solver.prefer}
+        found = super().solver_options() | {"prefer": self.solver.prefer}
+        return found | ({} if self.solver.prefer == "any" else {"patience": self.solver.patience})
 
     def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""

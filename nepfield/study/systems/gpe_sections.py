@@ -179,6 +179,10 @@ class WaveSolverConfig(SolverConfig):
         description='"stable": where a state found is unstable, or none is found, the true motion '
         "is followed from the vacuum or the state before until it settles",
     )
+    patience: Positive = Field(
+        default=100.0,
+        description="how long it is followed, in units of 1/gamma, before it is said to oscillate",
+    )
 
 
 class WaveTrainingConfig(TrainingConfig):

@@ -65,6 +65,21 @@ def load_study(
         The file cannot be read, or something in it cannot be used; one line per mistake.
     """
     path = Path(path)
+    data, set_keys = read_study(path, overrides, seed)
+    runs = [path.parent]
+    if resumed is not None and isinstance(data.get("name"), str):
+        runs.append(resumed(data["name"]))
+    began = any((run / START_FILE).is_file() for run in runs)
+    return validate_study(data, path, set_keys, began=began)
+
+
+def read_study(
+    path: Path, overrides: Sequence[str] = (), seed: int | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """The content of a study file with values replaced, unchecked; and their keys.
+
+    Parameters and errors as of `load_study`.
+    """
     data = read_toml(path)
     if isinstance(data.get("study"), str):
         raise InputError(f"{path}: this is a sweep file; run it by: nepfield sweep {path}")
@@ -75,11 +90,7 @@ def load_study(
         set_keys.append(key)
     if seed is not None:
         data["seed"] = seed
-    runs = [path.parent]
-    if resumed is not None and isinstance(data.get("name"), str):
-        runs.append(resumed(data["name"]))
-    began = any((run / START_FILE).is_file() for run in runs)
-    return validate_study(data, path, set_keys, began=began)
+    return data, set_keys
 
 
 def validate_study(

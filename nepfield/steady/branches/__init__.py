@@ -1,0 +1,1 @@
+"""Branches of steady states: how they move, turn and meet as one number is varied."""
