@@ -79,7 +79,7 @@ def settle(
     patience: float | None = None,
     told: Told | None = None,
 ) -> Settled:
-    """Follow waves until they settle, for `patience`/gamma after the drive has come to rest at most.
+    """Follow waves until they settle, for `patience`/gamma after the drive has come to rest.
 
     Parameters
     ----------
