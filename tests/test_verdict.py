@@ -10,7 +10,7 @@ import pytest
 from test_cli import CHAIN, invoke, write_study
 
 import nepfield as nf
-from nepfield.learning.verdict import Verdict, is_falling, judge, untrusted_since
+from nepfield.learning.verdict import Verdict, advice, is_falling, judge, untrusted_since
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
 from tests.cases import chain_cost
@@ -190,4 +190,14 @@ def test_check_looks_ahead(tmp_path: Path) -> None:
 
 
 def test_one_verdict_is_equal_to_another() -> None:
-    assert judge(rows(FLAT), fits=True, faint=False) == Verdict("learnt", None, False)
+    assert judge(rows(FLAT), fits=True, faint=False) == Verdict("learnt", None, False, True)
+
+
+def test_doubt_about_the_states_is_told() -> None:
+    doubt = judge(rows(FLAT), fits=True, faint=False, stability=["unknown"])
+    assert (doubt.word, doubt.fits) == ("learning", True)
+    assert "--from vacuum" in advice(doubt, {"epochs": 3})[0]
+    going = judge(rows(FALLING), fits=False, faint=False)
+    assert advice(going, {"epochs": 3}) == [
+        "the cost still falls: go on with --resume --set training.epochs=9, or raise the rates"
+    ]

@@ -55,11 +55,14 @@ class Verdict:
         Epoch since which the gradient has not been to be trusted, up to the end.
     falling : bool
         Whether the cost still fell in the last quarter of the epochs.
+    fits : bool
+        Whether the outputs are as wanted.
     """
 
     word: str
     untrusted_since: int | None
     falling: bool
+    fits: bool = False
 
 
 def judge(
@@ -94,7 +97,8 @@ def judge(
     known = all(word in _KNOWN or on in _KNOWN for word, on in states)
     if fits:
         word = "unstable" if unstable else "unreachable" if missed else "learnt"
-        return Verdict(word if known or word != "learnt" else "learning", since, falling)
+        word = word if known or word != "learnt" else "learning"
+        return Verdict(word, since, falling, fits=True)
     costs = _costs(history)
     risen = len(costs) > 1 and not costs[-1] <= RISEN * costs[0]
     cosines = _known(history, "gradient_cosine")
@@ -150,7 +154,12 @@ def advice(verdict: Verdict, summary: Mapping[str, Any]) -> list[str]:
         ``epochs`` that were done.
     """
     epochs = max(1, int(summary.get("epochs", 1)))
-    if verdict.word == "learning" and verdict.falling:
+    if verdict.word == "learning" and verdict.fits:
+        return [
+            "the outputs are as wanted, but nobody knows whether a device would keep these states: "
+            "ask nepfield evolve RUN --from vacuum, and leave training.switch_on = true"
+        ]
+    if verdict.word == "learning":
         return [
             f"the cost still falls: go on with --resume --set training.epochs={3 * epochs}, or "
             "raise the rates"

@@ -23,7 +23,7 @@ from nepfield.steady.branches.points import Point
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
-from nepfield.study.run.jobs import draw_run
+from nepfield.study.run.jobs import draw_noting
 from nepfield.study.run.summary import study_entries
 from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.run.varied_key import GEOMETRY, Content, VariedKey, varied_key
@@ -127,7 +127,7 @@ def branch_study(
             "seconds": time.monotonic() - began,
         }
         files.write_summary(out / files.SUMMARY, summary)
-        return summary | {"notes": _draw(study, out)}
+        return summary | {"notes": draw_noting(study.config, out)}
 
 
 def _explored(
@@ -275,17 +275,3 @@ def _chosen(branches: list[Branch]) -> list[tuple[int, int]]:
         places = np.linspace(0, len(some) - 1, room).round().astype(int)
         found += [some[place] for place in places]
     return sorted(set(found))
-
-
-def _draw(study: Study, out: Path) -> list[str]:
-    """Draw the branches and the fields; what goes wrong becomes a note."""
-    if not study.config.figures.enabled:
-        return []
-    try:
-        draw_run(out)
-    except Exception as problem:
-        if type(problem).__name__ == "PicturesUnavailable":
-            return [str(problem)]
-        told = " ".join(f"{type(problem).__name__}: {problem}".split())
-        return [f"{told} (the table itself is whole: {out / BRANCHES})"]
-    return []
