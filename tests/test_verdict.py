@@ -31,7 +31,7 @@ def rows(costs: np.ndarray, **columns: Any) -> list[dict[str, float]]:
 
 
 def word(costs: np.ndarray = FALLING, fits: bool = False, faint: bool = False, **more: Any) -> str:
-    states = {key: more.pop(key) for key in ("stability", "switch_on") if key in more}
+    states = {key: more.pop(key) for key in ("lost", "stability", "switch_on") if key in more}
     return judge(rows(costs, **more), fits=fits, faint=faint, **states).word
 
 
@@ -52,6 +52,8 @@ def word(costs: np.ndarray = FALLING, fits: bool = False, faint: bool = False, *
         ("stalled", dict(costs=FLAT)),
         ("unstable", dict(costs=FLAT, stability=["unstable"])),
         ("unreachable", dict(costs=FLAT, stability=["stable"], switch_on=["other state"])),
+        ("unreachable", dict(lost=True)),
+        ("learnt", dict(lost=True, fits=True)),
         ("dark", dict(faint=True)),
         ("dark", dict(costs=FLAT, faint=True)),
         ("diverging", dict(costs=FALLING[::-1])),
@@ -182,6 +184,18 @@ def test_loss_that_is_too_strong_is_told(tmp_path: Path) -> None:
     assert (summary["untrusted_since"] is not None) == (cosine < 0.5)
     if summary["verdict"] == "gradient":
         assert 'training.rule = "reciprocal" or "adjoint"' in summary["advice"][0]
+
+
+def test_what_was_trained_must_be_found_without_warm_starts(tmp_path: Path) -> None:
+    """A site whose bright branch is followed to where a start from the vacuum finds a dark one."""
+    physics = {"g": 1.0, "loss": 0.05}
+    study = {"domain": {"lattice": [1]}, "physics": physics, "readout": {"sites": [0]}}
+    study |= {"pump": [{"site": 0, "weight": 0.3}], "potential": {"initial": -0.2}}
+    study |= {"task": {"inputs": [[1.0]], "targets": [[1.6]]}}
+    study |= {"training": {"epochs": 60, "rate": 0.03, "rule": "adjoint", "weight_rate": 1e-6}}
+    summary = train_study(load_study(write_study(tmp_path, CHAIN | study)), tmp_path / "run")
+    assert summary["verdict"] == "unreachable"
+    assert "training.warm_start = false" in summary["advice"][0]
 
 
 def test_check_looks_ahead(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@
     unreachable  by states that are not reached when the pumps are switched on
 
 Where the outputs are as wanted: unstable, unreachable, learnt. Else the first that applies of
-gradient (unless the cost still falls, is below 0.8 of what it was, and the cosine is positive),
-diverging, dark, learning, and where the cost falls no more unstable, unreachable, stalled.
+unreachable (what was trained is not what a start from nothing finds), gradient (unless the cost
+still falls, is below 0.8 of what it was, and the cosine is positive), diverging, dark, learning,
+and where the cost falls no more unstable, unreachable, stalled.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def judge(
     *,
     fits: bool,
     faint: bool,
+    lost: bool = False,
     stability: Sequence[str] = (),
     switch_on: Sequence[str | None] = (),
 ) -> Verdict:
@@ -83,6 +85,9 @@ def judge(
         Whether the outputs are as wanted.
     faint : bool
         Whether an output is far too small.
+    lost : bool
+        Whether the states that were trained, each from the one before, cost much less than those
+        that are found without them.
     stability : sequence of str
         Of each state that was looked at, as `nepfield.stability` says it; empty for systems whose
         states are always stable.
@@ -104,7 +109,9 @@ def judge(
     cosines = _known(history, "gradient_cosine")
     backwards = bool(cosines) and cosines[-1][1] < 0
     little = len(costs) > 1 and not costs[-1] <= PROGRESS * costs[0]
-    if since is not None and (little or backwards or not falling):
+    if lost:
+        word = "unreachable"
+    elif since is not None and (little or backwards or not falling):
         word = "gradient"
     elif risen:
         word = "diverging"

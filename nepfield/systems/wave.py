@@ -101,9 +101,9 @@ def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -
         return _lighter(summary)
     if verdict in ("unstable", "unreachable"):
         return [
-            'set solver.prefer = "stable", so that training uses no state that an experiment does '
-            "not reach; or take more loss, weaker pumps, or a lower bound of V so high that the "
-            "drive is below all modes"
+            'set solver.prefer = "stable" and training.warm_start = false, so that training uses '
+            "the states that a switch-on reaches; or take more loss, weaker pumps, or a lower "
+            "bound of V so high that the drive is below all modes"
         ]
     return []
 

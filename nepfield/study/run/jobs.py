@@ -125,11 +125,11 @@ def _train(
         if on_epoch is not None:
             on_epoch(state)
 
-    status = "finished"
+    status, ended = "finished", np.nan
     try:
         frames = Frames(study, out)
         result = study.train(checkpoint=checkpoint, resume=resume, on_epoch=after_epoch)
-        system, history = result.system, result.history
+        system, history, ended = result.system, result.history, result.final.cost
     except KeyboardInterrupt:
         status = "interrupted"
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
@@ -148,7 +148,7 @@ def _train(
         "seconds": time.monotonic() - started,
     }
     if history:
-        summary |= judged(study, system, done.result, history, summary, epochs)
+        summary |= judged(study, system, done.result, history, summary, epochs, ended)
     if status == "finished" and study.config.training.switch_on:
         # whole already, but a run that is killed now is not finished
         files.write_summary(out / files.SUMMARY, summary | {"status": "interrupted"})
@@ -157,7 +157,7 @@ def _train(
         except KeyboardInterrupt:
             summary["status"] = "interrupted"
         if history and "switch_on" in summary:
-            summary |= judged(study, system, done.result, history, summary, epochs)
+            summary |= judged(study, system, done.result, history, summary, epochs, ended)
         summary["seconds"] = time.monotonic() - started
     files.write_summary(out / files.SUMMARY, summary)
     (out / files.FRAMES).unlink(missing_ok=True)  # the summary says the same and more

@@ -19,6 +19,7 @@ from nepfield.systems.system import System
 
 _AHEAD = 16  # samples
 _UNEVEN = 0.5  # share of the cost
+_LOST = 0.5  # of the cost that is found without warm starts
 
 History = Sequence[Mapping[str, float]]
 
@@ -68,6 +69,7 @@ def judged(
     history: History,
     summary: Mapping[str, Any],
     epochs: int,
+    trained_cost: float = np.nan,
 ) -> dict[str, Any]:
     """The verdict on a training, since when its gradient was not to be trusted, and advice.
 
@@ -83,6 +85,8 @@ def judged(
         What else the summary says.
     epochs : int
         That were done.
+    trained_cost : float
+        Of the states in which the training ended, each found from the one before.
     """
     summary = {**summary, "epochs": epochs}
     cost, targets, good = study.cost, study.task.targets, result.steady.converged
@@ -98,6 +102,7 @@ def judged(
         [*history, end],
         fits=fits,
         faint=light and bool(good.any()) and cost.faint(result.outputs[good], targets[good]),
+        lost=trained_cost < _LOST * result.cost,
         stability=list(summary.get("stability", ())),
         switch_on=list(summary.get("switch_on", ())),
     )
