@@ -31,7 +31,9 @@ def rows(costs: np.ndarray, **columns: Any) -> list[dict[str, float]]:
 
 
 def word(costs: np.ndarray = FALLING, fits: bool = False, faint: bool = False, **more: Any) -> str:
-    states = {key: more.pop(key) for key in ("lost", "stability", "switch_on") if key in more}
+    states = {
+        key: more.pop(key) for key in ("lost", "missing", "stability", "switch_on") if key in more
+    }
     return judge(rows(costs, **more), fits=fits, faint=faint, **states).word
 
 
@@ -52,6 +54,7 @@ def word(costs: np.ndarray = FALLING, fits: bool = False, faint: bool = False, *
         ("stalled", dict(costs=FLAT)),
         ("unstable", dict(costs=FLAT, stability=["unstable"])),
         ("unreachable", dict(costs=FLAT, stability=["stable"], switch_on=["other state"])),
+        ("unstable", dict(missing=True)),
         ("unreachable", dict(lost=True)),
         ("learnt", dict(lost=True, fits=True)),
         ("dark", dict(faint=True)),
@@ -196,6 +199,18 @@ def test_what_was_trained_must_be_found_without_warm_starts(tmp_path: Path) -> N
     summary = train_study(load_study(write_study(tmp_path, CHAIN | study)), tmp_path / "run")
     assert summary["verdict"] == "unreachable"
     assert "training.warm_start = false" in summary["advice"][0]
+
+
+def test_samples_without_a_state_are_told(tmp_path: Path) -> None:
+    """Few iterations are enough without a drive, and for nothing else."""
+    task = {"inputs": [[0.0, 0.0], [1.0, 0.5]], "targets": [[0.0], [1.0]]}
+    tight = {"max_iterations": 1, "tolerance": 1e-12}
+    physics = {"g": 50.0, "loss": 0.001}
+    path = write_study(tmp_path, CHAIN | {"task": task, "solver": tight, "physics": physics})
+    summary = train_study(load_study(path), tmp_path / "run")
+    assert len(summary["not_converged"]) == 1
+    assert summary["verdict"] == "unstable"
+    assert "1 of the samples have no steady state" in summary["advice"][0]
 
 
 def test_check_looks_ahead(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@
     unreachable  by states that are not reached when the pumps are switched on
 
 Where the outputs are as wanted: unstable, unreachable, learnt. Else the first that applies of
-unreachable (what was trained is not what a start from nothing finds), gradient (unless the cost
-still falls, is below 0.8 of what it was, and the cosine is positive), diverging, dark, learning,
-and where the cost falls no more unstable, unreachable, stalled.
+unstable (some samples have no steady state, and all others are as wanted), unreachable (what was
+trained is not what a start from nothing finds), gradient (unless the cost still falls, is below
+0.8 of what it was, and the cosine is positive), diverging, dark, learning, and where the cost falls
+no more unstable, unreachable, stalled.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def judge(
     fits: bool,
     faint: bool,
     lost: bool = False,
+    missing: bool = False,
     stability: Sequence[str] = (),
     switch_on: Sequence[str | None] = (),
 ) -> Verdict:
@@ -88,6 +90,8 @@ def judge(
     lost : bool
         Whether the states that were trained, each from the one before, cost much less than those
         that are found without them.
+    missing : bool
+        Whether some samples have no steady state, and the others are as wanted.
     stability : sequence of str
         Of each state that was looked at, as `nepfield.stability` says it; empty for systems whose
         states are always stable.
@@ -109,7 +113,9 @@ def judge(
     cosines = _known(history, "gradient_cosine")
     backwards = bool(cosines) and cosines[-1][1] < 0
     little = len(costs) > 1 and not costs[-1] <= PROGRESS * costs[0]
-    if lost:
+    if missing:
+        word = "unstable"
+    elif lost:
         word = "unreachable"
     elif since is not None and (little or backwards or not falling):
         word = "gradient"

@@ -99,6 +99,12 @@ def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -
         ]
     if verdict == "dark":
         return _lighter(summary)
+    if missing := len(summary.get("not_converged", ())) if verdict == "unstable" else 0:
+        return [
+            f"{missing} of the samples have no steady state that a device would keep, and so no "
+            "gradient: begin where they have one, with smaller rates, more loss, weaker pumps, or "
+            "a lower bound of V so high that the drive is below all modes"
+        ]
     if verdict in ("unstable", "unreachable"):
         return [
             'set solver.prefer = "stable" and training.warm_start = false, so that training uses '

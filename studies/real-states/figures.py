@@ -20,6 +20,7 @@ from .states import grids, state_rows
 BINS = (0.0, 1.0, 3.0, 10.0, 30.0, np.inf)  # of the nonlinear shift over the loss
 LABELS = ("0 to 1", "1 to 3", "3 to 10", "10 to 30", "above 30")
 RESONANT = 3.0  # losses from the nearest mode of the empty cavity
+FEW = 10  # states in a bin; with fewer it is not drawn
 NOT_REAL = ["unstable", "unreachable"]
 MISSED = ("other state", "does not settle")
 STEP = 0.1  # of the paper's Runge-Kutta scheme
@@ -166,7 +167,8 @@ def draw(binned: pd.DataFrame, trained: pd.DataFrame) -> Any:
         (left, "unstable", "unstable states"),
         (middle, "not reached", "states that a switch-on misses"),
     ):
-        for (device, response), part in table.groupby(["device", "response"], sort=False):
+        shown = table[table["states"] >= FEW]
+        for (device, response), part in shown.groupby(["device", "response"], sort=False):
             color = BLUE if response == "density" else ORANGE
             style = "-" if device == "nine sites" else "--"
             marks = [float(text.rstrip("%")) for text in part[column]]
@@ -180,7 +182,7 @@ def draw(binned: pd.DataFrame, trained: pd.DataFrame) -> Any:
         axes.tick_params(axis="x", labelrotation=25)
         axes.set_ylim(-3, 103)
         tidy(axes)
-    left.legend(frameon=False, fontsize=8)
+    left.legend(frameon=False, fontsize=8, handlelength=3.5)
     _bars(right, trained)
     return figure
 

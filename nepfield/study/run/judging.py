@@ -102,6 +102,8 @@ def judged(
         [*history, end],
         fits=fits,
         faint=light and bool(good.any()) and cost.faint(result.outputs[good], targets[good]),
+        missing=bool(good.any() and not good.all())
+        and cost.learnt(result.outputs[good], targets[good]),
         lost=trained_cost < _LOST * result.cost,
         stability=list(summary.get("stability", ())),
         switch_on=list(summary.get("switch_on", ())),
