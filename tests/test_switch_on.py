@@ -263,7 +263,7 @@ def test_a_training_ends_with_a_switch_on(tmp_path: Path) -> None:
     assert f"{words} (other state: samples 0)" in done.output
     summary = json.loads((run / "summary.json").read_text())
     assert summary["switch_on"] == ["other state", "proved"]
-    assert summary["reached"] == 0.5
+    assert summary["switch_on_reached"] == 0.5
     assert summary["status"] == "finished"
     prefer = tmp_path / "prefer"
     done = invoke("train", str(study), "--out", str(prefer), "--set", "solver.prefer=stable")
@@ -326,7 +326,7 @@ def test_many_samples_and_large_systems_are_followed_in_part(
     study = unstable_study(tmp_path, task__inputs=[[1.0], [0.1]])
     summary = train_study(load_study(study), tmp_path / "run")
     assert summary["switch_on"] == ["other state", None]
-    assert summary["reached"] == 0
+    assert summary["switch_on_reached"] == 0
     kept = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert kept["switch_on"] == ["other state", None]
 
@@ -340,5 +340,5 @@ def test_sweeps_tell_what_is_reached(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     with (tmp_path / "out" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["reached"]) for row in rows] == [0.5, 1.0]
-    assert "reached" in write_results(tmp_path / "out").columns
+    assert [float(row["switch_on_reached"]) for row in rows] == [0.5, 1.0]
+    assert "switch_on_reached" in write_results(tmp_path / "out").columns

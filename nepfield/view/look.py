@@ -159,13 +159,13 @@ def run_figure(
     if picture == "confusion" and (figure := confusion_figure(summary, name, where)):
         return picture, figure, [CONFUSION_MAP]
     files = _changed(read_run(run), samples, log)
-    known = [LINE, *files.pictures] if files.line else files.pictures
+    known = [LINE, *files.pictures] if files.line else list(files.pictures)
     if picture not in (None, *known):
         also = [word for word in ("training",) if (run / HISTORY).is_file()]
         also += [word for word in ("confusion",) if summary.get(word)]
-        also += ["samples"] if (run / OUTPUTS).is_file() else []
-        also += ["branch"] if (run / BRANCHES).is_file() else []
-        also += [DECISION] if has_decision(run) else []
+        known += ["samples"] if (run / OUTPUTS).is_file() else []
+        known += ["branch"] if (run / BRANCHES).is_file() else []
+        known += [DECISION] if has_decision(run) else []
         raise InputError(
             f"--field {picture}: this run has {', '.join([*also, 'outputs', *known])}"
             + _WHY_NOT.get(picture or "", ".")

@@ -33,7 +33,12 @@ SMALLER = (
     "readout.disc=[{center=[6.0,-5.0],radius=0.25},{center=[0.0,4.0],radius=0.25}]",
 )
 LOWER = ("potential.bounds=[-1.5,1]", "potential.initial={normal=[-1.0,0.02]}")
-SLOWER = ("training.rate=0.01", "training.epochs=500", "training.schedule={over=500}")
+SLOWER = (
+    "training.rate=0.01",
+    "training.epochs=500",
+    "training.schedule={over=500}",
+    "training.warm_start=false",
+)
 FASTER = ("training.rate=0.05", "training.weight_rate=0.5")
 DEVICES = {
     "double well": Device("study.toml", ((), ("training.rule=reciprocal",))),
@@ -91,7 +96,7 @@ def train(item: tuple[str, int, bool]) -> Row:
         "largest_error": summary.get("largest_error"),
         "accuracy": summary.get("accuracy"),
         "cosine": summary["gradient_cosine"],
-        "reached": summary.get("reached"),
+        "reached": summary.get("switch_on_reached"),
         "verdict": summary["verdict"],
         "advice": " / ".join(summary["advice"]),
     }

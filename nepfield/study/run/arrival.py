@@ -35,8 +35,8 @@ def check_arrival(
     -------
     dict
         What changes in the summary: ``switch_on`` (a word a sample, None where nobody has looked),
-        ``reached`` (the share of those looked at), ``report`` and ``warnings``. Empty for systems
-        whose motion is downhill.
+        ``switch_on_reached`` (the share of those looked at), ``report`` and ``warnings``. Empty for
+        systems whose motion is downhill.
     """
     steady, certificate = done.result.steady, done.certificate
     size = max(1, int(np.prod(steady.state.shape[:-1])))
@@ -81,7 +81,7 @@ def said_of_arrival(found: Arrival, summary: Mapping[str, Any]) -> dict[str, Any
         "switch_on": [
             str(word) if looked else None for word, looked in zip(words, known, strict=True)
         ][:SUMMARY_SAMPLES],
-        "reached": float(found.arrives[known].mean()) if known.any() else np.nan,
+        "switch_on_reached": float(found.arrives[known].mean()) if known.any() else np.nan,
         "warnings": [*summary["warnings"], *warning],
         "report": [*summary["report"], {"label": "switch-on", "text": text}],
     }
