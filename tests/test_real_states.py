@@ -45,3 +45,16 @@ def test_a_device_anew() -> None:
     binned = figures.bins(rows)
     assert binned["states"].sum() == 3
     assert (binned["reached"] + binned["other state"] + binned["does not settle"]).sum() == 3
+
+
+def test_each_device_that_went_wrong_is_told_why_and_its_advice_followed() -> None:
+    table = pd.read_csv(STUDY.parent / "verdicts" / "results.csv")
+    first = table.groupby("device", sort=False)["verdict"].first().to_dict()
+    assert first == {
+        "double well": "gradient", "plane wave": "gradient", "ring": "gradient",
+        "majority": "dark", "moons": "learning",
+    }  # fmt: skip
+    last = table.groupby("device", sort=False).last()
+    assert (last["verdict"] == "learnt").sum() == 4
+    assert (last["reached"] == 1).all()
+    assert last.loc["majority", "largest_error"] < 0.15
