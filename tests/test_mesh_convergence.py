@@ -19,6 +19,7 @@ devices, scales, figures = (
 )
 
 
+@pytest.mark.slow
 def test_a_trial_run() -> None:
     pytest.importorskip("gmsh")
     files = [path for path in FOLDER.iterdir() if path.is_file()]

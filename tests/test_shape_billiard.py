@@ -93,6 +93,7 @@ def test_no_landscape_gives_more_than_the_reach(tmp_path: Path) -> None:
     assert shapes.reach(study.system, study.cost) < shapes.reach(linear, study.cost)
 
 
+@pytest.mark.slow
 def test_a_trial_run_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [path for path in shapes.FOLDER.iterdir() if path.is_file()]
     before = {path: path.read_bytes() for path in files}

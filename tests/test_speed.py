@@ -202,6 +202,7 @@ def test_minima_of_phases_are_where_their_motion_ends() -> None:
     assert "12 of 12 samples rest" in note
 
 
+@pytest.mark.slow
 def test_one_and_two_workers_do_the_same(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(
         'name = "chain"\ndomain.lattice = [9]\nphysics.loss = 0.1\npotential.initial = 0.2\n'
