@@ -144,8 +144,9 @@ class Swept:
 
 
 def part_of(sweep: Sweep, chosen: Callable[[Case], bool], epochs: int | None = None) -> Sweep:
-    """Some cases of a sweep, perhaps with other numbers of epochs."""
-    changed = {} if epochs is None else {EPOCHS: epochs}
+    """Some cases of a sweep, perhaps with other numbers of epochs, and then without a switch-on of
+    what is not trained."""
+    changed = {} if epochs is None else {EPOCHS: epochs, "training.switch_on": False}
     cases = [
         replace(case, values=case.values | {k: v for k, v in changed.items() if k in case.values})
         for case in sweep.cases

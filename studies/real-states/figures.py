@@ -126,7 +126,7 @@ def trainings(swept: Swept) -> pd.DataFrame:
                 "fits": fits,
                 "verdict": result["verdict"],
                 "unstable": float(result["unstable"]),
-                "reached": float(result["switch_on_reached"]),
+                "reached": float(result.get("switch_on_reached", np.nan)),
                 "switched_on_fits": bool(way.residual.max() < 1e-2)
                 and study.cost.learnt(seen, task.targets),
             }
