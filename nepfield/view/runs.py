@@ -356,7 +356,8 @@ def _plain(grid: pyvista.UnstructuredGrid) -> list[Drawn]:
     found = []
     for data, on in ((grid.point_data, "node"), (grid.cell_data, "cell")):
         for name in data:
-            stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", name).groups()  # type: ignore[union-attr]
+            end = re.search(r"_(\d+)\Z", name)
+            stem, number = (name, None) if end is None else (name[: end.start()], end[1])
             if np.asarray(data[name]).dtype.kind == "f" and re.fullmatch(r"[\w-]+", stem):
                 sample = None if number is None else int(number)
                 found.append(Drawn((name,), on, stem, stem, stem, scale="auto", sample=sample))

@@ -28,12 +28,12 @@ from nepfield.steady.evolve import trajectory
 from nepfield.steady.steady import Steady
 from nepfield.study.run import folder as files
 from nepfield.study.run.arrival import said_of_arrival
-from nepfield.study.run.build import Study, build
-from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
+from nepfield.study.run.build import Study
+from nepfield.study.run.claim import claimed, keeping
 from nepfield.study.run.frames import write_list
 from nepfield.study.run.jobs import draw_noting
+from nepfield.study.run.opening import built_for
 from nepfield.study.run.summary import study_entries
-from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
 from nepfield.systems.system import raise_unless_converged, switch_on
 
@@ -89,13 +89,8 @@ def evolve_study(
             f"{config.physics.system} has no motion in time that could be followed; nepfield "
             'evolve takes waves, physics.system = "gpe".'
         )
-    check_folder(out, config, resume=None)
-    if run is not None:
-        meshes_of(run, config)  # refuses a geometry that has changed
     with ExitStack() as stack:
-        with mesh_folder(config, out) as kept:
-            study = build(config, kept, None if run is None else Path(run))
-            system = trained_system(study, run, accept_changes)
+        with built_for(config, out, run, accept_changes) as (study, system):
             chosen = _chosen(samples, len(study.task.inputs))
             steady = system.equilibrate(study.task.inputs[chosen], **study.solver)
             if asked.start == "steady":

@@ -29,6 +29,7 @@ from nepfield.study.run.build import Study, build
 from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
 from nepfield.study.run.frames import Frames
 from nepfield.study.run.judging import judged
+from nepfield.study.run.opening import built_for
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
@@ -188,13 +189,8 @@ def solve_study(
         What is in summary.json.
     """
     out = Path(out)
-    check_folder(out, config, resume=None)
-    if run is not None:
-        meshes_of(run, config)  # refuses a geometry that has changed
     with ExitStack() as stack:
-        with mesh_folder(config, out) as kept:
-            study = build(config, kept, None if run is None else Path(run))
-            system = trained_system(study, run, accept_changes)
+        with built_for(config, out, run, accept_changes) as (study, system):
             stack.enter_context(claimed(out, config, resume=None))
         stack.enter_context(keeping(out, "remove what is there of it, and solve it again"))
         summary = complete(study, system, out).summary

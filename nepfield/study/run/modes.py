@@ -24,11 +24,11 @@ from nepfield.fields.readouts import Intensities
 from nepfield.steady.modes.bogoliubov import Spectrum, bogoliubov_spectrum
 from nepfield.steady.modes.cavity import Modes, modes
 from nepfield.study.run import folder as files
-from nepfield.study.run.build import Study, build
-from nepfield.study.run.claim import check_folder, claimed, keeping, mesh_folder
+from nepfield.study.run.build import Study
+from nepfield.study.run.claim import claimed, keeping
 from nepfield.study.run.jobs import draw_noting
+from nepfield.study.run.opening import built_for
 from nepfield.study.run.summary import study_entries
-from nepfield.study.run.trained import meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
 from nepfield.study.text.units import UnitError
 from nepfield.systems.system import solve_steady
@@ -79,16 +79,11 @@ def modes_study(
         If the study's system is no wave, there is no such sample, or the folder is there already.
     """
     out = Path(out)
-    check_folder(out, config, resume=None)
     if not 1 <= count <= MOST:
         raise InputError(f"--count {count}: give a whole number from 1 to {MOST}.")
     level = None if near is None else _level(near, config)
-    if run is not None:
-        meshes_of(run, config)  # refuses a geometry that has changed
     with ExitStack() as stack:
-        with mesh_folder(config, out) as kept:
-            study = build(config, kept, None if run is None else Path(run))
-            system = trained_system(study, run, accept_changes)
+        with built_for(config, out, run, accept_changes) as (study, system):
             samples = len(study.task.inputs)
             if not hasattr(system, "linear_part"):
                 raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -19,9 +20,9 @@ class AnyAbsorberConfig(Kind):
 
     strength: Annotated[Positive, ENERGY] = Field(description="largest extra loss, -Im V")
 
+    @abstractmethod
     def build(self, space: Space) -> np.ndarray:
         """Its part of the potential at the quadrature points, shape (nq,)."""
-        raise NotImplementedError
 
 
 class RegionAbsorberConfig(AnyAbsorberConfig):

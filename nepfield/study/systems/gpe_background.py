@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -21,9 +22,9 @@ from nepfield.study.text.values import Name, Number
 class AnyBackgroundConfig(Kind):
     """What all kinds of backgrounds have."""
 
+    @abstractmethod
     def build(self, space: Space) -> np.ndarray:
         """Its part of the potential at the quadrature points, shape (nq,)."""
-        raise NotImplementedError
 
 
 class RegionBackgroundConfig(AnyBackgroundConfig):

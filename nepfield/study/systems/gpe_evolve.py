@@ -6,6 +6,7 @@ A further kind of envelope is one more class here, with a key that no other has;
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Le
@@ -24,9 +25,9 @@ class AnyEnvelopeConfig(Kind):
         default=None, description="the pump that it is for, counted from 0; absent: all of them"
     )
 
+    @abstractmethod
     def build(self) -> Envelope:
         """The envelope."""
-        raise NotImplementedError
 
 
 class StepConfig(AnyEnvelopeConfig):

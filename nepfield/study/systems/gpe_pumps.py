@@ -6,6 +6,7 @@ name goes into `PumpConfig`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -40,9 +41,9 @@ class AnyPumpConfig(Kind):
     )
     trainable: Flag = Field(default=True, description="whether training changes the weight")
 
+    @abstractmethod
     def build(self, weight: complex) -> Pump:
         """The pump with a starting weight."""
-        raise NotImplementedError
 
     def options(self, oblique: bool = False) -> dict[str, Any]:
         """What all pumps take; InputError for a wave vector that this kind has no use for."""
