@@ -15,14 +15,17 @@ from nepfield.fields.readouts import Readout, readout
 from nepfield.keys import Keys
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
+from nepfield.learning.digits import digits8, mnist
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.maps import OutputMap, output_map
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.preparation import prepared
 from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
-from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.learning.task_files import load_task
+from nepfield.learning.tasks import Task, xor
 from nepfield.learning.training import (
     Evaluation,
     TrainingResult,
@@ -164,6 +167,7 @@ __all__ = [
     "delaunay_patch",
     "describe",
     "diagram",
+    "digits8",
     "evaluate",
     "evolve",
     "expectations",
@@ -178,6 +182,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "mnist",
     "modes",
     "near_equilibrium",
     "nudge_loss",
@@ -188,6 +193,7 @@ __all__ = [
     "phases",
     "plot",
     "potential",
+    "prepared",
     "random_geometric_graph",
     "reach",
     "read_domain",

@@ -24,10 +24,10 @@ from nepfield.study.text.sections import (
     PhysicsConfig,
     ReadoutConfig,
     SolverConfig,
-    TaskConfig,
     TrainingConfig,
     check_inside,
 )
+from nepfield.study.text.tasks import TaskConfig
 from nepfield.study.text.values import (
     Basis,
     Bounds,

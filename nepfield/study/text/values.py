@@ -175,6 +175,9 @@ Lattice = Annotated[
     tuple[int, ...],
     form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
 ]
+ImageSize = Annotated[
+    tuple[int, int], form(lambda v: _indices(v, (2,), 1), "[rows, columns], whole numbers from 1")
+]
 Periodic = Annotated[
     bool | tuple[tuple[str, str], ...],
     form(
