@@ -10,6 +10,7 @@ from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pump_images import PumpImage, cell_pumps, grid_pumps
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
 from nepfield.fields.readouts import Readout, readout
 from nepfield.keys import Keys
@@ -136,6 +137,7 @@ __all__ = [
     "Product",
     "Pulse",
     "Pump",
+    "PumpImage",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
@@ -161,6 +163,7 @@ __all__ = [
     "absorbing_region",
     "bogoliubov_spectrum",
     "box_mesh",
+    "cell_pumps",
     "compare_gradients",
     "complete_graph",
     "configuration_space",
@@ -177,6 +180,7 @@ __all__ = [
     "gaussian_pump",
     "gradient",
     "graph",
+    "grid_pumps",
     "hypercube_graph",
     "lattice",
     "layered_graph",

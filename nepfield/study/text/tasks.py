@@ -79,9 +79,9 @@ class TaskConfig(Section):
     test: Share | None = Field(
         default=None, description="share of the samples that is kept for the test"
     )
-    train_with_validation: Flag = Field(
-        default=False,
-        description="train on the validation samples too, once everything has been chosen by them",
+    train_with_validation: Flag | None = Field(
+        default=None,
+        description="true: train on the validation samples too, once all is chosen by them",
     )
     train_per_class: AtLeastOne | None = Field(
         default=None,
