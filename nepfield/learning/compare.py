@@ -41,7 +41,7 @@ def compare_gradients(
     system, cost, inputs, targets, beta
         As in `gradient`.
     rules : sequence of str, optional
-        By default all that the system admits.
+        By default `system.rules`. Those of others (`nepfield.learning.published`) are to be named.
     keys, steady, initial, on_failure, **options
         As in `gradient`.
 

@@ -12,12 +12,19 @@ from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values
 from nepfield.keys import Keys
 from nepfield.learning.costs import Cost
+from nepfield.learning.estimates import Estimate
 from nepfield.learning.nudge import Nudge
-from nepfield.learning.rules import RULES, Estimate
+from nepfield.learning.rules import RULES
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.system import System, checked_inputs, raise_unless_converged, trained
+from nepfield.systems.system import (
+    System,
+    admitted,
+    checked_inputs,
+    raise_unless_converged,
+    trained,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,10 +254,10 @@ def checked_rule(system: System, rule: str | None, beta: float) -> str:
         If the system does not admit it, or beta is no strength of a nudge.
     """
     rule = system.rules[0] if rule is None else rule
-    if rule not in system.rules:
+    if rule not in admitted(system):
         raise InputError(
             f"rule = {rule!r} is unknown to {type(system).__name__}; choose one of "
-            f"{', '.join(system.rules)}."
+            f"{', '.join(admitted(system))}."
         )
     if beta == 0 or not np.isfinite(beta):
         raise InputError(f"beta = {beta}: the nudge must be finite and not 0.")

@@ -6,46 +6,25 @@
     reciprocal                      the response to a phase-conjugated nudge
     adjoint                         the exact gradient
 
+The rules of others, for waves, are in `nepfield.learning.published`.
+
 nep (8), (11), (12); xy (7), (8); qep (16), (35), (38). What a linear response is, a system knows
 (`nepfield.systems.wave` for waves).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nepfield.fields.parameters import Values
 from nepfield.keys import Keys
+from nepfield.learning.estimates import Estimate, Rule
 from nepfield.learning.nudge import Nudge
+from nepfield.learning.published import PUBLISHED
 from nepfield.systems.system import System
-
-
-class Estimate(NamedTuple):
-    """What a rule finds.
-
-    Attributes
-    ----------
-    columns : dict of str to ndarray, shape (n, nsamples)
-        Derivatives of each sample's cost by each trained parameter.
-    solved : ndarray of bool, shape (nsamples,)
-        Samples whose nudged states or responses were found.
-    response : ndarray or None
-        Nudged minus free state, where the rule has one.
-    """
-
-    columns: Values
-    solved: np.ndarray
-    response: np.ndarray | None = None
-
-
-Rule = Callable[
-    [System, np.ndarray, Nudge, np.ndarray, float, Keys | None, Mapping[str, Any]], Estimate
-]
-"""(system, free state, nudge of strength 1, inputs, beta, keys, options of the solver)."""
 
 
 def contrast(*signs: int) -> Rule:
@@ -113,8 +92,9 @@ RULES: dict[str, Rule] = {
     "nep-linear": response("nep-linear"),
     "reciprocal": response("reciprocal"),
     "adjoint": response("adjoint"),
+    **PUBLISHED,
 }
-"""Every rule by its name; `System.rules` says which of them a system admits."""
+"""Every rule by its name; `nepfield.systems.system.admitted` says which of them a system admits."""
 
 EXACT = "adjoint"
 """The rule that others are held against."""
