@@ -312,7 +312,7 @@ def test_a_wave_admits_them_but_compares_them_only_when_asked() -> None:
 
 
 def test_a_system_that_knows_nothing_of_them_refuses_them() -> None:
-    system = nf.Oscillators(nf.complete_graph(3))
+    system = nf.Oscillators(nf.complete_graph(3), 1.0)
     assert admitted(system) == system.rules
     with pytest.raises(nf.InputError, match="'asym-ep' is unknown to Oscillators"):
         checked_rule(system, "asym-ep", 0.01)

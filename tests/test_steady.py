@@ -507,7 +507,9 @@ def test_gmres_agrees_with_a_dense_solve(seed, n, nsamples):
     tolerance = np.full(nsamples, 1e-11)
     for precondition in (lambda v: inverse @ v, lambda v: v):
         with np.errstate(all="raise"):
-            found, converged, iterations = gmres(apply, precondition, right, tolerance, 2 * n + 2)
+            found, converged, iterations, *_ = gmres(
+                apply, precondition, right, tolerance, 2 * n + 2
+            )
         assert converged.all()
         assert iterations <= 2 * n + 1  # at most the real dimension, but for rounding
         assert np.abs(found - solve(right)).max() < 1e-8 * np.abs(right).max()
@@ -518,7 +520,7 @@ def test_gmres_takes_each_sample_to_its_own_tolerance():
     apply, _, inverse = random_map(rng, 15)
     right = rng.normal(size=(15, 3)) + 0j
     tolerance = np.array([1e-2, 1e-12, 1e-6])
-    found, converged, _ = gmres(apply, lambda v: inverse @ v, right, tolerance)
+    found, converged, *_ = gmres(apply, lambda v: inverse @ v, right, tolerance)
     assert converged.all()
     residual = np.linalg.norm(apply(found) - right, axis=0) / np.linalg.norm(right, axis=0)
     assert np.all(residual <= 1.1 * tolerance)
@@ -535,7 +537,7 @@ def test_gmres_with_right_hand_sides_that_vanish_or_break_down():
     right[[1, 5], 2] = 1j  # two of them
     right[:, 3] = rng.normal(size=8) + 1j * rng.normal(size=8)
     with np.errstate(divide="raise", invalid="raise"):
-        found, converged, iterations = gmres(
+        found, converged, iterations, *_ = gmres(
             lambda d: spectrum[:, None] * d, lambda v: v, right, np.full(4, 1e-13)
         )
     assert converged.all()
@@ -543,7 +545,9 @@ def test_gmres_with_right_hand_sides_that_vanish_or_break_down():
     assert np.abs(found - right / spectrum[:, None]).max() < 1e-12
     assert not found[:, 0].any()
     with np.errstate(all="raise"):
-        found, converged, iterations = gmres(lambda d: d, lambda v: v, 0 * right, np.full(4, 1e-9))
+        found, converged, iterations, *_ = gmres(
+            lambda d: d, lambda v: v, 0 * right, np.full(4, 1e-9)
+        )
     assert not found.any()
     assert converged.all()
     assert iterations == 0
@@ -554,14 +558,14 @@ def test_gmres_says_when_it_fails():
     apply, _, _ = random_map(rng, 20)
     right = rng.normal(size=(20, 2)) + 0j
     with np.errstate(all="raise"):
-        found, converged, iterations = gmres(apply, lambda v: v, right, np.full(2, 1e-12), 3)
+        found, converged, iterations, *_ = gmres(apply, lambda v: v, right, np.full(2, 1e-12), 3)
         assert not converged.any()
         assert iterations == 3
         # still the best there is in three steps
         assert np.all(np.linalg.norm(apply(found) - right, axis=0) < np.linalg.norm(right, axis=0))
     for rank in (0, 1, 7, 19):  # singular maps, whose range does not hold the right-hand side
         kept = (np.arange(20) < rank)[:, None]
-        found, converged, iterations = gmres(
+        found, converged, iterations, *_ = gmres(
             lambda d, kept=kept: kept * d, lambda v: v, right, np.full(2, 1e-12)
         )
         assert not converged.any()
@@ -571,7 +575,7 @@ def test_gmres_says_when_it_fails():
     kept = (np.arange(20) < 7)[:, None]
     right[7:, 1] = 0
     spectrum = np.linspace(1, 2, 20)[:, None]
-    found, converged, _ = gmres(
+    found, converged, *_ = gmres(
         lambda d: kept * spectrum * d, lambda v: v, right, np.full(2, 1e-12)
     )
     assert np.array_equal(converged, [False, True])

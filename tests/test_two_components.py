@@ -29,6 +29,7 @@ from nepfield.space.components import components
 from nepfield.steady.linear import solve_linearised
 from nepfield.steady.linearisation import Linearisation, LinearPart
 from nepfield.systems import wave
+from nepfield.systems.frames import wave_frame
 
 TIGHT = {"tolerance": 1e-12}
 
@@ -102,10 +103,16 @@ class TwoComponents:
         return {"V": values, "w": self.pumps.observable(state, inputs)}
 
     def respond(self, kind, free, nudge, inputs):
-        multiplier, solved = wave.multiplier(self, kind, free, nudge)
-        product = self.space.evaluate(multiplier) * self.space.evaluate(free)
+        multiplier, solved = wave.exact_multiplier(self, free, nudge)
+        return self.parameter_derivative(free, multiplier, inputs), solved
+
+    def frame(self, kind, free):
+        return wave_frame(self, kind, free)
+
+    def parameter_derivative(self, state, multiplier, inputs):
+        product = self.space.evaluate(multiplier) * self.space.evaluate(state)
         derivative = self.potential.derivative(self.space, product)
-        return {"V": derivative, "w": self.pumps.derivative(multiplier, inputs)}, solved
+        return {"V": derivative, "w": self.pumps.derivative(multiplier, inputs)}
 
     def figures(self, steady, inputs, response=None):
         return {}

@@ -11,10 +11,11 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values
 from nepfield.keys import Keys
+from nepfield.learning.corrections import check_corrections
 from nepfield.learning.costs import Cost
 from nepfield.learning.estimates import Estimate
 from nepfield.learning.nudge import Nudge
-from nepfield.learning.rules import RULES
+from nepfield.learning.rules import rule_of
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
@@ -50,6 +51,12 @@ class Gradient(Described):
     rule : str
     response : ndarray or None
         Nudged minus free state of the samples whose free state was found, where the rule has one.
+    errors : ndarray, shape (nsamples,), or None
+        What the rule itself says each sample's derivatives are wrong by, in the L2 norm; nan where
+        it cannot tell, None where it measures no fields (`nepfield.learning.corrections`).
+    measurements : ndarray of int, shape (nsamples,), or None
+        Steady states that the rule measured beside the free one; None where each sample takes the
+        same.
     """
 
     sums: Values
@@ -60,6 +67,8 @@ class Gradient(Described):
     used: np.ndarray
     rule: str
     response: np.ndarray | None = None
+    errors: np.ndarray | None = None
+    measurements: np.ndarray | None = None
 
     @cached_property
     def count(self) -> int:
@@ -82,6 +91,16 @@ class Gradient(Described):
     def cost(self) -> float:
         """Mean cost of the samples used; nan if there are none."""
         return float(self.per_sample[self.used].sum() / self.count) if self.count else np.nan
+
+    @property
+    def error(self) -> float:
+        """What the rule says the gradient is wrong by, as a share of its norm: the mean of `errors`
+        over the norm of the mean gradient. nan where it cannot tell."""
+        if self.errors is None or not self.count:
+            return np.nan
+        size = np.sqrt(sum(np.vdot(v, self.fields[k]).real for k, v in self.params.items()))
+        with np.errstate(divide="ignore"):
+            return float(self.errors[self.used].mean() / size) if size > 0 else np.nan
 
     def __add__(self, other: Gradient) -> Gradient:
         if self.rule != other.rule or self.sums.keys() != other.sums.keys():
@@ -112,6 +131,8 @@ class Gradient(Described):
             steady=steady,
             used=np.concatenate([self.used, other.used]),
             response=response,
+            errors=_joined(self.errors, other.errors),
+            measurements=_joined(self.measurements, other.measurements),
         )
 
     def about(self) -> tuple[str, dict[str, Any]]:
@@ -122,7 +143,14 @@ class Gradient(Described):
             f"{np.sqrt(np.vdot(total, self.fields[name]).real):.4g}"
             for name, total in self.params.items()
         }
-        return f"Gradient by {self.rule}: cost {self.cost:.6g}, {used}", norms
+        told = (
+            {} if self.errors is None else {"error, by its own measurements": f"{self.error:.2g}"}
+        )
+        return f"Gradient by {self.rule}: cost {self.cost:.6g}, {used}", norms | told
+
+
+def _joined(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def gradient(
@@ -133,6 +161,8 @@ def gradient(
     rule: str | None = None,
     beta: float = 0.01,
     *,
+    corrections: int = 0,
+    gradient_tolerance: float | None = None,
     nudge: str | None = None,
     keys: Keys | None = None,
     steady: Steady | None = None,
@@ -154,6 +184,12 @@ def gradient(
         first of them, which is "nep" for waves.
     beta : float
         Strength of the nudge, for rules that contrast equilibria.
+    corrections : int
+        More measurements of each sample, by which a rule of waves becomes exact
+        (`nepfield.learning.corrections`); `Gradient.error` says how exact.
+    gradient_tolerance : float, optional
+        Instead: as many corrections as it takes until the residual of their loop is below this,
+        relative to the nudge; at most 40 measurements.
     nudge : {"full", "linearised"}, optional
         Whether it moves with the state; by default as the system usually has it.
     keys : Keys, optional
@@ -171,16 +207,18 @@ def gradient(
     Raises
     ------
     InputError
-        If the system does not admit the rule, beta is 0, or inputs and targets do not fit.
+        If the system does not admit the rule or its corrections, beta is 0, or inputs and targets
+        do not fit.
     NotConverged
         If a steady state was not found and ``on_failure="raise"``.
     """
     if on_failure not in ("raise", "flag"):
         raise InputError(f"on_failure = {on_failure!r}: choose 'raise' or 'flag'.")
-    rule = checked_rule(system, rule, beta)
+    rule = checked_rule(system, rule, beta, corrections, gradient_tolerance)
     inputs, targets = checked_samples(system, cost, inputs, targets)
     found = estimate(
         system, cost, inputs, targets, rule, beta,
+        corrections=corrections, gradient_tolerance=gradient_tolerance,
         nudge=nudge, keys=keys, steady=steady, initial=initial, **options,
     )  # fmt: skip
     if on_failure == "raise":
@@ -202,6 +240,8 @@ def estimate(
     rule: str,
     beta: float,
     *,
+    corrections: int = 0,
+    gradient_tolerance: float | None = None,
     nudge: str | None = None,
     keys: Keys | None = None,
     steady: Steady | None = None,
@@ -224,7 +264,8 @@ def estimate(
         outputs[chosen] = cost.readout.means(signals).T
         push = Nudge(cost, targets, free, signals, nudge or system.nudge)
         per_sample[chosen] = push.costs()
-        found = RULES[rule](system, free, push, inputs, beta, keys, options)
+        find = rule_of(rule, corrections, gradient_tolerance)
+        found = find(system, free, push, inputs, beta, keys, options)
         used[chosen] = found.solved
     if np.count_nonzero(used):
         kept = columns_of(found.solved)
@@ -235,7 +276,20 @@ def estimate(
     else:
         sums = {name: np.zeros_like(parameter.values) for name, parameter in parameters.items()}
     measures = {name: parameter.measure for name, parameter in parameters.items()}
-    return Gradient(sums, measures, per_sample, outputs, steady, used, rule, found.response)
+    errors, measurements = found.error, found.measurements
+    if errors is not None and len(errors) < len(used):
+        errors = _spread(errors, chosen, np.full(len(used), np.nan))
+    if measurements is not None and len(measurements) < len(used):
+        measurements = _spread(measurements, chosen, np.zeros(len(used), dtype=int))
+    return Gradient(
+        sums, measures, per_sample, outputs, steady, used, rule, found.response, errors,
+        measurements,
+    )  # fmt: skip
+
+
+def _spread(values: np.ndarray, chosen: slice | np.ndarray, whole: np.ndarray) -> np.ndarray:
+    whole[chosen] = values
+    return whole
 
 
 def _of_trained(parameter: Parameter, derivative: np.ndarray) -> np.ndarray:
@@ -245,13 +299,20 @@ def _of_trained(parameter: Parameter, derivative: np.ndarray) -> np.ndarray:
     return np.where(parameter.trainable, derivative, 0.0)
 
 
-def checked_rule(system: System, rule: str | None, beta: float) -> str:
+def checked_rule(
+    system: System,
+    rule: str | None,
+    beta: float,
+    corrections: int = 0,
+    gradient_tolerance: float | None = None,
+) -> str:
     """The rule, or the usual one of the system.
 
     Raises
     ------
     InputError
-        If the system does not admit it, or beta is no strength of a nudge.
+        If the system does not admit it, beta is no strength of a nudge, or it cannot be corrected
+        so.
     """
     rule = system.rules[0] if rule is None else rule
     if rule not in admitted(system):
@@ -261,6 +322,7 @@ def checked_rule(system: System, rule: str | None, beta: float) -> str:
         )
     if beta == 0 or not np.isfinite(beta):
         raise InputError(f"beta = {beta}: the nudge must be finite and not 0.")
+    check_corrections(rule, corrections, gradient_tolerance)
     return rule
 
 

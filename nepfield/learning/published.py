@@ -20,7 +20,6 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from nepfield.errors import InputError
-from nepfield.fields.parameters import Values
 from nepfield.keys import Keys
 from nepfield.learning.estimates import Estimate, Rule
 from nepfield.learning.nudge import FieldNudge, Nudge
@@ -28,16 +27,11 @@ from nepfield.steady.linear import solve_linearised
 from nepfield.systems.asymmetric import asymmetric_states
 from nepfield.systems.holomorphic import complex_nudges, observed_coefficient
 from nepfield.systems.near_equilibrium import LocalWave
-from nepfield.systems.system import System
+from nepfield.systems.system import Readable, System, seen
 
 
-class Device(System, LocalWave, Protocol):
-    """A wave of which these rules know what they must, such as `GPE`."""
-
-    def parameter_derivative(
-        self, state: np.ndarray, multiplier: np.ndarray, inputs: np.ndarray
-    ) -> Values:
-        """``-2 Re int l dkappa/dtheta`` for all trained parameters."""
+class Device(Readable, LocalWave, Protocol):
+    """A wave whose equation these rules know, and whose field they read, such as `GPE`."""
 
 
 def scattering_backpropagation(
@@ -65,8 +59,9 @@ def scattering_backpropagation(
     turn = _common_phase(wave.drive(inputs)) ** 2
     push = FieldNudge(beta * turn * nudge.force(free).conj())
     nudged = system.equilibrate(inputs, push, free, keys and keys.fold("nudged 1"), **options)
-    multiplier = -1j * (nudged.state - free) / (beta * turn)
-    derivative = wave.parameter_derivative(free, multiplier, inputs)
+    before = seen(system, free, keys and keys.fold("free"))
+    change = seen(system, nudged.state, keys and keys.fold("read 1")) - before
+    derivative = wave.parameter_derivative(before, -1j * change / (beta * turn), inputs)
     return Estimate(derivative, nudged.converged, measurements=np.ones(len(inputs), dtype=int))
 
 
@@ -98,14 +93,16 @@ def asymmetric(*signs: int) -> Rule:
     ) -> Estimate:
         wave = cast(Device, system)
         drive, slope = wave.drive(inputs), nudge.force(free)
+        before = seen(system, free, keys and keys.fold("free"))
         multiplier, solved = np.zeros_like(free), np.full(free.shape[-1], True)
         for sign in signs:
             if sign:
                 state, found = asymmetric_states(wave, drive, free, sign * beta * slope, **options)
-                multiplier += sign * (state - free).conj()
+                after = seen(system, state, keys and keys.fold(f"read {sign}"))
+                multiplier += sign * (after - before).conj()
                 solved &= found
         count = np.abs(signs).sum()
-        derivative = wave.parameter_derivative(free, multiplier / (beta * count), inputs)
+        derivative = wave.parameter_derivative(before, multiplier / (beta * count), inputs)
         return Estimate(derivative, solved, measurements=np.full(len(solved), count))
 
     return rule

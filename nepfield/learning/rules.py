@@ -3,13 +3,14 @@
     nep, ep                         contrast of the observables between equilibria at 0 and beta
     nep-symmetric, ep-symmetric     the same between -beta and +beta
     nep-linear                      the limit of both for beta -> 0, by one linear response
-    reciprocal                      the response to a phase-conjugated nudge
+    reciprocal                      the response to a phase-conjugated nudge, in its limit
+    reciprocal-symmetric            the same between -beta and +beta
     adjoint                         the exact gradient
 
-The rules of others, for waves, are in `nepfield.learning.published`.
-
-nep (8), (11), (12); xy (7), (8); qep (16), (35), (38). What a linear response is, a system knows
-(`nepfield.systems.wave` for waves).
+nep (8), (11), (12); xy (7), (8); qep (16), (35), (38). Rules of waves can be corrected by more
+measurements until they are exact (`nepfield.learning.corrections`). What the exact gradient is, a
+system knows (`nepfield.systems.wave` for waves). Rules of others, for waves, are in
+`nepfield.learning.published`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from nepfield.keys import Keys
+from nepfield.learning.corrections import READINGS, corrected
 from nepfield.learning.estimates import Estimate, Rule
 from nepfield.learning.nudge import Nudge
 from nepfield.learning.published import PUBLISHED
@@ -68,7 +70,7 @@ def contrast(*signs: int) -> Rule:
 
 
 def response(kind: str) -> Rule:
-    """The rule that asks a system for its linear response of a kind."""
+    """The rule that asks a system for its response of a kind."""
 
     def rule(
         system: System,
@@ -89,8 +91,9 @@ RULES: dict[str, Rule] = {
     "nep-symmetric": contrast(-1, 1),
     "ep": contrast(0, 1),
     "ep-symmetric": contrast(-1, 1),
-    "nep-linear": response("nep-linear"),
-    "reciprocal": response("reciprocal"),
+    "nep-linear": corrected(READINGS["nep-linear"]),
+    "reciprocal": corrected(READINGS["reciprocal"]),
+    "reciprocal-symmetric": corrected(READINGS["reciprocal-symmetric"]),
     "adjoint": response("adjoint"),
     **PUBLISHED,
 }
@@ -98,3 +101,11 @@ RULES: dict[str, Rule] = {
 
 EXACT = "adjoint"
 """The rule that others are held against."""
+
+
+def rule_of(name: str, corrections: int = 0, tolerance: float | None = None) -> Rule:
+    """A rule by its name, corrected by more measurements where that is wanted
+    (`nepfield.learning.corrections`)."""
+    if corrections or tolerance is not None:
+        return corrected(READINGS[name], corrections, tolerance)
+    return RULES[name]

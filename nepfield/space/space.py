@@ -296,11 +296,12 @@ class Space(Described):
         ndarray, shape (nsamples,)
             Euclidean norm of ``residual / sqrt(diag(mass))``.
         """
-        weighted = residual * self._norm_weight
+        weighted = residual * self.norm_weight
         return np.sqrt(real_product(weighted, weighted))
 
     @cached_property
-    def _norm_weight(self) -> np.ndarray:
+    def norm_weight(self) -> np.ndarray:
+        """``1 / sqrt(diag(mass))``, (ndof, 1): it makes the Euclidean norm that of fields."""
         return 1 / np.sqrt(self.mass_diagonal)[:, None]
 
     def about(self) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ iterations suffice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,10 +85,9 @@ def solve_linearised(
     for first in range(0, right.shape[1], width):
         chosen = np.arange(right.shape[1])[first : first + width]
         block = linear.samples(chosen)
-        d[:, chosen], converged[chosen], iterations = gmres(
-            block.apply, factors.solve, right[:, chosen], tolerance[chosen]
-        )
-        most = max(most, iterations)
+        found = gmres(block.apply, factors.solve, right[:, chosen], tolerance[chosen])
+        d[:, chosen], converged[chosen] = found.solution, found.converged
+        most = max(most, found.iterations)
     preconditioner.report(most)
     for k in np.flatnonzero(~converged):
         # The shared factors are too far from this sample: it gets its own.
@@ -97,9 +97,8 @@ def solve_linearised(
             own = one.factorise(linear.direct[..., k])
         except np.linalg.LinAlgError:
             continue
-        d[:, chosen], converged[chosen], _ = gmres(
-            one.apply, own.solve, right[:, chosen], tolerance[chosen]
-        )
+        found = gmres(one.apply, own.solve, right[:, chosen], tolerance[chosen])
+        d[:, chosen], converged[chosen] = found.solution, found.converged
     return d, converged
 
 
@@ -121,17 +120,38 @@ def _solve_dense(linear: Linearisation, right: np.ndarray) -> tuple[np.ndarray, 
     return solution.view(complex).T, converged
 
 
+class Krylov(NamedTuple):
+    """What GMRES finds.
+
+    Attributes
+    ----------
+    solution : ndarray, shape (n, nsamples)
+    converged : ndarray of bool, shape (nsamples,)
+    iterations : int
+    residual : ndarray, shape (nsamples,)
+        Relative to the right-hand side; 0 where that vanishes.
+    coefficients : ndarray, shape (iterations, nsamples)
+        Of the preconditioned vectors in the solution.
+    used : ndarray of int, shape (nsamples,)
+        So many of them each sample needed.
+    """
+
+    solution: np.ndarray
+    converged: np.ndarray
+    iterations: int
+    residual: np.ndarray
+    coefficients: np.ndarray
+    used: np.ndarray
+
+
 def gmres(
     apply: Callable[[np.ndarray], np.ndarray],
     precondition: Callable[[np.ndarray], np.ndarray],
     right: np.ndarray,
     tolerance: np.ndarray,
     max_iterations: int = _MAX_ITERATIONS,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Batched, flexible GMRES for real-linear maps of complex fields, preconditioned on the right.
-
-    All samples iterate together, each with its own Hessenberg matrix; the inner product is the real
-    one, ``Re sum conj(u) v``.
+) -> Krylov:
+    """Batched GMRES for real-linear maps of complex fields, preconditioned on the right.
 
     Parameters
     ----------
@@ -144,9 +164,37 @@ def gmres(
 
     Returns
     -------
-    solution : ndarray, shape (n, nsamples)
-    converged : ndarray of bool, shape (nsamples,)
-    iterations : int
+    Krylov
+    """
+
+    def expand(vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        image = precondition(vector)
+        return image, apply(image)
+
+    return flexible_gmres(expand, right, tolerance, max_iterations)
+
+
+def flexible_gmres(
+    expand: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    right: np.ndarray,
+    tolerance: np.ndarray,
+    max_iterations: int = _MAX_ITERATIONS,
+) -> Krylov:
+    """The same where the preconditioner may be another one each time (Saad 1993).
+
+    All samples iterate together, each with its own Hessenberg matrix; the inner product is the real
+    one, ``Re sum conj(u) v``.
+
+    Parameters
+    ----------
+    expand : callable
+        For a vector of unit length the preconditioned one and the image of that under the map.
+    right, tolerance, max_iterations
+        As in `gmres`.
+
+    Returns
+    -------
+    Krylov
     """
     nsamples = right.shape[1]
     scale = np.linalg.norm(right, axis=0)
@@ -164,8 +212,8 @@ def gmres(
     iterations = 0
     while running.any() and iterations < max_iterations:
         j = iterations
-        images.append(precondition(basis[j]))
-        new = apply(images[j])
+        image, new = expand(basis[j])
+        images.append(image)
         size = np.linalg.norm(new, axis=0)
         column = np.zeros((j + 1, nsamples))
         for _ in range(2):  # Gram-Schmidt twice is orthogonal to rounding
@@ -203,4 +251,6 @@ def gmres(
         coefficients[i] = np.where(used, value / np.where(used, triangle[i, i], 1.0), 0.0)
         solution += coefficients[i] * images[i]
     last = np.abs(rotated[length, np.arange(nsamples)])
-    return solution, (last <= goal) & np.isfinite(solution).all(axis=0), iterations
+    converged = (last <= goal) & np.isfinite(solution).all(axis=0)
+    residual = last / np.where(scale > 0, scale, 1.0)
+    return Krylov(solution, converged, iterations, residual, coefficients, length)

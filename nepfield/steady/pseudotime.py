@@ -70,7 +70,7 @@ def continue_in_pseudotime(
         except np.linalg.LinAlgError:  # another step makes it regular
             dt /= 4
             continue
-        delta, converged, _ = gmres(
+        delta, converged, *_ = gmres(
             _sum_of_maps(linear.apply, inertia), factors.solve, -force, _ACCURACY
         )
         trial = state + delta

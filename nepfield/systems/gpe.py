@@ -42,6 +42,7 @@ from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import Steady
 from nepfield.steady.switch_on import SwitchOn, switch_on
 from nepfield.systems import wave
+from nepfield.systems.frames import WaveFrame, wave_frame
 from nepfield.systems.gpe_fields import pump_marks, wave_fields
 from nepfield.systems.near_equilibrium import near_equilibrium, nudge_losses
 from nepfield.systems.nonlinearity import Nonlinearity
@@ -268,9 +269,15 @@ class GPE(Described):
     def respond(
         self, kind: str, free: np.ndarray, nudge: Push, inputs: np.ndarray
     ) -> tuple[Values, np.ndarray]:
-        """``-2 Re int l dkappa/dtheta`` for all parameters theta, by one linear solve for l."""
-        multiplier, solved = wave.multiplier(self, kind, free, nudge)
+        """The exact gradient, ``-2 Re int l dkappa/dtheta``, by one linear solve for l."""
+        if kind != "adjoint":
+            raise InputError(f"rule {kind!r}: waves have {', '.join(self.rules)}.")
+        multiplier, solved = wave.exact_multiplier(self, free, nudge)
         return self.parameter_derivative(free, multiplier, inputs), solved
+
+    def frame(self, kind: str, free: np.ndarray) -> WaveFrame:
+        """How a response to a nudge of a kind is read (`nepfield.systems.frames`)."""
+        return wave_frame(self, kind, free)
 
     def parameter_derivative(
         self, state: np.ndarray, multiplier: np.ndarray, inputs: np.ndarray

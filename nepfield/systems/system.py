@@ -19,6 +19,7 @@ from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import counted
 from nepfield.space.arrays import all_finite
+from nepfield.steady.linear import SharedPreconditioner
 from nepfield.steady.steady import NotConverged, Steady
 
 MOST_CERTIFIED = 64
@@ -163,6 +164,58 @@ class System(Protocol):
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
     ) -> list[str]:
         """What to change where a training went wrong; empty where nothing did."""
+
+
+class Frame(Protocol):
+    """How a device's response says something of the multiplier of the exact gradient.
+
+    The nudged device solves ``D z = v``, the exact multiplier ``T z = right``; T - D is local and
+    known (`nepfield.systems.frames`).
+    """
+
+    @property
+    def norm_weight(self) -> np.ndarray:
+        """Makes the Euclidean norm of weak forms that of fields, (ndof, 1)."""
+
+    def right(self, error: np.ndarray) -> np.ndarray:
+        """What T is solved for, of the slope of the cost by the conjugate of the state."""
+
+    def force(self, right: np.ndarray) -> np.ndarray:
+        """The force of the nudge that makes the device solve for it."""
+
+    def read(self, response: np.ndarray) -> np.ndarray:
+        """z, of the change of the state that this nudge makes."""
+
+    def solve(
+        self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """z in the limit of a weak nudge, and for which samples it was found."""
+
+    def difference(self, z: np.ndarray) -> np.ndarray:
+        """(T - D) z."""
+
+    def multiplier(self, z: np.ndarray) -> np.ndarray:
+        """l of z, as `Readable.parameter_derivative` takes it."""
+
+
+class Readable(System, Protocol):
+    """A system whose state is a field that can be read as a whole, such as a wave."""
+
+    def frame(self, kind: str, free: np.ndarray) -> Frame:
+        """How a response is read, of a kind: "nep" or "reciprocal"."""
+
+    def parameter_derivative(
+        self, state: np.ndarray, multiplier: np.ndarray, inputs: np.ndarray
+    ) -> Values:
+        """The derivatives (n, nsamples) that a multiplier at a free state stands for."""
+
+
+def seen(system: System, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
+    """A state as it is measured, field by field: ``system.seen(state, keys)`` where it has that
+    method, else the state itself."""
+    ask = getattr(system, "seen", None)
+    found: np.ndarray = state if ask is None else ask(state, keys)
+    return found
 
 
 class Certificate(Protocol):

@@ -1,10 +1,13 @@
-"""What every wave equation shares: equilibrating, the linear responses, rules and advice.
+"""What every wave equation shares: equilibrating, the exact gradient, rules and advice.
 
 With ``kappa' d = A d + B conj(d)`` at the free state, A = -i (H + a), B = -i b, c = dC/dPsibar::
 
-    nep-linear   A d + B conj(d) = i c                 (H + a) d + b conj(d)   = -c
-    reciprocal   A l + B conj(l) = conj(c)             (H + a) l + b conj(l)   = i conj(c)
-    adjoint      A^T l + conj(B)^T conj(l) = conj(c)   (H + a) l - conj(b l)   = i conj(c)
+    nep-linear   A d + B conj(d) = i c                      (H + a) d + b conj(d)    = -c
+    reciprocal   A l + exp(-2 i chi) B conj(l) = conj(c)    (H + a) l + b' conj(l)   = i conj(c)
+    adjoint      A^T l + conj(B)^T conj(l) = conj(c)        (H + a) l - conj(b l)    = i conj(c)
+
+with ``b' = exp(-2 i chi) b``: the response read in the phase of its nudge
+(`nepfield.systems.frames`).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from nepfield.steady.stability.pointwise import growth_bound
 from nepfield.steady.steady import Steady
 from nepfield.systems.system import Push
 
-RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "adjoint")
+RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "reciprocal-symmetric", "adjoint")
 """Learning rules for waves: contrasts of steady states, linear responses, the exact gradient."""
 
 PUBLISHED = ("scattering-backpropagation", "asym-ep", "dyadic-ep", "holomorphic-ep")
@@ -58,15 +61,14 @@ def equilibrate(
     return find_preferred(equation, drive, push=push, free=free, initial=initial, **options)
 
 
-def multiplier(
-    equation: Equation, kind: str, free: np.ndarray, nudge: Push
+def exact_multiplier(
+    equation: Equation, free: np.ndarray, nudge: Push
 ) -> tuple[np.ndarray, np.ndarray]:
-    """l of ``-2 Re int l dkappa/dtheta``, nep (8): three rules end in this one formula.
+    """l of ``-2 Re int l dkappa/dtheta``, nep (8), for the exact gradient.
 
     Parameters
     ----------
     equation : Equation
-    kind : {"nep-linear", "reciprocal", "adjoint"}
     free : ndarray, shape (ndof, nsamples)
     nudge : Push
         Its force at the free state is c.
@@ -77,10 +79,7 @@ def multiplier(
     solved : ndarray of bool, shape (nsamples,)
     """
     error, linear = nudge.force(free), equation.linearise(free)
-    if kind == "nep-linear":
-        response, solved = solve_linearised(linear, -error)
-        return -1j * response.conj(), solved
-    return solve_linearised(linear.transposed() if kind == "adjoint" else linear, 1j * error.conj())
+    return solve_linearised(linear.transposed(), 1j * error.conj())
 
 
 def unstable(linear: Linearisation, count: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from scipy.linalg import lu_factor, lu_solve
 
 from nepfield.space.linalg import DENSE_LIMIT, Factorisation
-from nepfield.steady.linear import SharedPreconditioner, gmres
+from nepfield.steady.linear import Krylov, SharedPreconditioner, gmres
 from nepfield.steady.linearisation import Linearisation
 from nepfield.steady.stability.fluctuations import Fluctuations
 
@@ -158,15 +158,15 @@ class _Iterative:
             return self._direct.solve(right, corner)
         whole = np.concatenate([right, corner])[:, None]
         for _ in range(2):
-            found, solved, iterations = self._gmres(whole)
-            self._preconditioner.report(iterations)
-            if solved[0]:
+            found = self._gmres(whole)
+            self._preconditioner.report(found.iterations)
+            if found.converged[0]:
                 n = len(right)
-                return found[:n, 0], found[n:, 0].real
+                return found.solution[:n, 0], found.solution[n:, 0].real
         self._direct = _Direct(self._linear, self._columns, self._rows, self._corner)
         return self._direct.solve(right, corner)
 
-    def _gmres(self, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    def _gmres(self, whole: np.ndarray) -> Krylov:
         n = len(self._columns)
         factors = self._preconditioner.factors(self._linear)
         lifted = factors.solve(self._columns.astype(complex))
