@@ -28,6 +28,9 @@ from nepfield.systems.system import Push
 RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "reciprocal-symmetric", "adjoint")
 """Learning rules for waves: contrasts of steady states, linear responses, the exact gradient."""
 
+PUBLISHED = ("scattering-backpropagation", "asym-ep", "dyadic-ep", "holomorphic-ep")
+"""Rules of others for waves with a local response (`nepfield.learning.published`)."""
+
 FIGURE_LABELS = {
     "nonlinearity_ratio": r"mean $|f(n)-f(0)|/\gamma$",
     "loss_ratio": "loss ratio",

@@ -126,7 +126,7 @@ class GPEStudy(StudyConfig):
     @classmethod
     def rules(cls) -> tuple[str, ...]:
         """Learning rules that a wave admits."""
-        return GPE.rules
+        return GPE.rules + GPE.published
 
     @classmethod
     def costs(cls) -> tuple[str, ...]:
