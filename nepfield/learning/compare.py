@@ -44,13 +44,9 @@ def compare_gradients(
     system, cost, inputs, targets, beta
         As in `gradient`.
     rules : sequence of str, optional
-<<<<<<< HEAD
-        By default all that the system admits.
+        By default `system.rules`. Those of others (`nepfield.learning.published`) are to be named.
     corrections, gradient_tolerance
         As in `gradient`: rules that can be corrected get a second row, "RULE corrected".
-=======
-        By default `system.rules`. Those of others (`nepfield.learning.published`) are to be named.
->>>>>>> published
     keys, steady, initial, on_failure, **options
         As in `gradient`.
 
