@@ -19,7 +19,13 @@ from nepfield.learning.rules import rule_of
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.system import System, checked_inputs, raise_unless_converged, trained
+from nepfield.systems.system import (
+    System,
+    admitted,
+    checked_inputs,
+    raise_unless_converged,
+    trained,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,10 +315,10 @@ def checked_rule(
         so.
     """
     rule = system.rules[0] if rule is None else rule
-    if rule not in system.rules:
+    if rule not in admitted(system):
         raise InputError(
             f"rule = {rule!r} is unknown to {type(system).__name__}; choose one of "
-            f"{', '.join(system.rules)}."
+            f"{', '.join(admitted(system))}."
         )
     if beta == 0 or not np.isfinite(beta):
         raise InputError(f"beta = {beta}: the nudge must be finite and not 0.")

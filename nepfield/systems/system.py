@@ -79,6 +79,8 @@ class System(Protocol):
 
     One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`), and
     ``switch_on(inputs, steady, most, ...)`` where it need not reach them (see `switch_on`).
+    Rules of others that it admits too are in ``published``, a tuple like `rules`; comparisons leave
+    them out unless they are asked for.
 
     Attributes
     ----------
@@ -290,6 +292,11 @@ def about_system(system: Any) -> tuple[str, dict[str, Any]]:
     size = counted(len(domain.points), "vertex" if len(domain.points) == 1 else "vertice")
     head = f"{type(system).__name__} on {domain.source}: {size}"
     return f"{head}, {counted(system.ninputs, 'input')}", dict(system.parameters)
+
+
+def admitted(system: System) -> tuple[str, ...]:
+    """Every rule that a system admits: its `rules`, then the rules of others in ``published``."""
+    return system.rules + tuple(getattr(system, "published", ()))
 
 
 def trained(system: System) -> dict[str, Parameter]:
