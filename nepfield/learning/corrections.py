@@ -130,7 +130,7 @@ class _Device:
         self.uncertain.append(self.frame.read(even / (2 * self.beta)))
 
     def _state(self, right: np.ndarray, sign: int, required: bool = True) -> np.ndarray:
-        push = FieldNudge(self.frame.force(sign * self.beta * right))
+        push = FieldNudge(self.frame.force(sign * self.beta * right), self.free)
         keys = self._keys(f"nudged {sign}")
         steady = self.system.equilibrate(self.inputs, push, self.free, keys, **self.options)
         state = seen(self.system, steady.state, self._keys(f"read {sign}"))
