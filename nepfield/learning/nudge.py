@@ -117,6 +117,10 @@ class Nudge(Described):
             measured=self.measured[:, chosen],
         )
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, whose signals are read without noise."""
+        return replace(self, free=free, measured=self.cost.readout.signals(free))
+
 
 @dataclass(frozen=True, eq=False)
 class FieldNudge(Described):
@@ -158,3 +162,7 @@ class FieldNudge(Described):
     def samples(self, chosen: np.ndarray | slice) -> Self:
         """The same for some of the samples."""
         return replace(self, field=self.field[..., chosen])
+
+    def at(self, free: np.ndarray) -> Self:
+        """The same: its force is given."""
+        return self

@@ -73,6 +73,9 @@ class Push(Protocol):
     def samples(self, chosen: np.ndarray | slice) -> Self:
         """The same for some of the samples."""
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, read without noise."""
+
 
 class System(Protocol):
     """A physical system that equilibrates.
@@ -282,6 +285,11 @@ def switch_on(
     ask = getattr(system, "switch_on", None)
     found: Arrival | None = None if ask is None else ask(inputs, steady, most, **options)
     return found
+
+
+def device_of(system: Any) -> Any:
+    """The device itself, where a system is one as it is measured (`nepfield.systems.measured`)."""
+    return getattr(system, "device", system)
 
 
 def about_system(system: Any) -> tuple[str, dict[str, Any]]:

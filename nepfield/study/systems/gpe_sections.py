@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.text.domains import DomainConfig
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
@@ -213,3 +214,5 @@ class WaveStudy(Protocol):
     def physics(self) -> GPEPhysicsConfig: ...
     @property
     def training(self) -> WaveTrainingConfig: ...
+    @property
+    def measurement(self) -> MeasurementConfig: ...
