@@ -350,6 +350,16 @@ def test_limits_are_refused_with_a_word_on_what_to_write_instead() -> None:
     for rule in ("nep-linear", "reciprocal"):
         with pytest.raises(nf.InputError, match=f"'{rule}' is a limit.*write \"nep\""):
             nf.gradient(lab, *samples, rule)
+    with pytest.raises(nf.InputError, match="'asym-ep' asks for states of another device"):
+        nf.gradient(lab, *samples, "asym-ep")
+    many = nf.measured(wave(), photons=1e14)
+    other = [
+        nf.gradient(of, *samples, "scattering-backpropagation", 0.01, keys=keys(4))
+        for of in (wave(), many, lab)
+    ]
+    exact = other[0].params["potential"]
+    assert other[1].params["potential"] == pytest.approx(exact, abs=1e-2 * np.abs(exact).max())
+    assert np.abs(other[2].params["potential"] - exact).max() > np.abs(exact).max()
     assert lab.rules == ("nep", "nep-symmetric", "reciprocal-symmetric", "adjoint")
     table = nf.compare_gradients(lab, *samples, keys=keys(4))
     assert list(table.index) == list(lab.rules)
@@ -531,6 +541,7 @@ def test_check_tells_what_is_measured(study: Path) -> None:
     [
         ("training.rule=reciprocal", 'training.rule = "reciprocal" is a limit.*write "nep"'),
         ("training.rule=nep-linear", 'training.rule = "nep-linear" is a limit'),
+        ("training.rule=dyadic-ep", '"dyadic-ep" asks for states of another device'),
         ("potential.bounds=", "measurement.slm_levels.*set potential.bounds"),
         ("measurement.photons=-1", "photons"),
         ("measurement.waiting=soon", "waiting"),

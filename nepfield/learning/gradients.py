@@ -19,7 +19,13 @@ from nepfield.learning.rules import rule_of
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
 from nepfield.steady.steady import NotConverged, Steady, joined
-from nepfield.systems.system import System, checked_inputs, raise_unless_converged, trained
+from nepfield.systems.system import (
+    System,
+    admitted,
+    checked_inputs,
+    raise_unless_converged,
+    trained,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,9 +302,8 @@ def checked_rule(
         so.
     """
     rule = system.rules[0] if rule is None else rule
-    if rule not in system.rules:
-        choice = f"choose one of {', '.join(system.rules)}."
-        unknown = f"is unknown to {type(system).__name__}; {choice}"
+    if rule not in (known := admitted(system)):
+        unknown = f"is unknown to {type(system).__name__}; choose one of {', '.join(known)}."
         why = getattr(system, "refusals", {}).get(rule, unknown)
         raise InputError(f"rule = {rule!r} {why}")
     if beta == 0 or not np.isfinite(beta):

@@ -87,7 +87,7 @@ class GPE(Described):
     loss: float = 0.1
     background: np.ndarray | None = None
 
-    rules = wave.RULES
+    rules, published = wave.RULES, wave.PUBLISHED
     nudge = "linearised"
     warm_start = True
     figure_labels = wave.FIGURE_LABELS

@@ -40,11 +40,15 @@ from nepfield.systems.gpe import GPE
 from nepfield.systems.system import Push
 from nepfield.systems.varied import detuned
 
-LIMITS = ("nep-linear", "reciprocal")
-"""Rules that are the limit of an infinitely weak nudge, which no laboratory can measure."""
-INSTEAD = (
+_INSTEAD = (
     'write "nep", "nep-symmetric" or "reciprocal-symmetric", which measure nudges of strength beta'
 )
+_LIMIT = f"is a limit that no laboratory can measure: {_INSTEAD}"
+_COMPUTED = f"asks for states of another device than the one that is measured: {_INSTEAD}"
+REFUSED = dict.fromkeys(("nep-linear", "reciprocal"), _LIMIT) | dict.fromkeys(
+    ("asym-ep", "dyadic-ep", "holomorphic-ep"), _COMPUTED
+)
+"""Rules of waves that cannot be measured, each with the reason."""
 _ACCURACY = 1e-7  # of steps in time: of what is waited for, a contrast over beta is taken
 
 
@@ -118,7 +122,12 @@ class MeasuredWave(Described):
     @property
     def rules(self) -> tuple[str, ...]:
         """Those of the wave that can be measured, and the exact gradient."""
-        return tuple(rule for rule in self.wave.rules if rule not in LIMITS)
+        return tuple(rule for rule in self.wave.rules if rule not in REFUSED)
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """Of the rules of others those that can be measured."""
+        return tuple(rule for rule in self.wave.published if rule not in REFUSED)
 
     @property
     def assumed_loss(self) -> float:
@@ -128,8 +137,7 @@ class MeasuredWave(Described):
     @property
     def refusals(self) -> dict[str, str]:
         """Why the other rules are refused."""
-        words = f"is a limit that no laboratory can measure: {INSTEAD}."
-        return {rule: words for rule in self.wave.rules if rule in LIMITS}
+        return {rule: f"{words}." for rule, words in REFUSED.items()}
 
     def with_parameters(self, values: Mapping[str, np.ndarray]) -> MeasuredWave:
         """The same with other values written, in full precision."""
@@ -272,8 +280,9 @@ class MeasuredWave(Described):
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]
     ) -> list[str]:
         """What to change where a training went wrong."""
-        if summary.get("verdict") != "gradient" or summary.get("rule") not in self.rules:
-            return self.device.advice(history, summary)
+        if summary.get("verdict") != "gradient":
+            told = self.device.advice(history, summary)
+            return [text.replace('"reciprocal"', '"reciprocal-symmetric"') for text in told]
         return [
             f"the gradient of {summary['rule']}, as it is measured, is not to be trusted since "
             f"epoch {summary.get('untrusted_since')}: compare with the same study without "

@@ -82,6 +82,8 @@ class System(Protocol):
 
     One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`), and
     ``switch_on(inputs, steady, most, ...)`` where it need not reach them (see `switch_on`).
+    Rules of others that it admits too are in ``published``, a tuple like `rules`; comparisons leave
+    them out unless they are asked for.
 
     Attributes
     ----------
@@ -245,11 +247,8 @@ class Certificate(Protocol):
 
 
 def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certificate | None:
-    """Ask a system whether its states are stable; None where it has no method `certify`.
-
-    ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
-    certificate, for they are accepted only where the Hessian is positive definite.
-    """
+    """Ask a system whether its states are stable, so many samples closely; None where it has no
+    method `certify`, as with minima of an energy, whose Hessian is known to be definite."""
     ask = getattr(system, "certify", None)
     found: Certificate | None = None if ask is None else ask(steady, most)
     return found
@@ -276,12 +275,8 @@ class Arrival(Protocol):
 def switch_on(
     system: System, inputs: np.ndarray, steady: Steady, most: int | None = None, **options: Any
 ) -> Arrival | None:
-    """Ask a system whether it reaches its states when it is switched on; None where it has no
-    method `switch_on`.
-
-    ``system.switch_on(inputs, steady, most, ...)`` follows so many samples beside those that it
-    proves. A system whose motion is downhill needs no such method.
-    """
+    """Ask a system whether it reaches its states when it is switched on, following so many samples
+    beside those that it proves; None where it has no method `switch_on`: its motion is downhill."""
     ask = getattr(system, "switch_on", None)
     found: Arrival | None = None if ask is None else ask(inputs, steady, most, **options)
     return found
@@ -298,6 +293,11 @@ def about_system(system: Any) -> tuple[str, dict[str, Any]]:
     size = counted(len(domain.points), "vertex" if len(domain.points) == 1 else "vertice")
     head = f"{type(system).__name__} on {domain.source}: {size}"
     return f"{head}, {counted(system.ninputs, 'input')}", dict(system.parameters)
+
+
+def admitted(system: System) -> tuple[str, ...]:
+    """Every rule that a system admits: its `rules`, then the rules of others in ``published``."""
+    return system.rules + tuple(getattr(system, "published", ()))
 
 
 def trained(system: System) -> dict[str, Parameter]:

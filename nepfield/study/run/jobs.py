@@ -229,8 +229,8 @@ def compare_study(
         study.cost,
         inputs,
         task.targets[:GRADIENT_SAMPLES],
-        beta=config.training.beta,
         keys=Keys(config.seed, 0, np.arange(len(inputs))) if measured else None,
+        **{k: v for k, v in config.training.estimator.items() if k != "rule"},
         on_failure="flag",
         **study.solver,
     )

@@ -11,7 +11,7 @@ from nepfield.errors import located
 from nepfield.study.text.quantities import DENSITY, ENERGY, LENGTH, TIME
 from nepfield.study.text.values import NonNegative, Number, Positive, Section
 from nepfield.systems.gpe import GPE
-from nepfield.systems.measured import INSTEAD, LIMITS, MeasuredWave, measured
+from nepfield.systems.measured import REFUSED, MeasuredWave, measured
 
 Sides = Annotated[tuple[Positive, ...] | None, LENGTH]
 
@@ -92,10 +92,9 @@ class MeasurementConfig(Section):
 
     def check_rule(self, rule: str, bounds: tuple[float, float] | None) -> None:
         """ValueError if a rule cannot be measured, or V has no bounds over which levels lie."""
-        if self.is_on and rule in LIMITS:
+        if self.is_on and rule in REFUSED:
             raise ValueError(
-                f'training.rule = "{rule}" is a limit that no laboratory can measure, and the study'
-                f" has a section [measurement]: {INSTEAD}"
+                f'[measurement] is there, and training.rule = "{rule}" {REFUSED[rule]}'
             )
         if self.slm_levels is not None and bounds is None:
             raise ValueError(
