@@ -57,6 +57,7 @@ from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
 from nepfield.systems.ising import Ising
+from nepfield.systems.measured import MeasuredWave, measured
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
@@ -120,6 +121,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "MeasuredWave",
     "Modes",
     "Momentum",
     "NearEquilibrium",
@@ -178,6 +180,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "measured",
     "modes",
     "near_equilibrium",
     "nudge_loss",

@@ -117,6 +117,10 @@ class Nudge(Described):
             measured=self.measured[:, chosen],
         )
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, whose signals are read without noise."""
+        return replace(self, free=free, measured=self.cost.readout.signals(free))
+
 
 @dataclass(frozen=True, eq=False)
 class FieldNudge(Described):
@@ -163,3 +167,7 @@ class FieldNudge(Described):
         """The same for some of the samples."""
         free = None if self.free is None else self.free[..., chosen]
         return replace(self, field=self.field[..., chosen], free=free)
+
+    def at(self, free: np.ndarray) -> Self:
+        """The same force, held against another free state."""
+        return self if self.free is None else replace(self, free=free)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from nepfield.errors import InputError
 from nepfield.learning.corrections import MOST, check_corrections
+from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.text.domains import DomainConfig
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
@@ -238,3 +239,5 @@ class WaveStudy(Protocol):
     def physics(self) -> GPEPhysicsConfig: ...
     @property
     def training(self) -> WaveTrainingConfig: ...
+    @property
+    def measurement(self) -> MeasurementConfig: ...
