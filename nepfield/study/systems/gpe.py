@@ -111,9 +111,11 @@ class GPEStudy(StudyConfig):
                 'training.cost = "cce" tells classes apart: readout needs two outputs or more'
             )
         if self.task.inputs and self.task.targets:
-            if max(self.pump_inputs) >= (given := len(self.task.inputs[0])):
+            firsts = zip(self.pump_inputs, self.pump, strict=True)
+            last = max(first if first < 0 else first + p.ninputs - 1 for first, p in firsts)
+            if last >= (given := len(self.task.inputs[0])):
                 raise ValueError(
-                    f"a pump takes input {max(self.pump_inputs)} (counted from 0), but the rows of"
+                    f"a pump takes input {last} (counted from 0), but the rows of"
                     f" task.inputs have {given}: set pump.input or add columns"
                 )
             if (width := len(self.task.targets[0])) != self.readout.count:
@@ -124,10 +126,8 @@ class GPEStudy(StudyConfig):
 
     @property
     def pump_inputs(self) -> tuple[int, ...]:
-        """For each pump the input that drives it; -1 where none does."""
-        return tuple(
-            pump_inputs([p.input for p in self.pump], [bool(p.constant) for p in self.pump])
-        )
+        """For each pump the (first) input that drives it; -1 where none does."""
+        return tuple(pump_inputs(self.pump))
 
     @classmethod
     def rules(cls) -> tuple[str, ...]:
@@ -172,13 +172,14 @@ class GPEStudy(StudyConfig):
         return self.measurement.build(wave)
 
     def build_readout(self, system: Any) -> Readout:
-        """Mean intensities over regions, sites and discs."""
+        """Mean intensities over regions, sites and discs, or over groups of them."""
         with located("readout"):
             found = readout(
                 system.space,
                 regions=self.readout.regions,
                 sites=self.readout.sites,
                 discs=[(disc.center, disc.radius) for disc in self.readout.disc],
+                groups=self.readout.groups,
             )
         return system.reads(found) if isinstance(system, MeasuredWave) else found
 
@@ -263,7 +264,7 @@ class GPEStudy(StudyConfig):
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
             "warnings": [*self._drive_warnings(study, system), *warnings_of(lengths)],
         }
-        if self.units is not None:
+        if self.units is not None and system.pumps.image is None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
         if epochs:
             time = laboratory_time(self, epochs, len(study.task.inputs), history)
