@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import NONLINEARITIES, PLACES, TIGHT, Case, case, distance
 from helpers import values_of
+from test_cli import CHAIN, invoke, write_study
 
 import nepfield as nf
 from nepfield.learning.corrections import READINGS
 from nepfield.learning.gradients import cosine
+from nepfield.learning.state import History
+from nepfield.learning.verdict import untrusted_since
 from nepfield.systems.frames import wave_frame
 
 LIMITS = ("nep-linear", "reciprocal")
@@ -319,3 +324,79 @@ def test_what_cannot_be_corrected_is_refused(how: dict[str, Any], message: str) 
     this = case("chain", "density")
     with pytest.raises(nf.InputError, match=message):
         nf.gradient(this.system, *this.samples, **how)
+
+
+# -- studies ------------------------------------------------------------------------------
+
+
+def test_a_training_by_a_corrected_rule_tells_its_error(tmp_path: Path) -> None:
+    more = {"rule": "nep", "corrections": 2, "compare_every": 1, "epochs": 3, "beta": 1e-3}
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | more)
+    run = tmp_path / "run"
+    done = invoke("train", str(path), "--out", str(run))
+    assert done.exit_code == 0, done.output
+    summary = json.loads((run / "summary.json").read_text())
+    rows = History(run / "history.csv").rows()
+    # three nudges, and the other sign of the first; one and the other where all is right already
+    assert [row["measurements"] for row in rows] == [(3 * 4 + 2) / 4] * 3
+    assert all(0 < row["gradient_error"] < 0.5 for row in rows)
+    assert all(row["gradient_cosine"] > 0.99 for row in rows)
+    assert summary["laboratory"]["states"] == 3 * (4 + 3 * 4 + 2)
+    told = f"wrong by {summary['gradient_error']:.2g} of its norm, as nep itself measures"
+    assert told in done.output
+    assert "gradient_error" in summary["columns"]
+
+
+def test_plain_rules_count_as_they_did(tmp_path: Path) -> None:
+    for rule, states in (("nep", 24), ("reciprocal", 24), ("reciprocal-symmetric", 36)):
+        path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | {"rule": rule})
+        run = tmp_path / rule
+        assert invoke("train", str(path), "--out", str(run)).exit_code == 0
+        more = ["--resume", "--set", "training.epochs=3"]
+        assert invoke("train", str(path), "--out", str(run), *more).exit_code == 0
+        summary = json.loads((run / "summary.json").read_text())
+        assert summary["laboratory"]["states"] == states
+        rows = History(run / "history.csv").rows()
+        assert ("gradient_error" in rows[0]) == (rule != "nep")
+
+
+def test_rules_are_compared_with_and_without_corrections(tmp_path: Path) -> None:
+    this = case("chain", "density")
+    table = nf.compare_gradients(this.system, *this.samples, corrections=2, **TIGHT)
+    assert [f"{rule} corrected" in table.index for rule in nf.RULES] == [
+        rule in READINGS for rule in nf.RULES
+    ]
+    for rule in ("nep-linear", "reciprocal"):
+        assert table.loc[f"{rule} corrected", "cosine"] > table.loc[rule, "cosine"]
+    assert table.loc["reciprocal corrected", "error"] < table.loc["reciprocal", "error"]
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | {"corrections": 1})
+    done = invoke("compare", str(path))
+    assert done.exit_code == 0, done.output
+    assert "nep corrected" in done.output
+    assert "error" in done.output
+
+
+def test_the_verdict_goes_by_the_error_that_was_measured() -> None:
+    rows = [{"epoch": k, "cost": 1.0, "gradient_error": 0.2 * k} for k in range(1, 9)]
+    assert untrusted_since(rows) == 5
+    assert untrusted_since([row | {"gradient_cosine": 0.9} for row in rows]) is None
+    assert untrusted_since([row | {"nudge_loss": 1.0} for row in rows[:3]]) is None
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"rule": "adjoint", "corrections": 1}, "adjoint is exact without them"),
+        ({"corrections": 1, "gradient_tolerance": 0.1}, "give one of them"),
+        ({"corrections": 40}, "corrections"),
+        ({"gradient_tolerance": 1.0}, "gradient_tolerance"),
+    ],
+)
+def test_studies_refuse_what_cannot_be_corrected(
+    tmp_path: Path, training: dict[str, Any], message: str
+) -> None:
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | training)
+    done = invoke("train", str(path), "--out", str(tmp_path / "run"))
+    assert done.exit_code != 0
+    assert message in done.output
+    assert not (tmp_path / "run").exists()

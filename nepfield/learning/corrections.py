@@ -195,7 +195,7 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         error = size * found.residual * np.max(sizes, axis=0)
         for k, floor in enumerate(_floors(sizes, doubts, len(reading.signs))):
             error += np.abs(found.coefficients[k]) * floor
-        counted = found.used * max(len(reading.signs), 1) + (len(reading.signs) == 1)
+        counted = np.maximum(found.used, 1) * max(len(reading.signs), 1) + (len(reading.signs) == 1)
         return Estimate(columns, solved & np.isfinite(found.residual), None, error, counted)
 
     return rule

@@ -90,14 +90,20 @@ def unstable(linear: Linearisation, count: int) -> np.ndarray:
 
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
     """What to change where a training went wrong, by its verdict (`nepfield.learning.verdict`)."""
-    verdict, rule = summary.get("verdict"), summary.get("rule")
+    verdict, rule = summary.get("verdict"), str(summary.get("rule"))
+    if verdict == "gradient" and rule.startswith("reciprocal"):
+        return [
+            f"the gradient of {rule} is not to be trusted since epoch "
+            f"{summary.get('untrusted_since')}: the nonlinearity is too strong for it. Set "
+            'training.corrections = 1 or more, or training.rule = "adjoint", or take weaker pumps'
+        ]
     if verdict == "gradient" and rule != "adjoint":
-        rules = '"adjoint"' if rule == "reciprocal" else '"reciprocal" or "adjoint"'
         return [
             f"the gradient of {rule} is not to be trusted since epoch "
             f"{summary.get('untrusted_since')}: loss is too strong for it. Set training.rule = "
-            f"{rules}, lower physics.loss, or raise the lower bound of V (potential.bounds) until "
-            "the drive stays below the lowest mode"
+            '"reciprocal" or "adjoint", training.corrections = 3 or more, lower physics.loss, or '
+            "raise the lower bound of V (potential.bounds) until the drive stays below the lowest "
+            "mode"
         ]
     if verdict == "dark":
         return _lighter(summary)

@@ -225,7 +225,7 @@ def compare_study(
         study.cost,
         task.inputs[:GRADIENT_SAMPLES],
         task.targets[:GRADIENT_SAMPLES],
-        beta=config.training.beta,
+        **{k: v for k, v in config.training.estimator.items() if k != "rule"},
         on_failure="flag",
         **study.solver,
     )

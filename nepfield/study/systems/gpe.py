@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -236,12 +236,19 @@ class GPEStudy(StudyConfig):
         found = super().solver_options() | {"prefer": self.solver.prefer}
         return found | ({} if self.solver.prefer == "any" else {"patience": self.solver.patience})
 
-    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+    def summary(
+        self,
+        study: Built,
+        system: Any,
+        steady: Steady,
+        epochs: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
         good = steady.converged
         lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
         weights = system.pumps.weights
-        found = super().summary(study, system, steady, epochs) | {
+        found = super().summary(study, system, steady, epochs, history) | {
             "weights": weights,
             "cells": len(system.space.elements),
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
@@ -250,7 +257,7 @@ class GPEStudy(StudyConfig):
         if self.units is not None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
         if epochs:
-            time = laboratory_time(self, epochs, len(study.task.inputs))
+            time = laboratory_time(self, epochs, len(study.task.inputs), history)
             found["laboratory"] = time
             found["report"] += [] if time is None else [laboratory_line(time)]
         return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+from annotated_types import Le, Lt
 from pydantic import Field, model_validator
 
+from nepfield.errors import InputError
+from nepfield.learning.corrections import MOST, check_corrections
 from nepfield.study.text.domains import DomainConfig
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
@@ -31,6 +34,7 @@ from nepfield.study.text.sections import (
 from nepfield.study.text.values import (
     Basis,
     Bounds,
+    Count,
     FlagOrRegions,
     Impedance,
     Initial,
@@ -196,10 +200,31 @@ class WaveTrainingConfig(TrainingConfig):
         description="strength of the nudge; always a plain number, in units of"
         " energy length^(2d) (mse) or energy (cce)",
     )
+    corrections: Annotated[Count, Le(MOST - 1)] = Field(
+        default=0, description="more measurements of each sample, which make the gradient exact"
+    )
+    gradient_tolerance: Annotated[Positive, Lt(1)] | None = Field(
+        default=None,
+        description="instead, as many as the residual of their loop needs to fall below this",
+    )
     rate: Annotated[Positive, STEP] = Field(default=0.02, description="step size")
     weight_rate: Annotated[Positive | None, WEIGHT_STEP] = Field(
         default=None, description="step size for the pump weights; absent: rate"
     )
+
+    @model_validator(mode="after")
+    def _check_corrections(self) -> WaveTrainingConfig:
+        try:
+            check_corrections(self.rule, self.corrections, self.gradient_tolerance)
+        except InputError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
+    @property
+    def estimator(self) -> dict[str, Any]:
+        """How the gradient is estimated, as `nepfield.gradient` takes it."""
+        more = {"corrections": self.corrections, "gradient_tolerance": self.gradient_tolerance}
+        return super().estimator | more
 
 
 class WaveStudy(Protocol):

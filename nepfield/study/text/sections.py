@@ -313,6 +313,11 @@ class TrainingConfig(Section):
             raise ValueError('keep = "best" goes with evaluate_every = 1 or more')
         return self
 
+    @property
+    def estimator(self) -> dict[str, Any]:
+        """How the gradient is estimated, as `nepfield.gradient` takes it."""
+        return {"rule": self.rule, "beta": self.beta}
+
     def build_optimizer(self, rates: dict[str, float]) -> Optimizer:
         """The optimiser, with rates of single parameters by name."""
         make: Callable[..., Optimizer] = OPTIMIZERS[self.optimizer]
