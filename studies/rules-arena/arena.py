@@ -166,16 +166,9 @@ def held_against(
     exact = nf.gradient(*samples, "adjoint", steady=steady, **SOLVER).params
     size = inner_product(system, exact, exact)
     rows = []
+    how: dict[str, Any] = {"steady": steady, "on_failure": "flag", **SOLVER}
     for rule, corrections in RULES:
-        found = nf.gradient(
-            *samples,
-            rule,
-            BETA,
-            corrections=corrections,
-            steady=steady,
-            on_failure="flag",
-            **SOLVER,
-        )
+        found = nf.gradient(*samples, rule, BETA, corrections=corrections, **how)
         row = about | {"rule": rule, "corrections": corrections}
         if found.used.all():
             own = inner_product(system, found.params, found.params)

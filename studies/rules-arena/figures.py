@@ -15,7 +15,7 @@ from .arena import RULES, arena_rows, grids
 CONDITIONS = ["device", "response", "gamma", "mean_V", "ratio", "draw", "state", "b_over_loss"]
 BINS = (-1.0, 0.0, 0.3, 1.0, 3.0, np.inf)  # of the largest |b| over the loss
 LABELS = ("0", "0 to 0.3", "0.3 to 1", "1 to 3", "above 3")
-ROUNDING = 1e-9  # errors below it are not held against what is told
+ROUNDING = 1e-5  # errors below it are not held against what is told: the solver makes them
 DRAWN = {
     "nep": GREY,
     "holomorphic-ep": "black",
@@ -226,7 +226,7 @@ def draw_errors(path: Path, real: pd.DataFrame, honest: pd.DataFrame) -> None:
     judged = real[real["told"].notna() & (real["true"] > ROUNDING)]
     figure = new_figure(4.0)
     axes = figure.subplots(1, 3, sharey=True)
-    ends = np.array([1e-9, 1e2])
+    ends = np.array([1e-6, 1e2])
     titles = ("no correction", "one correction", "two corrections")
     for k, (axis, title) in enumerate(zip(axes, titles, strict=True)):
         part = judged[judged["corrections"] == k]
