@@ -130,7 +130,7 @@ class _Device:
         self.uncertain.append(self.frame.read(even / (2 * self.beta)))
 
     def _state(self, right: np.ndarray, sign: int, required: bool = True) -> np.ndarray:
-        push = FieldNudge(self.frame.force(sign * self.beta * right))
+        push = FieldNudge(self.frame.force(sign * self.beta * right), self.free)
         keys = self._keys(f"nudged {sign}")
         steady = self.system.equilibrate(self.inputs, push, self.free, keys, **self.options)
         state = seen(self.system, steady.state, self._keys(f"read {sign}"))
@@ -171,8 +171,9 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         options: Mapping[str, Any],
     ) -> Estimate:
         wave = cast(Readable, system)
-        frame = wave.frame(reading.frame, free)
-        right = frame.right(nudge.force(free)) * frame.norm_weight
+        known = seen(system, free, keys and keys.fold("frame"))
+        frame = wave.frame(reading.frame, known)
+        right = frame.right(nudge.force(known)) * frame.norm_weight
         size, solved = np.linalg.norm(right, axis=0), np.full(free.shape[-1], True)
         strength = beta * np.where(size > 0, size, 1.0)
         device = _Device(wave, frame, reading.signs, free, inputs, strength, keys, options, solved)
@@ -184,7 +185,7 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
             found = _first(device.expand, right, size)
 
         def derivative(z: np.ndarray) -> Values:
-            return wave.parameter_derivative(free, frame.multiplier(z), inputs)
+            return wave.parameter_derivative(known, frame.multiplier(z), inputs)
 
         def reach(z: np.ndarray) -> np.ndarray:
             """Norm of the derivatives that z can make in one phase or another."""

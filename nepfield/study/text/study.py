@@ -37,10 +37,10 @@ from nepfield.study.text.sections import (
     ReadoutConfig,
     SetReadoutConfig,
     SolverConfig,
-    TaskConfig,
     TrainingConfig,
 )
 from nepfield.study.text.success import Limits
+from nepfield.study.text.tasks import TaskConfig
 from nepfield.study.text.units import UnitError
 from nepfield.study.text.values import Count, FolderName, Form, ScaledNormal, Section
 from nepfield.systems.system import System
