@@ -314,6 +314,10 @@ def test_a_sample_that_is_right_already_needs_no_nudge() -> None:
         assert np.isfinite(found.errors).all()
         assert found.errors[1] < 1e-9 * found.errors[0]
         assert found.used.all()
+        alone = replace(this, inputs=this.inputs[1:2], targets=targets[1:2])
+        found = gradient(alone, rule, corrections=2, steady=steady.samples(np.array([1])))
+        assert found.used.all()
+        assert np.abs(found.params["potential"]).max() < 1e-9
 
 
 def test_a_sample_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

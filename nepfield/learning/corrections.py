@@ -187,13 +187,19 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         def derivative(z: np.ndarray) -> Values:
             return wave.parameter_derivative(known, frame.multiplier(z), inputs)
 
-        def reach(z: np.ndarray) -> np.ndarray:
+        def reach(z: np.ndarray, made: Values) -> np.ndarray:
             """Norm of the derivatives that z can make in one phase or another."""
-            return np.hypot(_norms(system, derivative(z)), _norms(system, derivative(1j * z)))
+            return np.hypot(_norms(system, made), _norms(system, derivative(1j * z)))
 
-        columns = derivative(found.solution)
-        sizes, doubts = [[reach(z) for z in zs] for zs in (device.answers, device.uncertain)]
-        error = size * found.residual * np.max(sizes, axis=0)
+        columns, sizes = {name: np.zeros(1) for name in trained(system)}, []
+        for share, z in zip(found.coefficients, device.answers, strict=True):
+            made = derivative(z)
+            sizes.append(reach(z, made))
+            columns = {name: columns[name] + share * part for name, part in made.items()}
+        if not sizes:  # no sample needs a nudge
+            columns = derivative(found.solution)
+        doubts = [reach(z, derivative(z)) for z in device.uncertain]
+        error = size * found.residual * np.max(sizes, axis=0, initial=0.0)
         for k, floor in enumerate(_floors(sizes, doubts, len(reading.signs))):
             error += np.abs(found.coefficients[k]) * floor
         counted = np.maximum(found.used, 1) * max(len(reading.signs), 1) + (len(reading.signs) == 1)
@@ -231,7 +237,7 @@ def _floors(sizes: list[np.ndarray], doubts: list[np.ndarray], signs: int) -> li
             doubt**2 / np.where(size > 0, size, 1.0)
             for size, doubt in zip(sizes, doubts, strict=True)
         ]
-    if signs == 1:
+    if signs == 1 and sizes:
         share = doubts[0] / np.where(sizes[0] > 0, sizes[0], 1.0)
         return [share * size for size in sizes]
     return []
