@@ -61,6 +61,7 @@ from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
 from nepfield.systems.ising import Ising
+from nepfield.systems.measured import MeasuredWave, measured
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
@@ -124,6 +125,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "MeasuredWave",
     "Modes",
     "Momentum",
     "NearEquilibrium",
@@ -186,6 +188,7 @@ __all__ = [
     "layered_graph",
     "load_task",
     "mean_positions",
+    "measured",
     "mnist",
     "modes",
     "near_equilibrium",

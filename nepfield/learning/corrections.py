@@ -130,7 +130,7 @@ class _Device:
         self.uncertain.append(self.frame.read(even / (2 * self.beta)))
 
     def _state(self, right: np.ndarray, sign: int, required: bool = True) -> np.ndarray:
-        push = FieldNudge(self.frame.force(sign * self.beta * right))
+        push = FieldNudge(self.frame.force(sign * self.beta * right), self.free)
         keys = self._keys(f"nudged {sign}")
         steady = self.system.equilibrate(self.inputs, push, self.free, keys, **self.options)
         state = seen(self.system, steady.state, self._keys(f"read {sign}"))
@@ -171,8 +171,9 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         options: Mapping[str, Any],
     ) -> Estimate:
         wave = cast(Readable, system)
-        frame = wave.frame(reading.frame, free)
-        right = frame.right(nudge.force(free)) * frame.norm_weight
+        known = seen(system, free, keys and keys.fold("frame"))
+        frame = wave.frame(reading.frame, known)
+        right = frame.right(nudge.force(known)) * frame.norm_weight
         size, solved = np.linalg.norm(right, axis=0), np.full(free.shape[-1], True)
         strength = beta * np.where(size > 0, size, 1.0)
         device = _Device(wave, frame, reading.signs, free, inputs, strength, keys, options, solved)
@@ -184,15 +185,21 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
             found = _first(device.expand, right, size)
 
         def derivative(z: np.ndarray) -> Values:
-            return wave.parameter_derivative(free, frame.multiplier(z), inputs)
+            return wave.parameter_derivative(known, frame.multiplier(z), inputs)
 
-        def reach(z: np.ndarray) -> np.ndarray:
+        def reach(z: np.ndarray, made: Values) -> np.ndarray:
             """Norm of the derivatives that z can make in one phase or another."""
-            return np.hypot(_norms(system, derivative(z)), _norms(system, derivative(1j * z)))
+            return np.hypot(_norms(system, made), _norms(system, derivative(1j * z)))
 
-        columns = derivative(found.solution)
-        sizes, doubts = [[reach(z) for z in zs] for zs in (device.answers, device.uncertain)]
-        error = size * found.residual * np.max(sizes, axis=0)
+        columns, sizes = {name: np.zeros(1) for name in trained(system)}, []
+        for share, z in zip(found.coefficients, device.answers, strict=True):
+            made = derivative(z)
+            sizes.append(reach(z, made))
+            columns = {name: columns[name] + share * part for name, part in made.items()}
+        if not sizes:  # no sample needs a nudge
+            columns = derivative(found.solution)
+        doubts = [reach(z, derivative(z)) for z in device.uncertain]
+        error = size * found.residual * np.max(sizes, axis=0, initial=0.0)
         for k, floor in enumerate(_floors(sizes, doubts, len(reading.signs))):
             error += np.abs(found.coefficients[k]) * floor
         counted = np.maximum(found.used, 1) * max(len(reading.signs), 1) + (len(reading.signs) == 1)
@@ -230,7 +237,7 @@ def _floors(sizes: list[np.ndarray], doubts: list[np.ndarray], signs: int) -> li
             doubt**2 / np.where(size > 0, size, 1.0)
             for size, doubt in zip(sizes, doubts, strict=True)
         ]
-    if signs == 1:
+    if signs == 1 and sizes:
         share = doubts[0] / np.where(sizes[0] > 0, sizes[0], 1.0)
         return [share * size for size in sizes]
     return []

@@ -57,7 +57,7 @@ def scattering_backpropagation(
     """
     wave = cast(Device, system)
     turn = _common_phase(wave.drive(inputs)) ** 2
-    push = FieldNudge(beta * turn * nudge.force(free).conj())
+    push = FieldNudge(beta * turn * nudge.force(free).conj(), free)
     nudged = system.equilibrate(inputs, push, free, keys and keys.fold("nudged 1"), **options)
     before = seen(system, free, keys and keys.fold("free"))
     change = seen(system, nudged.state, keys and keys.fold("read 1")) - before

@@ -73,6 +73,9 @@ class Push(Protocol):
     def samples(self, chosen: np.ndarray | slice) -> Self:
         """The same for some of the samples."""
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, read without noise."""
+
 
 class System(Protocol):
     """A physical system that equilibrates.
@@ -244,11 +247,8 @@ class Certificate(Protocol):
 
 
 def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certificate | None:
-    """Ask a system whether its states are stable; None where it has no method `certify`.
-
-    ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
-    certificate, for they are accepted only where the Hessian is positive definite.
-    """
+    """Ask a system whether its states are stable, so many samples closely; None where it has no
+    method `certify`, as with minima of an energy, whose Hessian is known to be definite."""
     ask = getattr(system, "certify", None)
     found: Certificate | None = None if ask is None else ask(steady, most)
     return found
@@ -275,15 +275,16 @@ class Arrival(Protocol):
 def switch_on(
     system: System, inputs: np.ndarray, steady: Steady, most: int | None = None, **options: Any
 ) -> Arrival | None:
-    """Ask a system whether it reaches its states when it is switched on; None where it has no
-    method `switch_on`.
-
-    ``system.switch_on(inputs, steady, most, ...)`` follows so many samples beside those that it
-    proves. A system whose motion is downhill needs no such method.
-    """
+    """Ask a system whether it reaches its states when it is switched on, following so many samples
+    beside those that it proves; None where it has no method `switch_on`: its motion is downhill."""
     ask = getattr(system, "switch_on", None)
     found: Arrival | None = None if ask is None else ask(inputs, steady, most, **options)
     return found
+
+
+def device_of(system: Any) -> Any:
+    """The device itself, where a system is one as it is measured (`nepfield.systems.measured`)."""
+    return getattr(system, "device", system)
 
 
 def about_system(system: Any) -> tuple[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from nepfield.errors import InputError
 from nepfield.fields.readouts import grouped
 from nepfield.learning.corrections import MOST, check_corrections
+from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.text.domains import DomainConfig
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
@@ -258,3 +259,5 @@ class WaveStudy(Protocol):
     def physics(self) -> GPEPhysicsConfig: ...
     @property
     def training(self) -> WaveTrainingConfig: ...
+    @property
+    def measurement(self) -> MeasurementConfig: ...

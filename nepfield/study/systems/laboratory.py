@@ -17,7 +17,7 @@ from nepfield.study.systems.gpe_sections import WaveStudy
 from nepfield.study.text.study import Shown
 
 RELAXATION = 50.0
-"""Time that a steady state is waited for, in 1 / gamma."""
+"""Time that a steady state is waited for, in 1 / gamma, where [measurement] says nothing."""
 
 
 def states_of(rule: str) -> int | None:
@@ -98,13 +98,16 @@ def laboratory_time(
     nudged = sum(row.get("measurements", measured - 1) for row in history)
     nudged += (measured - 1) * (epochs - len(history))
     states = round((epochs + nudged) * samples)
+    waited = RELAXATION
+    if config.measurement.waiting is not None:
+        waited = config.measurement.waiting * config.physics.loss
     found: dict[str, Any] = {
         "states": states,
-        "decay_times_a_state": RELAXATION,
-        "decay_times": states * RELAXATION,
+        "decay_times_a_state": waited,
+        "decay_times": states * waited,
     }
     if config.units is not None:
-        found["seconds"] = states * RELAXATION / config.physics.loss * config.units.scales.time
+        found["seconds"] = states * waited / config.physics.loss * config.units.scales.time
     return found
 
 
