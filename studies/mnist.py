@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 
 from nepfield.learning.classes import classes_of
 from nepfield.learning.tasks import Task
+from nepfield.space.space import Space
+from nepfield.systems.gpe_fields import per_element
 from nepfield.systems.system import solve_steady
 from nepfield.view.curves import new_figure, save_figure
 from studies.common import Job, Swept, fill_readme, markdown, write_csv
@@ -125,40 +127,59 @@ def told(values: pd.Series, seeds: list[int], images: int = 2000) -> list[str]:
 
 # -- the picture --------------------------------------------------------------------------
 
+MAPS = ("viridis", "RdBu_r", "inferno")
+
 
 def draw(swept: Swept, job: Job) -> None:
     """V, the weights of the pumps, and the density for a test image of each class."""
-    case = swept.sweep.cases[0]
-    study, system = swept.trained(case)
+    study, system = swept.trained(swept.sweep.cases[0])
     inputs, targets = study.task.sets()["test"]
     classes = classes_of(targets)
     assert classes is not None
     first = [int(np.flatnonzero(classes == k)[0]) for k in range(targets.shape[1])]
     steady = solve_steady(system, inputs[first], on_failure="flag", **study.solver)
-    density = np.abs(steady.state) ** 2
+    space = system.space
+    density = np.abs(space.at_nodes(steady.state)) ** 2
     names = study.config.task.classes or range(targets.shape[1])
-    shape = study.config.domain.lattice
-    weights = system.pumps.image @ system.pumps.weights
+    weights = per_element(space, system.pumps.image @ system.pumps.weights)
     high = float(np.quantile(density, 0.999))
     panels = [
-        (system.potential.at_points(), "V", "viridis", None),
-        (weights, "w", "RdBu_r", float(np.abs(weights).max())),
-        *((density[:, k], str(names[k]), "inferno", high) for k in range(len(first))),
+        (per_element(space, system.potential.at_points()), "$V$", MAPS[0], None),
+        (weights, "$w$", MAPS[1], float(np.abs(weights).max())),
+        *((density[:, k], str(names[k]), MAPS[2], high) for k in range(len(first))),
     ]
-    figure = new_figure(0.9 + 10.0 * len(panels) * shape[0] / shape[1], 10.0)
-    axes = figure.subplots(len(panels), 1, sharex=True)
-    for axis, (values, label, colors, largest) in zip(axes, panels, strict=True):
-        _strip(axis, values.reshape(shape), label, colors, largest)
-    sites = study.cost.readout.space.points[study.cost.readout.profiles.indices]
-    for axis in axes:
-        axis.plot(*sites.T, "s", mfc="none", mec="white" if axis is not axes[1] else "black", ms=3)
-    save_figure(figure, job.out / "result.png", colormaps=["viridis", "RdBu_r", "inferno"])
+    width, height = np.ptp(space.domain.points, axis=0) + space.is_graph
+    columns = 1 if width > 5 * height else 3
+    rows = -(-len(panels) // columns)
+    figure = new_figure(0.5 + rows * (9.6 / columns * height / width + 0.1), 10.0)
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (values, label, colors, largest) in zip(axes, panels, strict=False):
+        low = None if largest is None else -largest if colors == MAPS[1] else 0.0
+        _panel(axis, space, values, cmap=colors, vmin=low, vmax=largest)
+        axis.set_ylabel(label, rotation=0, ha="right", va="center")
+        axis.set_aspect("equal")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        if space.is_graph:
+            sites = space.points[study.cost.readout.profiles.indices]
+            edge = "black" if colors == MAPS[1] else "white"
+            axis.plot(*sites.T, "s", mfc="none", mec=edge, ms=2, mew=0.5)
+        else:
+            axis.axis(False)
+            axis.set_title(label, fontsize=8)
+    save_figure(figure, job.out / "result.png", colormaps=MAPS)
 
 
-def _strip(axis: Axes, values: np.ndarray, label: str, colors: str, largest: float | None) -> None:
-    """A field on a lattice, y upwards."""
-    low = None if largest is None else -largest if colors == "RdBu_r" else 0.0
-    axis.imshow(values, origin="lower", cmap=colors, vmin=low, vmax=largest)
-    axis.set_ylabel(label, rotation=0, ha="right", va="center")
-    axis.set_xticks([])
-    axis.set_yticks([])
+def _panel(axis: Axes, space: Space, values: np.ndarray, **colors: Any) -> None:
+    """A field on a lattice, y upwards, or on a mesh of triangles; of nodes or of elements."""
+    if space.is_graph:
+        shape = tuple(np.rint(space.points[:, ::-1].max(axis=0)).astype(int) + 1)
+        axis.imshow(values.reshape(shape), origin="lower", interpolation="nearest", **colors)
+    elif len(values) == len(space.nodes):
+        parts = [[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]]  # corners, then middles 01, 12, 20
+        triangles = np.concatenate([space.elements[:, part] for part in parts])
+        axis.tripcolor(*space.nodes.T, triangles, values, shading="gouraud", **colors)
+    else:
+        axis.tripcolor(*space.nodes.T, space.elements[:, :3], facecolors=values, **colors)
