@@ -110,7 +110,7 @@ class _Device:
         if self.signs:
             z = self._nudged(right)
         else:
-            z, solved = self.frame.solve(right, self.preconditioner)
+            z, solved = self.frame.solve(right, self.preconditioner, self.options)
             self.solved &= solved
         self.answers.append(z)
         return z, (right + self.frame.difference(z)) * weight

@@ -18,14 +18,17 @@ of a nonlinear wave is nearly reciprocal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from nepfield.steady.batches.choice import response_accuracy
 from nepfield.steady.equation import Equation
-from nepfield.steady.linear import SharedPreconditioner, solve_linearised
+from nepfield.steady.linear import ALONE, SharedPreconditioner, solve_linearised
 from nepfield.steady.linearisation import Linearisation, times
 
 
@@ -63,11 +66,15 @@ class WaveFrame:
         return response / self.phase
 
     def solve(
-        self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
+        self,
+        right: np.ndarray,
+        preconditioner: SharedPreconditioner | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the device answers to a weak nudge: z, and for which samples it was found."""
+        tolerance = response_accuracy(right.shape, options or {}, ALONE)
         response, solved = solve_linearised(
-            self.linear, self.phase * right, preconditioner=preconditioner
+            self.linear, self.phase * right, tolerance, preconditioner
         )
         return self.read(response), solved
 

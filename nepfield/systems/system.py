@@ -51,6 +51,10 @@ class Push(Protocol):
         """What it acts through; None for a force that is given everywhere."""
 
     @property
+    def solver(self) -> Mapping[str, Any]:
+        """Options of the solver for linear responses to it."""
+
+    @property
     def slopes(self) -> np.ndarray | None:
         """Slope by each signal of a nudge linear in them, (nsignals, nsamples); else None."""
 
@@ -185,9 +189,13 @@ class Frame(Protocol):
         """z, of the change of the state that this nudge makes."""
 
     def solve(
-        self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
+        self,
+        right: np.ndarray,
+        preconditioner: SharedPreconditioner | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """z in the limit of a weak nudge, and for which samples it was found."""
+        """z in the limit of a weak nudge, and for which samples it was found; `options` are those
+        of the solver."""
 
     def difference(self, z: np.ndarray) -> np.ndarray:
         """(T - D) z."""
