@@ -10,19 +10,23 @@ from nepfield.fields.means import mean_positions
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pump_images import PumpImage, cell_pumps, grid_pumps
 from nepfield.fields.pumps import Pump, field_pump, gaussian_pump, region_pump, site_pump
 from nepfield.fields.readouts import Readout, readout
 from nepfield.keys import Keys
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.costs import CCE, MSE, Cost, LogCosine
+from nepfield.learning.digits import digits8, mnist
 from nepfield.learning.gradients import Gradient, gradient
 from nepfield.learning.maps import OutputMap, output_map
 from nepfield.learning.nudge import FieldNudge, Nudge
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
+from nepfield.learning.preparation import prepared
 from nepfield.learning.reach import Reach, reach, wanted_intensity
 from nepfield.learning.schedules import Schedule, Stop
 from nepfield.learning.state import TrainingState
-from nepfield.learning.tasks import Task, load_task, xor
+from nepfield.learning.task_files import load_task
+from nepfield.learning.tasks import Task, xor
 from nepfield.learning.training import (
     Evaluation,
     TrainingResult,
@@ -57,6 +61,7 @@ from nepfield.systems.configuration_space import configuration_space
 from nepfield.systems.elastic import ElasticNetwork
 from nepfield.systems.gpe import GPE
 from nepfield.systems.ising import Ising
+from nepfield.systems.measured import MeasuredWave, measured
 from nepfield.systems.near_equilibrium import NearEquilibrium, near_equilibrium, nudge_loss
 from nepfield.systems.nonlinearity import CustomNonlinearity, Density, Saturation
 from nepfield.systems.oscillators import Oscillators
@@ -120,6 +125,7 @@ __all__ = [
     "Keys",
     "LogCosine",
     "Mark",
+    "MeasuredWave",
     "Modes",
     "Momentum",
     "NearEquilibrium",
@@ -133,6 +139,7 @@ __all__ = [
     "Product",
     "Pulse",
     "Pump",
+    "PumpImage",
     "QuantumOscillatorField",
     "QuantumOscillators",
     "QuantumSpins",
@@ -158,12 +165,14 @@ __all__ = [
     "absorbing_region",
     "bogoliubov_spectrum",
     "box_mesh",
+    "cell_pumps",
     "compare_gradients",
     "complete_graph",
     "configuration_space",
     "delaunay_patch",
     "describe",
     "diagram",
+    "digits8",
     "evaluate",
     "evolve",
     "expectations",
@@ -173,11 +182,14 @@ __all__ = [
     "gaussian_pump",
     "gradient",
     "graph",
+    "grid_pumps",
     "hypercube_graph",
     "lattice",
     "layered_graph",
     "load_task",
     "mean_positions",
+    "measured",
+    "mnist",
     "modes",
     "near_equilibrium",
     "nudge_loss",
@@ -188,6 +200,7 @@ __all__ = [
     "phases",
     "plot",
     "potential",
+    "prepared",
     "random_geometric_graph",
     "reach",
     "read_domain",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import NONLINEARITIES, PLACES, TIGHT, Case, case, distance
+from cases import MESHES, NONLINEARITIES, PLACES, TIGHT, Case, case, distance
 from helpers import values_of
+from test_cli import CHAIN, invoke, write_study
 
 import nepfield as nf
 from nepfield.learning.corrections import READINGS
 from nepfield.learning.gradients import cosine
+from nepfield.learning.state import History
+from nepfield.learning.verdict import untrusted_since
 from nepfield.systems.frames import wave_frame
 
 LIMITS = ("nep-linear", "reciprocal")
@@ -227,6 +233,56 @@ def test_one_correction_is_enough_on_sixty_random_lattices() -> None:
     check_random_lattices(60)
 
 
+def billiard(seed: int, nonlinearity: Any, loss: float, mean: float) -> Case:
+    """1,716 unknowns, a random potential by pixels, two pumps of random strength."""
+    on = billiard_space()
+    rng = np.random.default_rng(seed)
+    count = len(nf.potential(on, basis=[1.0, 1.0]).values)
+    potential = nf.potential(on, mean + rng.uniform(-0.5, 0.5, count), basis=[1.0, 1.0])
+    first, second = rng.uniform(-1, 1, 2)
+    pumps = [
+        nf.gaussian_pump([1.8, 2.4], 0.6, 5 * first),
+        nf.gaussian_pump([6.2, 2.2], 0.6, 5 * second),
+    ]
+    system = nf.GPE(on, potential, pumps, nonlinearity, loss)
+    cost = nf.MSE(nf.readout(on, regions=["output"]))
+    return Case(system, cost, np.ones((1, 2)), np.ones((1, 1)))
+
+
+@cache
+def billiard_space() -> nf.Space:
+    domain = nf.read_domain(MESHES / "billiard.msh")
+    return nf.finite_elements(domain, order=2, dirichlet=["wall"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("nonlinearity", "loss", "mean", "corrections", "bound"),
+    [
+        (nf.Saturation(0.1), 0.1, -0.5, 1, 0.9999),  # |b| is a quarter of the loss
+        (nf.Density(0.016), 0.3, -1.0, 1, 0.9999),  # half of it
+        (nf.Density(0.01), 0.1, -0.5, 2, 0.999),  # about four times the loss
+    ],
+)
+def test_one_or_two_corrections_are_enough_on_a_billiard(
+    nonlinearity: Any, loss: float, mean: float, corrections: int, bound: float
+) -> None:
+    found, ratios = [], []
+    for seed in range(12):
+        this = billiard(seed, nonlinearity, loss, mean)
+        steady = nf.solve_steady(this.system, this.inputs)
+        conjugate = this.system.linearise(steady.state).conjugate
+        assert conjugate is not None
+        ratios.append(np.abs(conjugate).max() / loss)
+        exact, estimate = (
+            nf.gradient(this.system, *this.samples, rule=rule, corrections=k, steady=steady)
+            for rule, k in (("adjoint", 0), ("reciprocal", corrections))
+        )
+        found.append(cosine(this.system, estimate.params, exact.params))
+    assert (np.median(ratios) < 1) == (corrections == 1)
+    assert np.median(found) > bound
+
+
 # -- what can go wrong --------------------------------------------------------------------
 
 
@@ -258,6 +314,10 @@ def test_a_sample_that_is_right_already_needs_no_nudge() -> None:
         assert np.isfinite(found.errors).all()
         assert found.errors[1] < 1e-9 * found.errors[0]
         assert found.used.all()
+        alone = replace(this, inputs=this.inputs[1:2], targets=targets[1:2])
+        found = gradient(alone, rule, corrections=2, steady=steady.samples(np.array([1])))
+        assert found.used.all()
+        assert np.abs(found.params["potential"]).max() < 1e-9
 
 
 def test_a_sample_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,3 +379,79 @@ def test_what_cannot_be_corrected_is_refused(how: dict[str, Any], message: str) 
     this = case("chain", "density")
     with pytest.raises(nf.InputError, match=message):
         nf.gradient(this.system, *this.samples, **how)
+
+
+# -- studies ------------------------------------------------------------------------------
+
+
+def test_a_training_by_a_corrected_rule_tells_its_error(tmp_path: Path) -> None:
+    more = {"rule": "nep", "corrections": 2, "compare_every": 1, "epochs": 3, "beta": 1e-3}
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | more)
+    run = tmp_path / "run"
+    done = invoke("train", str(path), "--out", str(run))
+    assert done.exit_code == 0, done.output
+    summary = json.loads((run / "summary.json").read_text())
+    rows = History(run / "history.csv").rows()
+    # three nudges, and the other sign of the first; one and the other where all is right already
+    assert [row["measurements"] for row in rows] == [(3 * 4 + 2) / 4] * 3
+    assert all(0 < row["gradient_error"] < 0.5 for row in rows)
+    assert all(row["gradient_cosine"] > 0.99 for row in rows)
+    assert summary["laboratory"]["states"] == 3 * (4 + 3 * 4 + 2)
+    told = f"wrong by {summary['gradient_error']:.2g} of its norm, as nep itself measures"
+    assert told in done.output
+    assert "gradient_error" in summary["columns"]
+
+
+def test_plain_rules_count_as_they_did(tmp_path: Path) -> None:
+    for rule, states in (("nep", 24), ("reciprocal", 24), ("reciprocal-symmetric", 36)):
+        path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | {"rule": rule})
+        run = tmp_path / rule
+        assert invoke("train", str(path), "--out", str(run)).exit_code == 0
+        more = ["--resume", "--set", "training.epochs=3"]
+        assert invoke("train", str(path), "--out", str(run), *more).exit_code == 0
+        summary = json.loads((run / "summary.json").read_text())
+        assert summary["laboratory"]["states"] == states
+        rows = History(run / "history.csv").rows()
+        assert ("gradient_error" in rows[0]) == (rule != "nep")
+
+
+def test_rules_are_compared_with_and_without_corrections(tmp_path: Path) -> None:
+    this = case("chain", "density")
+    table = nf.compare_gradients(this.system, *this.samples, corrections=2, **TIGHT)
+    assert [f"{rule} corrected" in table.index for rule in nf.RULES] == [
+        rule in READINGS for rule in nf.RULES
+    ]
+    for rule in ("nep-linear", "reciprocal"):
+        assert table.loc[f"{rule} corrected", "cosine"] > table.loc[rule, "cosine"]
+    assert table.loc["reciprocal corrected", "error"] < table.loc["reciprocal", "error"]
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | {"corrections": 1})
+    done = invoke("compare", str(path))
+    assert done.exit_code == 0, done.output
+    assert "nep corrected" in done.output
+    assert "error" in done.output
+
+
+def test_the_verdict_goes_by_the_error_that_was_measured() -> None:
+    rows = [{"epoch": k, "cost": 1.0, "gradient_error": 0.2 * k} for k in range(1, 9)]
+    assert untrusted_since(rows) == 5
+    assert untrusted_since([row | {"gradient_cosine": 0.9} for row in rows]) is None
+    assert untrusted_since([row | {"nudge_loss": 1.0} for row in rows[:3]]) is None
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"rule": "adjoint", "corrections": 1}, "adjoint is exact without them"),
+        ({"corrections": 1, "gradient_tolerance": 0.1}, "give one of them"),
+        ({"corrections": 40}, "corrections"),
+        ({"gradient_tolerance": 1.0}, "gradient_tolerance"),
+    ],
+)
+def test_studies_refuse_what_cannot_be_corrected(
+    tmp_path: Path, training: dict[str, Any], message: str
+) -> None:
+    path = write_study(tmp_path, CHAIN, training=CHAIN["training"] | training)
+    done = invoke("train", str(path), "--out", str(tmp_path / "run"))
+    assert done.exit_code != 0
+    assert message in done.output
+    assert not (tmp_path / "run").exists()

@@ -6,11 +6,13 @@ is then done. More kinds are added by ``@kind("name")``.
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
 import resource
 import shutil
 import signal
+import struct
 import tempfile
 import warnings
 import zipfile
@@ -30,7 +32,8 @@ from test_domain import Msh
 from test_mesh_files import grid_of, write_vtk
 
 from nepfield.errors import InputError
-from nepfield.learning.tasks import load_task
+from nepfield.learning.digits import read_idx
+from nepfield.learning.task_files import load_task
 from nepfield.mesh.domain import check_domain, read_domain, write_domain
 from nepfield.mesh.geometry import read_geometry
 from nepfield.mesh.lattice import lattice
@@ -244,6 +247,22 @@ def npz(folder: Path, chance: random.Random) -> Victim:
     arrays = {"inputs": np.eye(4), "targets": np.ones((4, 1)), "test_inputs": np.eye(4)}
     save(folder / "task.npz", **arrays, test_targets=np.ones((4, 1)))
     return Victim(folder / "task.npz", lambda path: bool(load_task(path)), text=False)
+
+
+@kind("csv")
+def csv(folder: Path, chance: random.Random) -> Victim:
+    rows = ["label,set,pixel0,pixel1"]
+    rows += [f"{k % 3},{('train', 'test')[k % 2]},{k}.5,{-k}" for k in range(8)]
+    (folder / "task.csv").write_text("\n".join(rows))
+    return Victim(folder / "task.csv", lambda path: bool(load_task(path)))
+
+
+@kind("idx")
+def idx(folder: Path, chance: random.Random) -> Victim:
+    content = struct.pack(">4B3I", 0, 0, 8, 3, 2, 5, 3) + bytes(range(30))
+    zipped = chance.choice([gzip.compress, bytes])
+    (folder / "images").write_bytes(zipped(content))
+    return Victim(folder / "images", lambda path: bool(read_idx(path).size), text=False)
 
 
 @kind("arrays in an npz")

@@ -27,6 +27,7 @@ LAYERS = (
     "study.run",
     "study.sweeps",
     "study.check study.plot study.demo",
+    "reports",
     "terminal endings",
     "commands",
     "cli",

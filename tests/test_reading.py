@@ -16,7 +16,7 @@ import pytest
 from test_cli import invoke
 
 from nepfield.errors import InputError
-from nepfield.learning.tasks import load_task
+from nepfield.learning.task_files import load_task
 from nepfield.mesh import geometry
 from nepfield.mesh.domain import read_domain
 from nepfield.mesh.geometry import mesh_geometry, read_geometry

@@ -610,6 +610,13 @@ def test_levels_and_shares_of_a_task(tmp_path: Path) -> None:
         ("task.validation=1", "task.validation = 1: must be less than 1"),
         ("task.test=-0.1", "task.test = -0.1: must be at least 0"),
         ("task.train_per_class=3", 'task: train_per_class goes with name = "digits8"'),
+        ("task.source=.", 'task: source goes with name = "mnist"'),
+        (
+            "task.resize=[3, 0]",
+            "task.resize = [3, 0]: must be [rows, columns], whole numbers from 1",
+        ),
+        ("task.standardise=both", 'task.standardise = "both": must be "all" or "each"'),
+        ("task.classes=[1]", "task.classes = [1]: "),
         ("training.starts=0", "training.starts = 0: must be at least 1"),
         ("training.evaluate_every=-1", "training.evaluate_every = -1: must be at least 0"),
     ],

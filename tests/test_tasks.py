@@ -14,8 +14,9 @@ from sklearn.datasets import load_digits
 
 import nepfield as nf
 from nepfield.learning.classes import classes_of, confusion
+from nepfield.learning.digits import TASKS, digits8
 from nepfield.learning.sampling import batches, class_batches, occurrences
-from nepfield.learning.tasks import TASKS, Task, digits8
+from nepfield.learning.tasks import Task
 
 # -- samples and files -------------------------------------------------------------------
 

@@ -13,14 +13,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from nepfield.reports import report, tell
 from nepfield.study.sweeps.cluster import SweepProgress
 from nepfield.terminal import (
     SweepBar,
     TrainingBar,
     print_comparison,
     print_statistics,
-    report,
-    tell,
 )
 
 XOR: dict[str, Any] = {

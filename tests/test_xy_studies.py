@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nepfield.keys import Keys
-from nepfield.learning.tasks import digits8
+from nepfield.learning.digits import digits8
 from nepfield.study.run.build import build
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.systems.systems import load_study

@@ -11,7 +11,8 @@ import typer
 from nepfield.commands.options import Accept, Quiet, Seed, Set, StudyOrRun, Trust, study_or_run
 from nepfield.endings import EXIT_INTERRUPTED, errors
 from nepfield.files import unused
-from nepfield.terminal import EvolutionBar, tell_evolution
+from nepfield.reports import tell_evolution
+from nepfield.terminal import EvolutionBar
 
 
 def evolve(

@@ -20,7 +20,8 @@ from nepfield.commands.options import (
 )
 from nepfield.endings import EXIT_INTERRUPTED, EXIT_NOT_CONVERGED, errors
 from nepfield.files import unused
-from nepfield.terminal import TrainingBar, print_comparison, tell
+from nepfield.reports import tell
+from nepfield.terminal import TrainingBar, print_comparison
 
 if TYPE_CHECKING:
     from nepfield.study.text.study import StudyConfig

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Bounds, Parameter
 from nepfield.reprs import Described
-from nepfield.space.arrays import as_parameter, squared_magnitude
+from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
 
 _MOST_PIXELS = 1e9  # along a side: their numbers are exact, and a point more or less is no matter
@@ -101,8 +101,9 @@ class Potential(Described):
 
     def derivative(self, space: Space, product: np.ndarray) -> np.ndarray:
         """``-2 Re int l dkappa/dV`` of l Psi at the points (nq, nsamples), (nvalues, nsamples)."""
-        integral = self.integrate(space.w[:, None] * product)
-        return as_parameter(self.values, -2 * (-1j * integral).conj())
+        if not np.iscomplexobj(self.values):
+            return -2 * self.integrate(space.w[:, None] * product.imag)
+        return -2 * (-1j * self.integrate(space.w[:, None] * product)).conj()
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import scipy.sparse as sp
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
+from nepfield.fields.pump_images import PumpImage
 from nepfield.mesh.seams import nearest_images
 from nepfield.reprs import Described, counted, numbers
 from nepfield.space.arrays import as_parameter
-from nepfield.space.linalg import fastest
+from nepfield.space.linalg import fastest, real_times
 from nepfield.space.space import Space
 
 
@@ -47,6 +49,11 @@ class Pump(Described):
     shape: Callable[[Space], dict[str, Any]] | None = None
     words: str = ""
     constant: bool = False
+    ninputs = 1
+
+    def count(self, space: Space) -> int:
+        """Number of pumps: 1."""
+        return 1
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
@@ -177,6 +184,12 @@ class PumpArray(Described):
         Number of inputs that the pumps need.
     shapes : tuple of dict or None
         Where each pump is, as `Mark.shape` has it.
+    entry : ndarray of int, shape (npumps,), optional
+        The place of each pump in the list that they were made from, where an image of pumps is one
+        entry; by default each is an entry.
+    image : csr_array, shape (nq, npumps), optional
+        Profiles of the pumps of images at the quadrature points (nothing of others); they are drawn
+        as a field.
     """
 
     load: sp.csr_array | np.ndarray
@@ -184,6 +197,13 @@ class PumpArray(Described):
     parameter: Parameter
     ninputs: int
     shapes: tuple[dict[str, Any] | None, ...] = ()
+    entry: np.ndarray | None = None
+    image: sp.csr_array | None = None
+
+    @property
+    def entries(self) -> np.ndarray:
+        """The place of each pump in the list that they were made from, shape (npumps,)."""
+        return np.arange(len(self.weights)) if self.entry is None else self.entry
 
     @property
     def weights(self) -> np.ndarray:
@@ -197,27 +217,50 @@ class PumpArray(Described):
 
     def amplitudes(self, inputs: np.ndarray) -> np.ndarray:
         """w_k X_k, shape (npumps, nsamples), of `inputs` of shape (nsamples, ninputs)."""
-        return self.weights[:, None] * self._driven(inputs).T
+        return self.weights[:, None] * self.driven(inputs)
 
-    def _driven(self, inputs: np.ndarray) -> np.ndarray:
-        """X_k of each pump, shape (nsamples, npumps); 1 of those that are always on."""
-        if not np.count_nonzero(self.input < 0):
-            return inputs[:, self.input]
-        return np.column_stack([inputs, np.ones(len(inputs))])[:, self.input]  # the last for -1
+    def driven(self, inputs: np.ndarray) -> np.ndarray:
+        """X_k of each pump, shape (npumps, nsamples); 1 of those that are always on."""
+        rows = np.ascontiguousarray(inputs.T)
+        if np.count_nonzero(self.input < 0):
+            rows = np.vstack([rows, np.ones(len(inputs))])  # the last for -1
+        return rows[self.input]
 
     def drive(self, inputs: np.ndarray) -> np.ndarray:
         """P in weak form, shape (ndof, nsamples)."""
         return self.load @ self.amplitudes(inputs)
 
+    def strengths(self, space: Space) -> np.ndarray:
+        """Norm of the drive of each pump at X = 1, as `Space.residual_norm`, (npumps,)."""
+        load = sp.csr_array(self.load)
+        squares = load.multiply(load.conj()).real.T @ (1 / space.mass_diagonal)
+        return np.abs(self.weights) * np.sqrt(squares)
+
+    @cached_property
+    def _transposed(self) -> sp.csr_array | np.ndarray:
+        load = self.load
+        return load.T if isinstance(load, np.ndarray) else load.T.tocsr()
+
+    def overlaps(self, state: np.ndarray) -> np.ndarray:
+        """``int G_k Psi``, shape (npumps, nsamples)."""
+        load = self._transposed
+        if isinstance(load, np.ndarray) or np.iscomplexobj(load.data):
+            return load @ state
+        return real_times(load, state)
+
     def observable(self, state: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """``2 X_k Im int conj(G_k) Psi``, nep (12), shape (npumps, nsamples)."""
-        overlap = (self.load.T @ state.conj()).conj()
-        return as_parameter(self.weights, -2j * self._driven(inputs).T * overlap)
+        overlap, driven = self.overlaps(state.conj()).conj(), self.driven(inputs)
+        if np.iscomplexobj(self.weights):
+            return as_parameter(self.weights, -2j * driven * overlap)
+        return 2 * driven * overlap.imag
 
     def derivative(self, multiplier: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """``-2 Re int l dkappa/dw_k``, shape (npumps, nsamples)."""
-        overlap = self._driven(inputs).T * (self.load.T @ multiplier)
-        return as_parameter(self.weights, -2 * overlap.conj())
+        overlap, driven = self.overlaps(multiplier), self.driven(inputs)
+        if np.iscomplexobj(self.weights):
+            return as_parameter(self.weights, -2 * (driven * overlap).conj())
+        return -2 * driven * overlap.real
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
@@ -225,23 +268,23 @@ class PumpArray(Described):
         return f"{counted(n, 'pump')}: w = {numbers(self.weights)}", {"inputs": self.ninputs}
 
 
-def pump_inputs(inputs: Sequence[int | None], constant: Sequence[bool]) -> list[int]:
-    """The input that drives each pump, -1 where none does.
+def pump_inputs(pumps: Sequence[Pump | PumpImage | Any]) -> list[int]:
+    """The (first) input that drives each entry of a list of pumps, -1 where none does.
 
     Parameters
     ----------
-    inputs : sequence of int or None
-        None for the place of a pump among those that inputs drive.
-    constant : sequence of bool
+    pumps : sequence
+        Each with ``input``, None for its place among the inputs of those before; ``constant``; and
+        ``ninputs``.
     """
     found, place = [], 0
-    for given, always in zip(inputs, constant, strict=True):
-        found.append(-1 if always else place if given is None else given)
-        place += not always
+    for pump in pumps:
+        found.append(-1 if pump.constant else place if pump.input is None else pump.input)
+        place += 0 if pump.constant else pump.ninputs
     return found
 
 
-def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
+def place_pumps(space: Space, pumps: Sequence[Pump | PumpImage]) -> PumpArray:
     """Evaluate pumps on a space.
 
     Raises
@@ -249,34 +292,70 @@ def place_pumps(space: Space, pumps: Sequence[Pump]) -> PumpArray:
     InputError
         If a pump lies outside the domain or its numbers are not finite.
     """
-    columns = []
-    for k, pump in enumerate(pumps):
-        values = np.asarray(pump.profile(space))
-        if values.shape != space.w.shape or not np.all(np.isfinite(values)):
-            raise InputError(
-                f"pump {k}: its profile must give one finite value for each of the {len(space.w)} "
-                f"points; it gave shape {values.shape}."
+    loads, images, weights, drivers, entry = [], [], [], [], []
+    firsts = pump_inputs(pumps)
+    for k, (pump, first) in enumerate(zip(pumps, firsts, strict=True)):
+        if isinstance(pump, PumpImage):
+            profiles, pixel = pump.place(space)
+            load = profiles if space.is_graph else space.B.T @ (space.w[:, None] * profiles)
+            drivers.append(np.full(len(pixel), -1) if pump.constant else first + pixel)
+            images.append(profiles)
+        else:
+            load = space.integrate(_checked_profile(space, pump, k))[:, None]
+            drivers.append(np.array([first]))
+            images.append(sp.csr_array((len(space.w), 1)))
+        count = load.shape[1]
+        weight = np.asarray(pump.weight)
+        if not np.isfinite(weight).all() or weight.shape not in ((), (count,)):
+            told = (
+                f"weight = {pump.weight} is not finite"
+                if weight.ndim == 0
+                else (f"give one finite weight, or one for each of the {count} pumps")
             )
-        if not np.isfinite(pump.weight):
-            raise InputError(f"pump {k}: weight = {pump.weight} is not finite.")
+            raise InputError(f"pump {k}: {told}.")
         if pump.input is not None and pump.input < 0:
             raise InputError(f"pump {k}: input = {pump.input}; inputs are counted from 0.")
         if pump.input is not None and pump.constant:
             raise InputError(f"pump {k}: it is constant; leave input = {pump.input} out.")
-        columns.append(sp.csc_array(space.integrate(values)[:, None]))
-    load = sp.hstack(columns).tocsr() if columns else sp.csr_array((space.ndof, 0))
-    inputs = pump_inputs([pump.input for pump in pumps], [pump.constant for pump in pumps])
+        loads.append(sp.csc_array(load))
+        weights.append(np.broadcast_to(weight, count))
+        entry.append(np.full(count, k))
+    counts = [len(part) for part in entry]
+    load = sp.hstack(loads).tocsr() if loads else sp.csr_array((space.ndof, 0))
+    drawn = any(isinstance(pump, PumpImage) for pump in pumps)
+    driver = np.concatenate([np.zeros(0, dtype=np.int64), *drivers])
     return PumpArray(
         load=fastest(sp.csr_array(load)),
-        input=np.array(inputs, dtype=np.int64),
+        input=driver,
         parameter=Parameter(
-            np.array([p.weight for p in pumps]) * 1.0,  # never integers: they are trained
+            # never integers: they are trained
+            np.concatenate([np.zeros(0), *weights]) * 1.0,
             on="pump",
-            trainable=np.array([p.trainable for p in pumps], dtype=bool),
+            trainable=np.repeat(np.array([p.trainable for p in pumps], dtype=bool), counts),
             symbol="w",
             label="pump weights w",
             unit="weight",
         ),
-        ninputs=int(max(inputs, default=-1)) + 1,
-        shapes=tuple(None if p.shape is None else p.shape(space) for p in pumps),
+        ninputs=int(driver.max(initial=-1)) + 1,
+        shapes=tuple(
+            shape
+            for pump, count in zip(pumps, counts, strict=True)
+            for shape in [_shape(space, pump)] * count
+        ),
+        entry=np.concatenate([np.zeros(0, dtype=np.int64), *entry]) if drawn else None,
+        image=sp.hstack(images).tocsr() if drawn else None,
     )
+
+
+def _checked_profile(space: Space, pump: Pump, k: int) -> np.ndarray:
+    values = np.asarray(pump.profile(space))
+    if values.shape != space.w.shape or not np.all(np.isfinite(values)):
+        raise InputError(
+            f"pump {k}: its profile must give one finite value for each of the {len(space.w)} "
+            f"points; it gave shape {values.shape}."
+        )
+    return values
+
+
+def _shape(space: Space, pump: Pump | PumpImage) -> dict[str, Any] | None:
+    return None if isinstance(pump, PumpImage) or pump.shape is None else pump.shape(space)

@@ -95,7 +95,8 @@ class Intensities(Described):
     ----------
     space : Space
     profiles : csr_array, shape (noutputs, nq)
-        1/|Y_k| at the quadrature points inside Y_k, so that integrals of them are means.
+        1/|Y_k| at the quadrature points inside Y_k, so that integrals of them are means; of an
+        output that is read at several places the mean of theirs.
     shapes : tuple of dict
         Shape of each region as `Mark` has it.
     names : tuple of str
@@ -199,8 +200,13 @@ def readout(
     regions: Sequence[str] = (),
     sites: Sequence[Site] = (),
     discs: Sequence[tuple[Sequence[float], float]] = (),
+    groups: int | Sequence[Sequence[int]] | None = None,
 ) -> Intensities:
     """Output regions: named regions, then sites of a graph, then discs (top-hat).
+
+    By default each of these places is an output. Where several are read by one detector, or their
+    intensities are added, they are a group: an output is then the mean of the intensities of its
+    places, so that it is a sum of as many squares of fields as there are places.
 
     Parameters
     ----------
@@ -210,11 +216,15 @@ def readout(
         Vertices of a graph.
     discs : sequence of (center, radius)
         In 1-D an interval of half width `radius`. On a periodic mesh it reaches across.
+    groups : int or sequence of sequences of int, optional
+        Number of outputs, each of which gets as many places as the others, in their order; or for
+        each output its places, counted from 0.
 
     Raises
     ------
     InputError
-        If a region is unknown, or a disc or site lies outside the domain.
+        If a region is unknown, or a disc or site lies outside the domain, or groups do not fit the
+        places.
 
     Warns
     -----
@@ -240,7 +250,37 @@ def readout(
     inside = np.array(masks)
     profiles = sp.csr_array(inside / (inside @ space.w)[:, None])
     names = intensity_names(regions, sites, len(discs))
-    return Intensities(space, profiles, tuple(shapes), names)
+    if groups is None:
+        return Intensities(space, profiles, tuple(shapes), names)
+    parts = grouped(groups, len(masks))
+    shares = sp.csr_array(
+        [[part.count(k) / len(part) for k in range(len(masks))] for part in parts]
+    )
+    profiles = sp.csr_array(shares @ profiles)
+    names = tuple(f"group {k}" for k in range(len(parts)))
+    return Intensities(space, profiles, ({},) * len(parts), names)
+
+
+def grouped(groups: int | Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """The places of each output, of `count` places; InputError where they do not fit."""
+    if isinstance(groups, int | np.integer):
+        if groups < 1 or count % groups:
+            raise InputError(
+                f"readout: groups = {groups}: {count} places do not divide into so many groups."
+            )
+        return np.arange(count).reshape(groups, -1).tolist()
+    parts = [list(part) for part in groups]
+    flat = [k for part in parts for k in part]
+    if not all(parts) or not parts or not all(0 <= k < count for k in flat):
+        raise InputError(
+            f"readout: groups = {parts}: give each output one place or more, by numbers from 0 to "
+            f"{count - 1}."
+        )
+    if len(set(flat)) < count:
+        raise InputError(
+            f"readout: groups = {parts}: place {min(set(range(count)) - set(flat))} is in none."
+        )
+    return parts
 
 
 def _disc(space: Space, center: Sequence[float], radius: float) -> np.ndarray:

@@ -101,7 +101,10 @@ class _Device:
     solved: np.ndarray
     answers: list[np.ndarray] = field(default_factory=list)
     uncertain: list[np.ndarray] = field(default_factory=list)
-    preconditioner: SharedPreconditioner = field(default_factory=SharedPreconditioner)
+    preconditioner: SharedPreconditioner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.preconditioner = SharedPreconditioner(self.options)
 
     def expand(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and T z for a right-hand side of unit size, as `flexible_gmres` asks for them."""
@@ -110,7 +113,7 @@ class _Device:
         if self.signs:
             z = self._nudged(right)
         else:
-            z, solved = self.frame.solve(right, self.preconditioner, self.options)
+            z, solved = self.frame.solve(right, self.preconditioner)
             self.solved &= solved
         self.answers.append(z)
         return z, (right + self.frame.difference(z)) * weight
@@ -130,7 +133,7 @@ class _Device:
         self.uncertain.append(self.frame.read(even / (2 * self.beta)))
 
     def _state(self, right: np.ndarray, sign: int, required: bool = True) -> np.ndarray:
-        push = FieldNudge(self.frame.force(sign * self.beta * right))
+        push = FieldNudge(self.frame.force(sign * self.beta * right), self.free)
         keys = self._keys(f"nudged {sign}")
         steady = self.system.equilibrate(self.inputs, push, self.free, keys, **self.options)
         state = seen(self.system, steady.state, self._keys(f"read {sign}"))
@@ -171,8 +174,9 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         options: Mapping[str, Any],
     ) -> Estimate:
         wave = cast(Readable, system)
-        frame = wave.frame(reading.frame, free)
-        right = frame.right(nudge.force(free)) * frame.norm_weight
+        known = seen(system, free, keys and keys.fold("frame"))
+        frame = wave.frame(reading.frame, known)
+        right = frame.right(nudge.force(known)) * frame.norm_weight
         size, solved = np.linalg.norm(right, axis=0), np.full(free.shape[-1], True)
         strength = beta * np.where(size > 0, size, 1.0)
         device = _Device(wave, frame, reading.signs, free, inputs, strength, keys, options, solved)
@@ -184,18 +188,24 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
             found = _first(device.expand, right, size)
 
         def derivative(z: np.ndarray) -> Values:
-            return wave.parameter_derivative(free, frame.multiplier(z), inputs)
+            return wave.parameter_derivative(known, frame.multiplier(z), inputs)
 
-        def reach(z: np.ndarray) -> np.ndarray:
+        def reach(z: np.ndarray, made: Values) -> np.ndarray:
             """Norm of the derivatives that z can make in one phase or another."""
-            return np.hypot(_norms(system, derivative(z)), _norms(system, derivative(1j * z)))
+            return np.hypot(_norms(system, made), _norms(system, derivative(1j * z)))
 
-        columns = derivative(found.solution)
-        sizes, doubts = [[reach(z) for z in zs] for zs in (device.answers, device.uncertain)]
-        error = size * found.residual * np.max(sizes, axis=0)
+        columns, sizes = {name: np.zeros(1) for name in trained(system)}, []
+        for share, z in zip(found.coefficients, device.answers, strict=True):
+            made = derivative(z)
+            sizes.append(reach(z, made))
+            columns = {name: columns[name] + share * part for name, part in made.items()}
+        if not sizes:  # no sample needs a nudge
+            columns = derivative(found.solution)
+        doubts = [reach(z, derivative(z)) for z in device.uncertain]
+        error = size * found.residual * np.max(sizes, axis=0, initial=0.0)
         for k, floor in enumerate(_floors(sizes, doubts, len(reading.signs))):
             error += np.abs(found.coefficients[k]) * floor
-        counted = found.used * max(len(reading.signs), 1) + (len(reading.signs) == 1)
+        counted = np.maximum(found.used, 1) * max(len(reading.signs), 1) + (len(reading.signs) == 1)
         return Estimate(columns, solved & np.isfinite(found.residual), None, error, counted)
 
     return rule
@@ -230,7 +240,7 @@ def _floors(sizes: list[np.ndarray], doubts: list[np.ndarray], signs: int) -> li
             doubt**2 / np.where(size > 0, size, 1.0)
             for size, doubt in zip(sizes, doubts, strict=True)
         ]
-    if signs == 1:
+    if signs == 1 and sizes:
         share = doubts[0] / np.where(sizes[0] > 0, sizes[0], 1.0)
         return [share * size for size in sizes]
     return []

@@ -18,8 +18,14 @@ from nepfield.learning.nudge import Nudge
 from nepfield.learning.rules import rule_of
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import columns_of
-from nepfield.steady.steady import NotConverged, Steady
-from nepfield.systems.system import System, checked_inputs, raise_unless_converged, trained
+from nepfield.steady.steady import NotConverged, Steady, joined
+from nepfield.systems.system import (
+    System,
+    admitted,
+    checked_inputs,
+    raise_unless_converged,
+    trained,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +108,6 @@ class Gradient(Described):
                 f"gradients by {self.rule} of {', '.join(self.sums)} and by {other.rule} of "
                 f"{', '.join(other.sums)}: only parts of one batch can be added."
             )
-        first, second = self.steady, other.steady
-        steady = Steady(
-            np.concatenate([first.state, second.state], axis=-1),
-            np.concatenate([first.converged, second.converged]),
-            np.concatenate([first.residual, second.residual]),
-            np.concatenate([first.iterations, second.iterations]),
-            first.reason + second.reason,
-            {
-                name: np.concatenate([values, second.extra[name]])
-                for name, values in first.extra.items()
-                if name in second.extra
-            },
-        )
         found = [part.response for part in (self, other) if part.response is not None]
         response = np.concatenate(found, axis=-1) if found else None
         return replace(
@@ -122,7 +115,7 @@ class Gradient(Described):
             sums={name: total + other.sums[name] for name, total in self.sums.items()},
             per_sample=np.concatenate([self.per_sample, other.per_sample]),
             outputs=np.concatenate([self.outputs, other.outputs]),
-            steady=steady,
+            steady=joined([self.steady, other.steady]),
             used=np.concatenate([self.used, other.used]),
             response=response,
             errors=_joined(self.errors, other.errors),
@@ -309,11 +302,10 @@ def checked_rule(
         so.
     """
     rule = system.rules[0] if rule is None else rule
-    if rule not in system.rules:
-        raise InputError(
-            f"rule = {rule!r} is unknown to {type(system).__name__}; choose one of "
-            f"{', '.join(system.rules)}."
-        )
+    if rule not in (known := admitted(system)):
+        unknown = f"is unknown to {type(system).__name__}; choose one of {', '.join(known)}."
+        why = getattr(system, "refusals", {}).get(rule, unknown)
+        raise InputError(f"rule = {rule!r} {why}")
     if beta == 0 or not np.isfinite(beta):
         raise InputError(f"beta = {beta}: the nudge must be finite and not 0.")
     check_corrections(rule, corrections, gradient_tolerance)

@@ -121,6 +121,10 @@ class Nudge(Described):
             measured=self.measured[:, chosen],
         )
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, whose signals are read without noise."""
+        return replace(self, free=free, measured=self.cost.readout.signals(free))
+
 
 @dataclass(frozen=True, eq=False)
 class FieldNudge(Described):
@@ -130,10 +134,14 @@ class FieldNudge(Described):
     ----------
     field : ndarray, like the state
         In weak form where the state is a field.
+    free : ndarray, optional
+        The free state that it is to be held against; its residual is then given to the nudged one
+        too, so that it does not enter the contrast.
     """
 
     field: np.ndarray
-    free = rows = readout = slopes = None
+    free: np.ndarray | None = None
+    rows = readout = slopes = None
     solver: ClassVar[Mapping[str, Any]] = {}
 
     def energy(self, state: np.ndarray) -> np.ndarray:
@@ -162,4 +170,9 @@ class FieldNudge(Described):
 
     def samples(self, chosen: np.ndarray | slice) -> Self:
         """The same for some of the samples."""
-        return replace(self, field=self.field[..., chosen])
+        free = None if self.free is None else self.free[..., chosen]
+        return replace(self, field=self.field[..., chosen], free=free)
+
+    def at(self, free: np.ndarray) -> Self:
+        """The same force, held against another free state."""
+        return self if self.free is None else replace(self, free=free)

@@ -33,6 +33,7 @@ from nepfield.steady.stability.certificate import stability
 from nepfield.steady.steady import Steady
 from nepfield.systems.brightness import brightness_bounds
 from nepfield.systems.gpe import GPE
+from nepfield.systems.system import device_of
 
 _SAMPLES, _PAIRS = 3, 12  # looked at closely: of each output, and of all (but one of each)
 _STEPS = 20  # Newton steps; a potential that needs more is passed by
@@ -205,6 +206,7 @@ def reach(
         If the system is no wave with a potential, the readout reads no intensities, or the arrays
         do not fit.
     """
+    system = device_of(system)
     if not isinstance(system, GPE) or not isinstance(readout, Intensities):
         raise InputError(
             f"reach: {type(system).__name__} read by {type(readout).__name__} has no reach; that "

@@ -59,6 +59,10 @@ class EpochRecord:
         for name, values in figures.items():
             known = np.isfinite(values)
             self._take(name, float(values[known].sum()), int(np.count_nonzero(known)))
+        if found.errors is not None and np.isfinite(error := found.error):
+            self._take("gradient_error", count * error, count)
+        if found.measurements is not None:
+            self._take("measurements", float(found.measurements[chosen].sum()), count)
         for name, derivative in found.params.items():
             square = np.vdot(derivative, found.fields[name]).real
             self._take(f"gradient_norm_{name}", count * float(np.sqrt(square)), count)

@@ -9,7 +9,8 @@
 
 nep (8), (11), (12); xy (7), (8); qep (16), (35), (38). Rules of waves can be corrected by more
 measurements until they are exact (`nepfield.learning.corrections`). What the exact gradient is, a
-system knows (`nepfield.systems.wave` for waves).
+system knows (`nepfield.systems.wave` for waves). Rules of others, for waves, are in
+`nepfield.learning.published`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nepfield.keys import Keys
 from nepfield.learning.corrections import READINGS, corrected
 from nepfield.learning.estimates import Estimate, Rule
 from nepfield.learning.nudge import Nudge
+from nepfield.learning.published import PUBLISHED
 from nepfield.systems.system import System
 
 
@@ -93,8 +95,9 @@ RULES: dict[str, Rule] = {
     "reciprocal": corrected(READINGS["reciprocal"]),
     "reciprocal-symmetric": corrected(READINGS["reciprocal-symmetric"]),
     "adjoint": response("adjoint"),
+    **PUBLISHED,
 }
-"""Every rule by its name; `System.rules` says which of them a system admits."""
+"""Every rule by its name; `nepfield.systems.system.admitted` says which of them a system admits."""
 
 EXACT = "adjoint"
 """The rule that others are held against."""

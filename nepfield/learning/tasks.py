@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.learning.classes import classes_of, one_hot
-from nepfield.reading import load_arrays
 from nepfield.reprs import Described, counted
 
 Levels = tuple[float, float]
 
-_PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
+PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
+"""What the names of the arrays of each set begin with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +30,8 @@ class Task(Described):
         Samples that say how good the result is.
     validation_inputs, validation_targets : ndarray, optional
         Samples by which a user chooses between trainings, so that the test stays fair.
+    image : (rows, columns), optional
+        Where the inputs are the pixels of an image, row by row from the top, its size.
     """
 
     inputs: np.ndarray
@@ -40,9 +40,10 @@ class Task(Described):
     test_targets: np.ndarray | None = None
     validation_inputs: np.ndarray | None = None
     validation_targets: np.ndarray | None = None
+    image: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        for prefix in _PREFIXES.values():
+        for prefix in PREFIXES.values():
             pair = [self._checked(prefix + kind) for kind in ("inputs", "targets")]
             inputs, targets = pair
             if (inputs is None) != (targets is None):
@@ -60,6 +61,12 @@ class Task(Described):
                 )
             object.__setattr__(self, f"{prefix}inputs", inputs)
             object.__setattr__(self, f"{prefix}targets", targets)
+        if self.image is not None and np.prod(self.image) != self.inputs.shape[1]:
+            rows, columns = self.image
+            raise InputError(
+                f"task: images of {rows} x {columns} pixels have {rows * columns} inputs, not "
+                f"{self.inputs.shape[1]}."
+            )
 
     def _checked(self, name: str) -> np.ndarray | None:
         given = getattr(self, name)
@@ -81,7 +88,7 @@ class Task(Described):
     def sets(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Inputs and targets of each set that there is: "train", "validation", "test"."""
         found = {}
-        for name, prefix in _PREFIXES.items():
+        for name, prefix in PREFIXES.items():
             inputs, targets = getattr(self, f"{prefix}inputs"), getattr(self, f"{prefix}targets")
             if inputs is not None:
                 found[name] = (inputs, targets)
@@ -103,14 +110,59 @@ class Task(Described):
         InputError
             If the two levels are equal or not finite.
         """
-        arrays = {
-            f"{_PREFIXES[name]}{kind}": array if levels is None else _between(array, levels, kind)
+        arrays: dict[str, Any] = {
+            f"{PREFIXES[name]}{kind}": array if levels is None else _between(array, levels, kind)
             for name, pair in self.sets().items()
             for kind, array, levels in zip(
                 ("inputs", "targets"), pair, (input_levels, target_levels), strict=True
             )
         }
         return replace(self, **arrays)
+
+    def with_classes(self, classes: Sequence[int]) -> Task:
+        """The samples of some classes, in all sets; output k is then class ``classes[k]``.
+
+        Raises
+        ------
+        InputError
+            If the targets are not one-hot, a class stands there twice or does not exist, or a set
+            has no sample of any of them.
+        """
+        chosen, count = list(classes), self.targets.shape[1]
+        if len(set(chosen)) != len(chosen) or not all(0 <= k < count for k in chosen):
+            raise InputError(
+                f"task: classes = {chosen}: name each once, by numbers from 0 to {count - 1}."
+            )
+        arrays: dict[str, Any] = {}
+        for name, (inputs, targets) in self.sets().items():
+            if not one_hot(targets):
+                raise InputError("task: classes needs targets that are one-hot.")
+            kept = np.isin(targets.argmax(axis=1), chosen)
+            if not kept.any():
+                raise InputError(f"task: no {name} sample is of the classes {chosen}.")
+            arrays[f"{PREFIXES[name]}inputs"] = inputs[kept]
+            arrays[f"{PREFIXES[name]}targets"] = targets[kept][:, chosen]
+        return replace(self, **arrays)
+
+    def joined(self) -> Task:
+        """The task with its validation samples among those that are trained on.
+
+        For a last training, once everything has been chosen by these samples.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        if self.validation_inputs is None or self.validation_targets is None:
+            raise InputError("task: there are no validation samples to train on.")
+        return replace(
+            self,
+            inputs=np.concatenate([self.inputs, self.validation_inputs]),
+            targets=np.concatenate([self.targets, self.validation_targets]),
+            validation_inputs=None,
+            validation_targets=None,
+        )
 
     def split(self, validation: float = 0.0, test: float = 0.0, seed: int = 0) -> Task:
         """Take samples out of the training set, to choose by and to test on.
@@ -153,7 +205,7 @@ class Task(Described):
         classes = _one_hot_classes(self.targets)
         random = np.random.default_rng(seed)
         order = random.permutation(nsamples)
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for name, count in wanted.items():
             if not count:
                 continue
@@ -207,92 +259,3 @@ def xor() -> Task:
     """Exclusive or of two inputs: targets 0, 1, 1, 0 for 00, 01, 10, 11."""
     inputs = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     return Task(inputs, np.array([[0.0], [1.0], [1.0], [0.0]]))
-
-
-def digits8(train_per_class: int | None = None, test_per_class: int | None = None) -> Task:
-    """Handwritten digits of 8 x 8 pixels, 1797 of them, as scikit-learn has them.
-
-    Inputs are the 64 pixels, row by row, from 0 to 1; targets are one-hot, ten of them.
-
-    Parameters
-    ----------
-    train_per_class : int, optional
-        The first so many images of each digit are for training; by default all images are.
-    test_per_class : int, optional
-        The next so many of each digit are for testing.
-
-    Raises
-    ------
-    InputError
-        If there are not so many images of a digit.
-    """
-    from sklearn.datasets import load_digits  # takes a second to import
-
-    data = load_digits()
-    inputs, targets = data.data / 16.0, np.eye(10)[data.target]
-    if train_per_class is None:
-        if test_per_class is not None:
-            raise InputError("digits8: test_per_class needs train_per_class, which come first.")
-        return Task(inputs, targets)
-    first, after = train_per_class, train_per_class + (test_per_class or 0)
-    fewest = int(np.bincount(data.target).min())
-    if first < 1 or after > fewest or (test_per_class is not None and test_per_class < 1):
-        raise InputError(
-            f"digits8: train_per_class = {train_per_class}, test_per_class = {test_per_class}; "
-            f"give 1 or more, together at most {fewest}, as many as there are of each digit."
-        )
-    place = np.empty(len(inputs), dtype=int)  # of an image among those of its digit
-    for digit in range(10):
-        members = np.flatnonzero(data.target == digit)
-        place[members] = np.arange(len(members))
-    train, test = place < first, (place >= first) & (place < after)
-    if test_per_class is None:
-        return Task(inputs[train], targets[train])
-    return Task(inputs[train], targets[train], inputs[test], targets[test])
-
-
-TASKS: dict[str, Callable[..., Task]] = {"xor": xor, "digits8": digits8}
-"""Tasks by the name that studies use."""
-
-
-def load_task(path: str | Path) -> Task:
-    """Read a task from an .npz file.
-
-    Its arrays are `inputs`, `targets` and, if wanted, `validation_inputs`, `validation_targets`,
-    `test_inputs`, `test_targets`. Others are left alone, with a warning that names them.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or lacks an array.
-    """
-    try:
-        arrays = load_arrays(path)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(
-            f"{path}: this is no .npz file that can be read ({error.strerror or error})."
-        ) from None
-    except Exception:  # zip, pickle and value errors alike mean: not a usable file
-        raise InputError(
-            f"{path}: this is no .npz file of number arrays; write one with "
-            "numpy.savez(file, inputs=..., targets=...)."
-        ) from None
-    known = [f"{prefix}{kind}" for prefix in _PREFIXES.values() for kind in ("inputs", "targets")]
-    missing = {"inputs", "targets"} - set(arrays)
-    if missing:
-        raise InputError(
-            f"{path}: the array {sorted(missing)[0]!r} is missing; the file holds "
-            f"{', '.join(sorted(arrays)) or 'none'}."
-        )
-    try:
-        task = Task(**{name: array for name, array in arrays.items() if name in known})
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    if others := sorted(set(arrays) - set(known)):
-        warnings.warn(
-            f"{path}: not used: {', '.join(others)}; a task has the arrays {', '.join(known)}.",
-            stacklevel=2,
-        )
-    return task

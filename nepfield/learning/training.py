@@ -48,7 +48,9 @@ class TrainingResult(Described):
         A row an epoch: ``epoch``, ``cost`` (mean over the epoch, each batch before its step),
         metrics, what the system measures (`System.figures`), ``gradient_norm_*`` (L2),
         ``gradient_cosine`` to the exact gradient where there is one (nan where it was not
-        compared), ``unstable`` where the system certifies its states (the share of unstable ones
+        compared), where a rule measures its own error ``gradient_error`` (`Gradient.error`, mean
+        over the batches) and ``measurements`` (steady states a sample, beside the free one),
+        ``unstable`` where the system certifies its states (the share of unstable ones
         among those of which it is known: all that are looked at closely in epochs that compare,
         else those that are proved stable for nothing), ``fraction_converged``, and where it was
         evaluated cost and metrics on the other
@@ -91,6 +93,8 @@ def train(
     per_class: int | None = None,
     starts: int = 1,
     beta: float = 0.01,
+    corrections: int = 0,
+    gradient_tolerance: float | None = None,
     seed: int = 0,
     shuffle: bool = True,
     compare_every: int = 0,
@@ -115,7 +119,7 @@ def train(
     cost : Cost
     task : Task
     optimizer : SGD, Momentum or Adam
-    rule, beta
+    rule, beta, corrections, gradient_tolerance
         As in `gradient`.
     epochs : int
         Passes through the training samples, those of a resumed run included.
@@ -171,7 +175,7 @@ def train(
     NotConverged
         If in a whole epoch no sample has a steady state.
     """
-    rule = checked_rule(system, rule, beta)
+    rule = checked_rule(system, rule, beta, corrections, gradient_tolerance)
     inputs, targets = checked_samples(system, cost, task.inputs, task.targets)
     others = {name: pair for name, pair in task.sets().items() if name != "train"}
     for pair in others.values():
@@ -253,6 +257,8 @@ def train(
                 targets[many],
                 rule,
                 beta,
+                corrections=corrections,
+                gradient_tolerance=gradient_tolerance,
                 keys=keys,
                 initial=None if warm is None else warm[..., many],
                 **options,

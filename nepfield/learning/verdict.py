@@ -32,6 +32,8 @@ TRUSTED_COSINE = 0.5
 TRUSTED_LOSS = 0.1
 """`nudge_loss` above which it is not, where no cosine is known: below, the cosine is above 0.9 in
 98 % of the cases on a lattice and in 92 % on a mesh (studies/near-equilibrium-atlas)."""
+TRUSTED_ERROR = 1.0
+"""`gradient_error` from which it is not, where no cosine is known: as large as the gradient."""
 PROGRESS = 0.8
 """Cost at the end over that of the first epoch, above which a doubtful gradient is to blame."""
 RISEN = 1.02
@@ -82,7 +84,8 @@ def judge(
     Parameters
     ----------
     history : sequence of dict
-        A row an epoch; ``cost``, and where they are known ``gradient_cosine`` and ``nudge_loss``.
+        A row an epoch; ``cost``, and where they are known ``gradient_cosine``,
+        ``gradient_error`` and ``nudge_loss``.
     fits : bool
         Whether the outputs are as wanted.
     faint : bool
@@ -134,11 +137,14 @@ def untrusted_since(history: History) -> int | None:
     """The epoch since which the gradient has not been to be trusted; None if it is, or nobody
     knows.
 
-    Judged by the cosine to the exact gradient where it was ever compared, else by `nudge_loss`.
+    Judged by the cosine to the exact gradient where it was ever compared, else by the error that
+    the rule measured itself, else by `nudge_loss`.
     """
-    known = _known(history, "gradient_cosine")
-    bad = [(epoch, cosine < TRUSTED_COSINE) for epoch, cosine in known]
-    if not known:
+    bad = [(epoch, cosine < TRUSTED_COSINE) for epoch, cosine in _known(history, "gradient_cosine")]
+    if not bad:
+        errors = _known(history, "gradient_error")
+        bad = [(epoch, error >= TRUSTED_ERROR) for epoch, error in errors]
+    if not bad:
         bad = [(epoch, loss > TRUSTED_LOSS) for epoch, loss in _known(history, "nudge_loss")]
     since = None
     for epoch, wrong in bad:

@@ -187,7 +187,7 @@ def driven(system: Any, inputs: np.ndarray, envelope: Any = None) -> Driven:
     inputs : ndarray, shape (nsamples, ninputs)
     envelope : Envelope, or sequence of Envelope or None, optional
         One for the whole drive, or one a pump (None: always on), for waves whose `pumps` are a
-        `PumpArray`.
+        `PumpArray`; an image of pumps counts as one.
 
     Raises
     ------
@@ -204,16 +204,17 @@ def driven(system: Any, inputs: np.ndarray, envelope: Any = None) -> Driven:
         raise InputError(
             f"envelope: {type(system).__name__} has no pumps to tell apart; give one for all."
         )
-    if len(envelope) != len(pumps.weights):
+    count = int(pumps.entries.max(initial=-1)) + 1
+    if len(envelope) != count:
         raise InputError(
-            f"envelope: {len(envelope)} envelopes for {len(pumps.weights)} pumps; give one a pump "
+            f"envelope: {len(envelope)} envelopes for {count} pumps; give one a pump "
             "(None: always on), or a single one for all."
         )
     parts: list[tuple[Envelope | None, np.ndarray]] = []
     amplitudes = pumps.amplitudes(inputs)
     kinds = list(dict.fromkeys(None if e is None else _checked(e) for e in envelope))
     for kind in kinds:
-        chosen = np.array([e == kind for e in envelope])
+        chosen = np.array([e == kind for e in envelope])[pumps.entries]
         parts.append((kind, pumps.load @ np.where(chosen[:, None], amplitudes, 0)))
     return Driven(parts or [(None, whole)])
 

@@ -8,8 +8,8 @@ iterations suffice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,15 @@ class SharedPreconditioner:
 
     It starts with the factors at the vacuum, which a system makes once for each set of parameters,
     and moves to the mean a of the samples when GMRES needs many iterations.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        Of the solver, which say how exactly linear responses are wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self.options = options or {}
         self._factors: Factorisation | None = None
         self._aged = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +63,19 @@ class Steady(Described):
             "first that failed": worst,
             "also": listed(self.extra) or None,
         }
+
+
+def joined(parts: Sequence[Steady]) -> Steady:
+    """States of several batches as those of one; of `extra` what all of them have."""
+    common = [name for name in parts[0].extra if all(name in part.extra for part in parts)]
+    return Steady(
+        np.concatenate([part.state for part in parts], axis=-1),
+        np.concatenate([part.converged for part in parts]),
+        np.concatenate([part.residual for part in parts]),
+        np.concatenate([part.iterations for part in parts]),
+        tuple(reason for part in parts for reason in part.reason),
+        {name: np.concatenate([part.extra[name] for part in parts]) for name in common},
+    )
 
 
 class NotConverged(RuntimeError):

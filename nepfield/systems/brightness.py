@@ -128,11 +128,11 @@ def _power(space: Space, readout: Intensities, drive: np.ndarray, loss: np.ndarr
     """The first bound, exact in the space: P is l times the function that its loads are of."""
     pumped = space.evaluate(Factorisation(space.assemble(loss)).solve(drive))
     given = loss[:, None] * squared_magnitude(pumped)
-    share = readout.profiles  # 1/|Y| in each region
+    share = readout.profiles  # 1/|Y| in each region, less in the larger places of a group
     inside = share.astype(bool).astype(float)
     everywhere = np.sqrt(space.w @ given)[:, None]
     within = np.sqrt((inside @ (space.w[:, None] * given)).T)
-    measure = inside @ space.w
+    measure = 1 / share.max(axis=1).toarray().ravel()  # |Y|
     least = np.array([loss[share[[k]].indices].min() for k in range(share.shape[0])])
     return (everywhere + within) ** 2 / (4 * measure * least)
 

@@ -18,10 +18,8 @@ of a nonlinear wave is nearly reciprocal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -66,13 +64,11 @@ class WaveFrame:
         return response / self.phase
 
     def solve(
-        self,
-        right: np.ndarray,
-        preconditioner: SharedPreconditioner | None = None,
-        options: Mapping[str, Any] | None = None,
+        self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the device answers to a weak nudge: z, and for which samples it was found."""
-        tolerance = response_accuracy(right.shape, options or {}, ALONE)
+        options = {} if preconditioner is None else preconditioner.options
+        tolerance = response_accuracy(right.shape, options, ALONE)
         response, solved = solve_linearised(
             self.linear, self.phase * right, tolerance, preconditioner
         )

@@ -31,6 +31,7 @@ from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.potentials import Potential, potential
+from nepfield.fields.pump_images import PumpImage
 from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
@@ -66,7 +67,7 @@ class GPE(Described):
     space : Space
     potential : Potential, number or array
         A number or an array of one value a cell becomes a trainable `Potential`.
-    pumps : sequence of Pump
+    pumps : sequence of Pump or PumpImage
     nonlinearity : Density, Saturation or CustomNonlinearity, optional
         None is the linear Schroedinger equation.
     loss : float
@@ -87,7 +88,7 @@ class GPE(Described):
     loss: float = 0.1
     background: np.ndarray | None = None
 
-    rules = wave.RULES
+    rules, published = wave.RULES, wave.PUBLISHED
     nudge = "linearised"
     warm_start = True
     figure_labels = wave.FIGURE_LABELS
@@ -96,7 +97,7 @@ class GPE(Described):
         self,
         space: Space,
         potential: Potential | complex | np.ndarray = 0.0,
-        pumps: Sequence[Pump] | PumpArray = (),
+        pumps: Sequence[Pump | PumpImage] | PumpArray = (),
         nonlinearity: Nonlinearity | None = None,
         loss: float = 0.1,
         background: np.ndarray | None = None,

@@ -49,6 +49,8 @@ def wave_fields(
     placed = system.potential
     total = placed.at_points() + (0.0 if system.background is None else system.background)
     shown += potential_fields(per_element(space, total))
+    if system.pumps.image is not None:
+        shown += weight_fields(per_element(space, system.pumps.image @ system.pumps.weights))
     if gradient is not None and "potential" in gradient:
         slope = np.append(gradient["potential"], 0.0)[placed.support]
         shown += gradient_fields(per_element(space, slope))
@@ -89,6 +91,18 @@ def potential_fields(values: np.ndarray) -> list[Field]:
         Field("V_im", imaginary, picture="potential" if np.any(imaginary) else "", label="Im V",
               title="imaginary part of V", **energy_im),
     ]  # fmt: skip
+
+
+def weight_fields(values: np.ndarray) -> list[Field]:
+    """Pumps that are images as they are when all pixels are 1: their weights."""
+    shown: dict[str, Any] = dict(on="cell", unit="weight", scale="diverging", film=True)
+    label, words = "pump weights $w$", "weights of the pumps"
+    fields = [
+        Field("weights", values.real.copy(), picture="weights", label=label, title=words, **shown)
+    ]
+    if np.iscomplexobj(values):
+        fields.append(Field("weights_im", values.imag.copy(), label=f"Im {label}", **shown))
+    return fields
 
 
 def gradient_fields(slope: np.ndarray) -> list[Field]:

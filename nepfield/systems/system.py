@@ -51,10 +51,6 @@ class Push(Protocol):
         """What it acts through; None for a force that is given everywhere."""
 
     @property
-    def solver(self) -> Mapping[str, Any]:
-        """Options of the solver for linear responses to it."""
-
-    @property
     def slopes(self) -> np.ndarray | None:
         """Slope by each signal of a nudge linear in them, (nsignals, nsamples); else None."""
 
@@ -77,12 +73,17 @@ class Push(Protocol):
     def samples(self, chosen: np.ndarray | slice) -> Self:
         """The same for some of the samples."""
 
+    def at(self, free: np.ndarray) -> Self:
+        """The same as it is made at another free state, read without noise."""
+
 
 class System(Protocol):
     """A physical system that equilibrates.
 
     One whose states need not be stable may also have ``certify(steady, most)`` (see `certify`), and
     ``switch_on(inputs, steady, most, ...)`` where it need not reach them (see `switch_on`).
+    Rules of others that it admits too are in ``published``, a tuple like `rules`; comparisons leave
+    them out unless they are asked for.
 
     Attributes
     ----------
@@ -189,13 +190,9 @@ class Frame(Protocol):
         """z, of the change of the state that this nudge makes."""
 
     def solve(
-        self,
-        right: np.ndarray,
-        preconditioner: SharedPreconditioner | None = None,
-        options: Mapping[str, Any] | None = None,
+        self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """z in the limit of a weak nudge, and for which samples it was found; `options` are those
-        of the solver."""
+        """z in the limit of a weak nudge, and for which samples it was found."""
 
     def difference(self, z: np.ndarray) -> np.ndarray:
         """(T - D) z."""
@@ -250,11 +247,8 @@ class Certificate(Protocol):
 
 
 def certify(system: System, steady: Steady, most: int = MOST_CERTIFIED) -> Certificate | None:
-    """Ask a system whether its states are stable; None where it has no method `certify`.
-
-    ``system.certify(steady, most)`` looks closely at so many samples; minima of an energy need no
-    certificate, for they are accepted only where the Hessian is positive definite.
-    """
+    """Ask a system whether its states are stable, so many samples closely; None where it has no
+    method `certify`, as with minima of an energy, whose Hessian is known to be definite."""
     ask = getattr(system, "certify", None)
     found: Certificate | None = None if ask is None else ask(steady, most)
     return found
@@ -281,15 +275,16 @@ class Arrival(Protocol):
 def switch_on(
     system: System, inputs: np.ndarray, steady: Steady, most: int | None = None, **options: Any
 ) -> Arrival | None:
-    """Ask a system whether it reaches its states when it is switched on; None where it has no
-    method `switch_on`.
-
-    ``system.switch_on(inputs, steady, most, ...)`` follows so many samples beside those that it
-    proves. A system whose motion is downhill needs no such method.
-    """
+    """Ask a system whether it reaches its states when it is switched on, following so many samples
+    beside those that it proves; None where it has no method `switch_on`: its motion is downhill."""
     ask = getattr(system, "switch_on", None)
     found: Arrival | None = None if ask is None else ask(inputs, steady, most, **options)
     return found
+
+
+def device_of(system: Any) -> Any:
+    """The device itself, where a system is one as it is measured (`nepfield.systems.measured`)."""
+    return getattr(system, "device", system)
 
 
 def about_system(system: Any) -> tuple[str, dict[str, Any]]:
@@ -298,6 +293,11 @@ def about_system(system: Any) -> tuple[str, dict[str, Any]]:
     size = counted(len(domain.points), "vertex" if len(domain.points) == 1 else "vertice")
     head = f"{type(system).__name__} on {domain.source}: {size}"
     return f"{head}, {counted(system.ninputs, 'input')}", dict(system.parameters)
+
+
+def admitted(system: System) -> tuple[str, ...]:
+    """Every rule that a system admits: its `rules`, then the rules of others in ``published``."""
+    return system.rules + tuple(getattr(system, "published", ()))
 
 
 def trained(system: System) -> dict[str, Parameter]:

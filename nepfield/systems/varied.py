@@ -11,7 +11,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter
 from nepfield.steady.branches.family import Vary
-from nepfield.systems.system import checked_inputs
+from nepfield.systems.system import checked_inputs, device_of
 
 Varied = str | Callable[[float], Any]
 """A name, or a function that gives for a value a system, or a system and its inputs."""
@@ -39,11 +39,12 @@ def vary(system: Any, parameter: Varied, inputs: np.ndarray) -> Vary:
     """
     if callable(parameter):
         return _by_function(parameter, inputs)
+    system = device_of(system)
     drive = system.drive(inputs)
     if parameter == "drive":
         return lambda value: (system, value * drive)
     if parameter == "detuning" and hasattr(system, "background"):
-        return lambda value: (_detuned(system, value), drive)
+        return lambda value: (detuned(system, value), drive)
     name, _, rest = parameter.partition(".")
     if name == "inputs":
         place = _place(parameter, rest, inputs.shape[1], "inputs")
@@ -69,6 +70,7 @@ def _by_function(parameter: Callable[[float], Any], inputs: np.ndarray) -> Vary:
     def given(value: float) -> tuple[Any, np.ndarray]:
         found = parameter(value)
         other, rows = found if isinstance(found, tuple) else (found, inputs)
+        other = device_of(other)
         check_wave(other)
         drive = other.drive(checked_inputs(other, np.atleast_2d(rows)))
         if not kept or not _same_equation(kept[0], other):
@@ -118,7 +120,7 @@ def _place(parameter: str, text: str, count: int, what: str) -> int:
     return int(text)
 
 
-def _detuned(system: Any, value: float) -> Any:
+def detuned(system: Any, value: float) -> Any:
     """The system with V less a value everywhere."""
     before = system.background
     shift = np.full(system.space.w.shape, -value)

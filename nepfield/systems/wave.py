@@ -29,6 +29,9 @@ from nepfield.systems.system import Push
 RULES = ("nep", "nep-symmetric", "nep-linear", "reciprocal", "reciprocal-symmetric", "adjoint")
 """Learning rules for waves: contrasts of steady states, linear responses, the exact gradient."""
 
+PUBLISHED = ("scattering-backpropagation", "asym-ep", "dyadic-ep", "holomorphic-ep")
+"""Rules of others for waves with a local response (`nepfield.learning.published`)."""
+
 FIGURE_LABELS = {
     "nonlinearity_ratio": r"mean $|f(n)-f(0)|/\gamma$",
     "loss_ratio": "loss ratio",
@@ -77,7 +80,7 @@ def exact_multiplier(
     solved : ndarray of bool, shape (nsamples,)
     """
     error, linear = nudge.force(free), equation.linearise(free)
-    tolerance = response_accuracy(error.shape, nudge.solver, ALONE)
+    tolerance = response_accuracy(error.shape, getattr(nudge, "solver", {}), ALONE)
     return solve_linearised(linear.transposed(), 1j * error.conj(), tolerance)
 
 
@@ -89,14 +92,20 @@ def unstable(linear: Linearisation, count: int) -> np.ndarray:
 
 def advice(history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]) -> list[str]:
     """What to change where a training went wrong, by its verdict (`nepfield.learning.verdict`)."""
-    verdict, rule = summary.get("verdict"), summary.get("rule")
+    verdict, rule = summary.get("verdict"), str(summary.get("rule"))
+    if verdict == "gradient" and rule.startswith("reciprocal"):
+        return [
+            f"the gradient of {rule} is not to be trusted since epoch "
+            f"{summary.get('untrusted_since')}: the nonlinearity is too strong for it. Set "
+            'training.corrections = 1 or more, or training.rule = "adjoint", or take weaker pumps'
+        ]
     if verdict == "gradient" and rule != "adjoint":
-        rules = '"adjoint"' if rule == "reciprocal" else '"reciprocal" or "adjoint"'
         return [
             f"the gradient of {rule} is not to be trusted since epoch "
             f"{summary.get('untrusted_since')}: loss is too strong for it. Set training.rule = "
-            f"{rules}, lower physics.loss, or raise the lower bound of V (potential.bounds) until "
-            "the drive stays below the lowest mode"
+            '"reciprocal" or "adjoint", training.corrections = 3 or more, lower physics.loss, or '
+            "raise the lower bound of V (potential.bounds) until the drive stays below the lowest "
+            "mode"
         ]
     if verdict == "dark":
         return _lighter(summary)

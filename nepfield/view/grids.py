@@ -23,6 +23,7 @@ from nepfield.steady.modes.cavity import Modes
 from nepfield.steady.steady import Steady
 from nepfield.systems.gpe import GPE
 from nepfield.systems.gpe_fields import per_element, potential_fields, sample_fields
+from nepfield.systems.system import device_of
 from nepfield.view.runs import RunFiles, files_of
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _state(shown: Any, size: int | None) -> np.ndarray | None:
 def _of_system(system: Any, shown: Any, inputs: np.ndarray | None) -> list[Field]:
     if isinstance(shown, Modes | Spectrum):
         return shown.fields
-    wave = isinstance(system, GPE)
+    wave = isinstance(device_of(system), GPE)
     state = _state(shown, system.space.ndof if wave else None)
     if state is None:
         if not wave:

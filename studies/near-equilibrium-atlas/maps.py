@@ -13,9 +13,10 @@ from scipy.stats import spearmanr
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure
 from studies.common import markdown
 
-RULES = ("nep-linear", "reciprocal")
+RULES = ("nep-linear", "reciprocal", "reciprocal corrected")
 NUMBER = "nudge_loss"  # the one that predicts best
 TRUSTED = 0.05  # below this NEP can be trusted
+TRUSTED_COSINE = 0.9  # of the 10th percentile at a point of the map, which a rule then holds
 PREDICTORS = {
     "nudge_loss": "`nudge_loss(...)`: share of the nudge that is balanced by loss",
     "loss": "`near_equilibrium(...).loss`, largest sample",
@@ -40,11 +41,12 @@ def map_table(atlas: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_maps(path: Path, table: pd.DataFrame) -> None:
-    """Median and 10th percentile of both rules over loss and detuning, a column a nonlinearity."""
+    """Median and 10th percentile of the rules over loss and detuning, a column a nonlinearity."""
     maps = map_table(table)
     ratios = list(maps["ratio"].unique())
-    figure = new_figure(2.0 * 4 + 0.4)
-    axes = figure.subplots(4, len(ratios), sharex=True, sharey=True, squeeze=False)
+    rows = 2 * len(RULES)
+    figure = new_figure(2.0 * rows + 0.4)
+    axes = figure.subplots(rows, len(ratios), sharex=True, sharey=True, squeeze=False)
     names = [f"{rule} {what}" for rule in RULES for what in ("median", "10 %")]
     picture = None
     for row, name in zip(axes, names, strict=True):
@@ -60,7 +62,7 @@ def draw_maps(path: Path, table: pd.DataFrame) -> None:
     for axis, ratio in zip(axes[0], ratios, strict=True):
         axis.set_title(rf"$\langle g n\rangle/\gamma$ = {ratio:g}", fontsize=10)
     for axis, name in zip(axes[:, 0], names, strict=True):
-        axis.set_ylabel(f"{name}\nmean V", fontsize=9)
+        axis.set_ylabel(f"{name}\nmean V", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel(r"loss $\gamma$")
     figure.colorbar(picture, ax=axes, label="cosine to the exact gradient", shrink=0.5)
@@ -204,7 +206,7 @@ def reached_text(atlas: pd.DataFrame) -> str:
     rows = []
     for (name, ratio), part in atlas.groupby(["device", "ratio"], sort=False):
         found = part.dropna(subset=[NUMBER])
-        row = {
+        row: dict[str, object] = {
             "device": name,
             "g n / gamma": f"{ratio:g}",
             "cases": len(part),
@@ -213,5 +215,10 @@ def reached_text(atlas: pd.DataFrame) -> str:
         for rule in RULES:
             middle, low = found[rule].quantile([0.5, 0.1])
             row[f"`{rule}`, median (10 %)"] = f"{middle:.3f} ({low:.2f})"
+        maps = map_table(part).dropna()
+        for rule in RULES:
+            row[f"held by `{rule}`"] = (
+                f"{100 * (maps[f'{rule} 10 %'] > TRUSTED_COSINE).mean():.0f} %"
+            )
         rows.append(row)
     return markdown(pd.DataFrame(rows))

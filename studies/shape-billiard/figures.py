@@ -21,7 +21,7 @@ from nepfield.systems.gpe import GPE
 from nepfield.view.curves import BLUE, GREEN, GREY, ORANGE, RED, new_figure, save_figure, tidy
 from nepfield.view.opengl import PicturesUnavailable
 from nepfield.view.sheets import plot_sheet
-from studies.common import Job, Row, Swept, fill_readme, markdown, write_csv
+from studies.common import Job, Row, Swept, code, fill_readme, markdown, write_csv
 
 FOLDER = Path(__file__).parent
 SOLVED = 0.02  # cost; this and the next two as sweep.toml has them
@@ -246,6 +246,33 @@ def draw_mechanism(table: pd.DataFrame, path: Path) -> Path:
     return save_figure(figure, path)
 
 
+def corrected_table(job: Job) -> pd.DataFrame:
+    """The long stadiums with rules that correct themselves, one row a training."""
+    swept = job.sweep("corrected.toml", trial=lambda case: case.number % QUICK == 0)
+    table = swept.table()
+    length = table["domain.parameters.length"].astype(float)
+    columns = ["seed", "cost", "largest_error", "gradient_cosine", "lowest_cosine"]
+    shown = table[columns].astype(float)
+    shown.insert(0, "rule", table["label"])
+    shown.insert(1, "length", length)
+    return shown.assign(seed=table["seed"].astype(int), solved=table["success"].astype(bool))
+
+
+def corrected_text(table: pd.DataFrame) -> str:
+    """Seeds solved by length and rule."""
+    rows = []
+    for rule, part in table.groupby("rule", sort=False):
+        by_length = part.groupby("length")["solved"].agg(["sum", "size"])
+        row = {"rule": code(rule)}
+        row |= {f"length {n:g}": f"{k} of {m}" for n, (k, m) in by_length.iterrows()}
+        row["all"] = f"{part['solved'].sum()} of {len(part)}"
+        row["lowest cosine, median (least)"] = (
+            f"{part['lowest_cosine'].median():.3f} ({part['lowest_cosine'].min():.2f})"
+        )
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
+
+
 def make(job: Job) -> pd.DataFrame:
     """One row a case."""
     swept = job.sweep(trial=lambda case: case.number % QUICK == 0)
@@ -260,6 +287,9 @@ def make(job: Job) -> pd.DataFrame:
     except PicturesUnavailable as problem:
         print(f"no potential.png: {problem}")
     fill_readme(job.out, statistics=statistics_text(stats))
+    corrected = corrected_table(job)
+    write_csv(corrected, job.out / "corrected.csv")
+    fill_readme(job.out, corrected=corrected_text(corrected))
     counts = table.groupby(["family", "rule"], sort=False)["solved"].agg(["sum", "size"])
     for names, (solved, size) in zip(counts.index, counts.to_numpy(), strict=True):
         print(f"{', '.join(names)}: {solved} of {size} solved")

@@ -125,7 +125,7 @@ class _Way:
         self.inputs = study.task.inputs[chosen]
         self.entries = study_entries(study)
         asked = study.config.evolve
-        self.envelope = asked.build(len(system.pumps.weights))
+        self.envelope = asked.build(len(study.config.pump))
         duration = asked.time or _LIFETIMES / study.config.physics.loss
         self.times = np.linspace(0, duration, asked.frames + 1)
         self.rows: list[list[float]] = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nepfield.files import BRANCHES, EVOLUTION, START_FILE, check_within, remove_parts
+from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
 from nepfield.learning.schedules import best_epoch
@@ -33,6 +34,7 @@ from nepfield.study.run.opening import built_for
 from nepfield.study.run.summary import GRADIENT_SAMPLES, complete
 from nepfield.study.run.trained import check_unchanged, meshes_of, trained_system
 from nepfield.study.text.study import StudyConfig
+from nepfield.systems.system import device_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,13 +221,16 @@ def compare_study(
         As `compare_gradients`.
     """
     study = build(config) if run is None else build(config, meshes_of(run, config), Path(run))
-    task = study.task
+    task, system = study.task, trained_system(study, run, accept_changes)
+    inputs = task.inputs[:GRADIENT_SAMPLES]
+    measured = device_of(system) is not system  # then the rules see what a laboratory shows them
     return compare_gradients(
-        trained_system(study, run, accept_changes),
+        system,
         study.cost,
-        task.inputs[:GRADIENT_SAMPLES],
+        inputs,
         task.targets[:GRADIENT_SAMPLES],
-        beta=config.training.beta,
+        keys=Keys(config.seed, 0, np.arange(len(inputs))) if measured else None,
+        **{k: v for k, v in config.training.estimator.items() if k != "rule"},
         on_failure="flag",
         **study.solver,
     )

@@ -152,8 +152,7 @@ def gradient_ahead(study: Study) -> list[str]:
     if not exact.used.any():
         return []
     found = gradient(
-        system, study.cost, inputs, targets, training.rule, training.beta,
-        steady=exact.steady, **how,
+        system, study.cost, inputs, targets, **training.estimator, steady=exact.steady, **how
     )  # fmt: skip
     now = cosine(system, found.params, exact.params)
     if not (np.isfinite(now) and np.array_equal(found.used, exact.used)):

@@ -145,6 +145,7 @@ _TITLES = {
     "modes": "{name}: modes of the cavity",
     "spectrum": "{name}: fluctuations around the state of sample {sample}",
 }
+_MOST_PUMPS = 64
 _ENERGIES = ("level", "loss", "frequency", "growth")
 
 
@@ -197,14 +198,15 @@ def _found(
 
 
 def _modes_table(found: Modes, names: tuple[str, ...]) -> pd.DataFrame:
-    """A row a mode."""
+    """A row a mode; images of pumps have too many to be told one by one."""
+    pumps = found.pumps if len(found.pumps) <= _MOST_PUMPS else ()
     columns = {
         "mode": np.arange(len(found.level)),
         "level": found.level,
         "loss": found.loss,
         "detuning": found.detuning,
         "residual": found.residual,
-        **{f"pump_{k}": share for k, share in enumerate(found.pumps)},
+        **{f"pump_{k}": share for k, share in enumerate(pumps)},
         **{f"output_{name}": share for name, share in zip(names, found.readouts, strict=True)},
     }
     return pd.DataFrame(columns)

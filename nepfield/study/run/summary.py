@@ -134,7 +134,10 @@ def complete(
         "not_converged": [r for r, ok in zip(result.steady.reason, good, strict=True) if not ok],
         **_figures(system, result, task.inputs, estimate),
         **last_cosine(study, system, estimate, history, epochs),
-        **_certified(study.config.summary(study, system, result.steady, epochs), certificate),
+        **({} if estimate.errors is None else {"gradient_error": estimate.error}),
+        **_certified(
+            study.config.summary(study, system, result.steady, epochs, history), certificate
+        ),
         "versions": {
             "nepfield": nepfield.__version__,
             "python": platform.python_version(),
@@ -188,9 +191,8 @@ def _gradient(study: Study, system: System, result: Evaluation, epochs: int) -> 
     """The gradient at the end, from the first samples."""
     first = slice(GRADIENT_SAMPLES)
     inputs, targets = study.task.inputs[first], study.task.targets[first]
-    training = study.config.training
     return gradient(
-        system, study.cost, inputs, targets, training.rule, training.beta,
+        system, study.cost, inputs, targets, **study.config.training.estimator,
         keys=_keys(study, epochs, inputs, "train"),
         steady=result.steady.samples(np.arange(len(result.outputs))[first]),
         on_failure="flag", **study.solver,

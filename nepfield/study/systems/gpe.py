@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from nepfield.study.systems.gpe_build import (
 )
 from nepfield.study.systems.gpe_drives import drive_warnings
 from nepfield.study.systems.gpe_evolve import EvolveConfig
+from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_outlook import darkness, outlook
 from nepfield.study.systems.gpe_pumps import PumpConfig
@@ -54,6 +55,7 @@ from nepfield.study.text.study import Begun, Built, Shown, Sources, StudyConfig
 from nepfield.study.text.units import UnitError
 from nepfield.study.text.written import wrong
 from nepfield.systems.gpe import GPE
+from nepfield.systems.measured import MeasuredWave
 from nepfield.systems.system import solve_steady
 
 _OUTSIDE = 0.25  # share of a pump that may be cut off without a word
@@ -91,6 +93,9 @@ class GPEStudy(StudyConfig):
     evolve: EvolveConfig = Field(
         default=EvolveConfig(), description="how the wave is followed in time"
     )
+    measurement: MeasurementConfig = Field(
+        default=MeasurementConfig(), description="noise and limits of a laboratory; by default none"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> GPEStudy:
@@ -100,14 +105,17 @@ class GPEStudy(StudyConfig):
                     f"evolve.envelope.{k} is for pump {entry.pump}, but there are "
                     f"{len(self.pump)}, counted from 0"
                 )
+        self.measurement.check_rule(self.training.rule, self.potential.bounds)
         if self.training.cost == "cce" and self.readout.count < 2:
             raise ValueError(
                 'training.cost = "cce" tells classes apart: readout needs two outputs or more'
             )
         if self.task.inputs and self.task.targets:
-            if max(self.pump_inputs) >= (given := len(self.task.inputs[0])):
+            firsts = zip(self.pump_inputs, self.pump, strict=True)
+            last = max(first if first < 0 else first + p.ninputs - 1 for first, p in firsts)
+            if last >= (given := len(self.task.inputs[0])):
                 raise ValueError(
-                    f"a pump takes input {max(self.pump_inputs)} (counted from 0), but the rows of"
+                    f"a pump takes input {last} (counted from 0), but the rows of"
                     f" task.inputs have {given}: set pump.input or add columns"
                 )
             if (width := len(self.task.targets[0])) != self.readout.count:
@@ -118,15 +126,13 @@ class GPEStudy(StudyConfig):
 
     @property
     def pump_inputs(self) -> tuple[int, ...]:
-        """For each pump the input that drives it; -1 where none does."""
-        return tuple(
-            pump_inputs([p.input for p in self.pump], [bool(p.constant) for p in self.pump])
-        )
+        """For each pump the (first) input that drives it; -1 where none does."""
+        return tuple(pump_inputs(self.pump))
 
     @classmethod
     def rules(cls) -> tuple[str, ...]:
         """Learning rules that a wave admits."""
-        return GPE.rules
+        return GPE.rules + GPE.published
 
     @classmethod
     def costs(cls) -> tuple[str, ...]:
@@ -145,17 +151,17 @@ class GPEStudy(StudyConfig):
 
     # ---------------------------------------------------------------- how it is built
 
-    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> GPE:
-        """The wave with its starting parameters."""
+    def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Any:
+        """The wave with its starting parameters, as it is measured."""
         if problem := mismatch(self.units, density_dimension(domain)):
             raise InputError(f"units: {problem}.")
         return self.build_on(build_space(self.domain, domain), begun, sources)
 
-    def build_on(self, space: Space, begun: Begun, sources: Sources) -> GPE:
+    def build_on(self, space: Space, begun: Begun, sources: Sources) -> Any:
         """The same on a space that is there: what depends on the domain alone is not made again."""
         fixed = {"absorber": self.absorber, "background": self.background}
         background = build_background(space, fixed, self.potential, self.seed)
-        return GPE(
+        wave = GPE(
             space,
             potential=build_potential(space, self.potential, self.seed, begun, sources),
             pumps=build_pumps(space, self.pump, self.seed, begun, sources),
@@ -163,16 +169,19 @@ class GPEStudy(StudyConfig):
             loss=self.physics.loss,
             background=background,
         )
+        return self.measurement.build(wave)
 
     def build_readout(self, system: Any) -> Readout:
-        """Mean intensities over regions, sites and discs."""
+        """Mean intensities over regions, sites and discs, or over groups of them."""
         with located("readout"):
-            return readout(
+            found = readout(
                 system.space,
                 regions=self.readout.regions,
                 sites=self.readout.sites,
                 discs=[(disc.center, disc.radius) for disc in self.readout.disc],
+                groups=self.readout.groups,
             )
+        return system.reads(found) if isinstance(system, MeasuredWave) else found
 
     def rates(self) -> dict[str, float]:
         """Step sizes of V and of the weights of pumps."""
@@ -221,6 +230,7 @@ class GPEStudy(StudyConfig):
             )
         lines += [f"  warning: {text}" for text in self._drive_warnings(study, system)]
         lines += scale_lines(self, density_dimension(space.domain))
+        lines += self.measurement.lines(system) if isinstance(system, MeasuredWave) else []
         lines += [] if space.is_graph else _resolution_lines(study)
         return lines + [f"  {text}" for text in outlook(study, self.shown_units(space.domain))]
 
@@ -238,21 +248,28 @@ class GPEStudy(StudyConfig):
             found["response_tolerance"] = self.solver.response_tolerance
         return found | ({} if self.solver.prefer == "any" else {"patience": self.solver.patience})
 
-    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+    def summary(
+        self,
+        study: Built,
+        system: Any,
+        steady: Steady,
+        epochs: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
         good = steady.converged
         lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
         weights = system.pumps.weights
-        found = super().summary(study, system, steady, epochs) | {
+        found = super().summary(study, system, steady, epochs, history) | {
             "weights": weights,
             "cells": len(system.space.elements),
             "resolution": {x.name: {"length": x.length, "cells": x.cells} for x in lengths},
             "warnings": [*self._drive_warnings(study, system), *warnings_of(lengths)],
         }
-        if self.units is not None:
+        if self.units is not None and system.pumps.image is None:
             found["report"].append({"label": "weights", "values": weights, "unit": "weight"})
         if epochs:
-            time = laboratory_time(self, epochs, len(study.task.inputs))
+            time = laboratory_time(self, epochs, len(study.task.inputs), history)
             found["laboratory"] = time
             found["report"] += [] if time is None else [laboratory_line(time)]
         return found

@@ -11,12 +11,13 @@ from pydantic import Field
 from nepfield.errors import InputError
 from nepfield.fields.formulas import evaluate_formula
 from nepfield.fields.places import region_indicator
+from nepfield.mesh.lattice import cell_places
 from nepfield.reading import load_array
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
 from nepfield.study.text.paths import File
 from nepfield.study.text.quantities import ENERGY
-from nepfield.study.text.values import Name, Number
+from nepfield.study.text.values import ImageSize, Name, Number
 
 
 class AnyBackgroundConfig(Kind):
@@ -82,7 +83,31 @@ class FileBackgroundConfig(AnyBackgroundConfig):
         return self.scale * values[space.element_of_point]
 
 
+class WallsBackgroundConfig(AnyBackgroundConfig):
+    """Walls between the cells of a lattice, one site wide."""
+
+    key: ClassVar[str] = "walls"
+    along: ClassVar[tuple[str, ...]] = ("height",)
+
+    walls: ImageSize = Field(
+        description="rows and columns of a cell of a lattice; its last column is a wall where"
+        " another cell follows, and its last row likewise"
+    )
+    height: Annotated[Number, ENERGY] = Field(description="V in the walls")
+
+    def build(self, space: Space) -> np.ndarray:
+        """Its part of the potential at the quadrature points, shape (nq,)."""
+        points = space.domain.points
+        inside = np.zeros(len(points), dtype=bool)
+        for axis, place in enumerate(reversed(cell_places(space.domain, self.walls))):
+            if axis < points.shape[1]:
+                along = points[:, axis]
+                inside |= (place == self.walls[1 - axis] - 1) & (along < along.max())
+        return self.height * inside
+
+
 BackgroundConfig = Annotated[
-    RegionBackgroundConfig | FormulaBackgroundConfig | FileBackgroundConfig, OneOf()
+    RegionBackgroundConfig | FormulaBackgroundConfig | FileBackgroundConfig | WallsBackgroundConfig,
+    OneOf(),
 ]
-"""A fixed part of the potential: a number in a region, a formula, or a file."""
+"""A fixed part of the potential: a number in a region, a formula, a file, or walls."""

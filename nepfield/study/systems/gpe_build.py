@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ import numpy as np
 from nepfield.errors import InputError, located
 from nepfield.fields.places import region_indicator
 from nepfield.fields.potentials import Potential, potential
-from nepfield.fields.pumps import PumpArray, place_pumps
+from nepfield.fields.pump_images import PumpImage
+from nepfield.fields.pumps import Pump, PumpArray, place_pumps
 from nepfield.fields.transfer import transfer
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import counted
@@ -185,17 +187,29 @@ def build_pumps(
     space: Space, configs: Sequence[AnyPumpConfig], seed: int, begun: Begun, sources: Sources
 ) -> PumpArray:
     """The pumps with their starting weights."""
-    pumps = []
+    pumps: list[Pump | PumpImage] = []
     for k, config in enumerate(configs):
+        with located(f"pump.{k}"):
+            pumps.append(config.build())
+    counts = []
+    for k, pump in enumerate(pumps):
+        with located(f"pump.{k}"):
+            counts.append(pump.count(space))
+    ends = np.cumsum(counts)
+    for k, config in enumerate(configs):
+        part, pump = slice(int(ends[k]) - counts[k], int(ends[k])), pumps[k]
         with located(f"pump.{k}.weight"):
             if begun is not None:
-                weight = begun["weights"][k].item()
+                weight = begun["weights"][part]
             elif isinstance(config.weight, Path):
-                weight = _trained_weight(sources[config.weight], k, len(configs), space)
+                weight = _trained_weights(sources[config.weight], part, sum(counts), space)
             else:
-                weight = starting_values(config.weight, 1, (seed, 2 + k))[0]
-        with located(f"pump.{k}"):
-            pumps.append(config.build(weight))
+                weight = starting_values(config.weight, counts[k], (seed, 2 + k))
+        pumps[k] = (
+            replace(pump, weight=weight.item())
+            if isinstance(pump, Pump)
+            else replace(pump, weight=weight)
+        )
     try:
         return place_pumps(space, pumps)
     except InputError:
@@ -205,8 +219,8 @@ def build_pumps(
         raise
 
 
-def _trained_weight(source: Source, index: int, count: int, space: Space) -> complex:
-    """The trained weight of the pump with this place in a list of `count`."""
+def _trained_weights(source: Source, part: slice, count: int, space: Space) -> np.ndarray:
+    """The trained weights of the pumps with these places among `count`."""
     _check_wave(source)
     has, wanted = (density_dimension(on.domain) for on in (source.system.space, space))
     if source.config.units is not None and has != wanted:
@@ -215,10 +229,10 @@ def _trained_weight(source: Source, index: int, count: int, space: Space) -> com
             f"{source.run}: this run is of a {here} domain and the study of a {there} one; the "
             "weight of a pump has another unit there, so its number cannot be taken over."
         )
-    weights = source.system.pumps.weights
+    weights: np.ndarray = source.system.pumps.weights
     if len(weights) != count:
         raise InputError(
             f"{source.run}: this run has {counted(len(weights), 'pump')} and the study {count}; "
             "weights are taken by the place in the list, so both must have as many."
         )
-    return weights[index].item()
+    return weights[part]

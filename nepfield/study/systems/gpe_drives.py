@@ -24,8 +24,9 @@ def drive_warnings(system: GPE, inputs: np.ndarray, tolerance: float) -> list[st
         Of the solver.
     """
     pumps = system.pumps
-    largest = np.abs(inputs).max(axis=0, initial=0.0)[pumps.input]
-    drives = system.space.residual_norm(pumps.load @ np.diag(pumps.weights * largest))
+    largest = pumps.driven(np.abs(inputs).max(axis=0, initial=0.0)[None])[:, 0]
+    each = pumps.strengths(system.space) * largest
+    drives = np.sqrt(np.bincount(pumps.entries, each**2))  # an image of pumps counts as one
     if not (drives > 0).any():
         return []
     weakest = int(np.where(drives > 0, drives, np.inf).argmin())

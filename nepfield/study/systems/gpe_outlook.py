@@ -90,9 +90,10 @@ def _resonances(study: Built, energy: tuple[float, str]) -> Iterator[str]:
     floor = _lowest_of_all(system)
     rule = study.config.training.rule
     if rule.startswith("nep") and nearest.detuning[0] < _NEAR:
+        others = [f'"{other}"' for other in ("reciprocal", "adjoint") if other in system.rules]
         yield (
             f"advice: the drive is in resonance with a mode ({away} away), where {rule} is not to "
-            'be trusted: set training.rule = "reciprocal" or "adjoint", less loss, or a higher V'
+            f"be trusted: set training.rule = {' or '.join(others)}, less loss, or a higher V"
         )
     elif rule.startswith("nep") and floor is not None and floor < 0 < lowest.level[0]:
         highest = system.potential.bounds[0] - floor if system.potential.bounds else 0.0

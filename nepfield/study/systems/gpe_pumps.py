@@ -1,4 +1,4 @@
-"""The sections [[pump]] of a wave: a Gaussian spot, a lattice point, or a region.
+"""The sections [[pump]] of a wave: a Gaussian spot, a lattice point, a region, or an image.
 
 A further kind is one more class here, or in a module of its own, with a key that no other has; its
 name goes into `PumpConfig`.
@@ -15,12 +15,23 @@ from pydantic import Field, model_validator
 
 from nepfield.errors import InputError
 from nepfield.fields.places import region_indicator
+from nepfield.fields.pump_images import PumpImage, cell_pumps, grid_pumps
 from nepfield.fields.pumps import Pump, gaussian_pump, region_pump, site_pump
 from nepfield.mesh.seams import nearest_images
 from nepfield.space.space import Space
 from nepfield.study.text.kinds import Kind, OneOf
 from nepfield.study.text.quantities import LENGTH, WAVENUMBER, WEIGHT_OR_RUN
-from nepfield.study.text.values import Count, Flag, Name, Point, Positive, Site, WeightOrRun
+from nepfield.study.text.values import (
+    Count,
+    Flag,
+    ImageSize,
+    Name,
+    PlanePoint,
+    Point,
+    Positive,
+    Site,
+    WeightOrRun,
+)
 
 
 class AnyPumpConfig(Kind):
@@ -42,8 +53,13 @@ class AnyPumpConfig(Kind):
     trainable: Flag = Field(default=True, description="whether training changes the weight")
 
     @abstractmethod
-    def build(self, weight: complex) -> Pump:
-        """The pump with a starting weight."""
+    def build(self) -> Pump | PumpImage:
+        """The pump, or the pumps of an image, without a starting weight."""
+
+    @property
+    def ninputs(self) -> int:
+        """How many inputs drive it."""
+        return 1
 
     def options(self, oblique: bool = False) -> dict[str, Any]:
         """What all pumps take; InputError for a wave vector that this kind has no use for."""
@@ -83,10 +99,10 @@ class GaussianPumpConfig(AnyPumpConfig):
             raise ValueError("center and wavevector need the same number of components")
         return self
 
-    def build(self, weight: complex) -> Pump:
-        """The pump with a starting weight."""
+    def build(self) -> Pump:
+        """The pump without a starting weight."""
         options = self.options(oblique=True)
-        return gaussian_pump(self.center, self.width, weight, self.wavevector, **options)
+        return gaussian_pump(self.center, self.width, wavevector=self.wavevector, **options)
 
     def share_inside(self, space: Space) -> float:
         """Which part of its power, the integral of |G|^2, falls on the domain."""
@@ -114,9 +130,9 @@ class SitePumpConfig(AnyPumpConfig):
 
     site: Site = Field(description="lattice point, index or [iy, ix]")
 
-    def build(self, weight: complex) -> Pump:
-        """The pump with a starting weight."""
-        return site_pump(self.site, weight, **self.options())
+    def build(self) -> Pump:
+        """The pump without a starting weight."""
+        return site_pump(self.site, **self.options())
 
 
 class RegionPumpConfig(AnyPumpConfig):
@@ -126,9 +142,9 @@ class RegionPumpConfig(AnyPumpConfig):
 
     region: Name = Field(description="region that is driven evenly")
 
-    def build(self, weight: complex) -> Pump:
-        """The pump with a starting weight."""
-        return region_pump(self.region, weight, self.wavevector, **self.options(oblique=True))
+    def build(self) -> Pump:
+        """The pump without a starting weight."""
+        return region_pump(self.region, wavevector=self.wavevector, **self.options(oblique=True))
 
     def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
         """The wavelength of a plane wave."""
@@ -137,5 +153,66 @@ class RegionPumpConfig(AnyPumpConfig):
             yield "pump wavelength", 2 * np.pi / k, space.w * region_indicator(space, self.region)
 
 
-PumpConfig = Annotated[GaussianPumpConfig | SitePumpConfig | RegionPumpConfig, OneOf()]
-"""A drive: a Gaussian spot, a lattice point, or a region."""
+class CellPumpConfig(AnyPumpConfig):
+    """A pump on every site of a lattice of cells, each of which gets the whole image."""
+
+    key: ClassVar[str] = "cell"
+
+    cell: ImageSize = Field(
+        description="sites of a cell of a lattice, which are the pixels of the image that the"
+        " inputs are; every site is pumped"
+    )
+
+    @property
+    def ninputs(self) -> int:
+        """The pixels."""
+        return self.cell[0] * self.cell[1]
+
+    def build(self) -> PumpImage:
+        """The pumps without starting weights."""
+        return cell_pumps(self.cell, **self.options())
+
+
+class GridPumpConfig(AnyPumpConfig):
+    """Grids of Gaussian spots on a planar mesh, each of which gets the whole image."""
+
+    key: ClassVar[str] = "grid"
+    along: ClassVar[tuple[str, ...]] = ("corners", "pitch", "spot")
+
+    grid: ImageSize = Field(description="rows and columns of spots, one a pixel of the image")
+    corners: Annotated[tuple[PlanePoint, ...], LENGTH] = Field(
+        min_length=1, description="lower left corner of each copy of the image, [[x, y], ..]"
+    )
+    pitch: Annotated[Positive, LENGTH] = Field(
+        description="side of a pixel, in the middle of which its spot stands"
+    )
+    spot: Annotated[Positive, LENGTH] = Field(
+        description="W of each spot, as width of a single one; it ends at 5 W"
+    )
+
+    @property
+    def ninputs(self) -> int:
+        """The pixels."""
+        return self.grid[0] * self.grid[1]
+
+    def build(self) -> PumpImage:
+        """The pumps without starting weights."""
+        return grid_pumps(self.grid, self.corners, self.pitch, self.spot, **self.options())
+
+    def lengths(self, space: Space) -> Iterator[tuple[str, float, np.ndarray]]:
+        """The width of its spots."""
+        profiles, _ = self.build().place(space)
+        yield "pump width", self.spot, space.w * np.asarray(profiles.sum(axis=1))
+
+    def share_inside(self, space: Space) -> float:
+        """Which part of its power, the integral of |G|^2, falls on the domain."""
+        profiles, _ = self.build().place(space)
+        inside = np.asarray(profiles.multiply(profiles).sum(axis=1))
+        return float(space.w @ inside / (profiles.shape[1] * np.pi * self.spot**2))
+
+
+PumpConfig = Annotated[
+    GaussianPumpConfig | SitePumpConfig | RegionPumpConfig | CellPumpConfig | GridPumpConfig,
+    OneOf(),
+]
+"""A drive: a Gaussian spot, a lattice point, a region, or an image of pumps."""

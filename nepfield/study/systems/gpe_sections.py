@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+from annotated_types import Le, Lt
 from pydantic import Field, model_validator
 
+from nepfield.errors import InputError
+from nepfield.fields.readouts import grouped
+from nepfield.learning.corrections import MOST, check_corrections
+from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.text.domains import DomainConfig
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.quantities import (
@@ -24,14 +29,16 @@ from nepfield.study.text.sections import (
     PhysicsConfig,
     ReadoutConfig,
     SolverConfig,
-    TaskConfig,
     TrainingConfig,
     check_inside,
 )
+from nepfield.study.text.tasks import TaskConfig
 from nepfield.study.text.values import (
     Basis,
     Bounds,
+    Count,
     FlagOrRegions,
+    Groups,
     Impedance,
     Initial,
     InitialOrRun,
@@ -142,22 +149,40 @@ class DiscConfig(Section):
 
 
 class IntensityReadoutConfig(ReadoutConfig):
-    """Where the intensity is read. Outputs are counted in the order regions, sites, discs."""
+    """Where the intensity is read. Places are counted in the order regions, sites, discs; each is
+    an output, or a part of one (groups)."""
 
     regions: tuple[Name, ...] = Field(default=(), description="named regions")
     sites: tuple[Site, ...] = Field(default=(), description="lattice points, index or [iy, ix]")
     disc: tuple[DiscConfig, ...] = Field(default=(), description="discs, written [[readout.disc]]")
+    groups: Groups | None = Field(
+        default=None,
+        description="places whose intensities are added to one output, the mean of them: the number"
+        " of outputs, to each as many of the places in their order, or their places [[0, 1], [2]]",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> IntensityReadoutConfig:
         if not (self.regions or self.sites or self.disc):
             raise ValueError("needs at least one of regions, sites, disc")
+        if self.groups is not None:
+            try:
+                grouped(self.groups, self.places)
+            except InputError as error:
+                raise ValueError(str(error).partition(": ")[2].removesuffix(".")) from None
         return self
+
+    @property
+    def places(self) -> int:
+        """Number of regions, sites and discs."""
+        return len(self.regions) + len(self.sites) + len(self.disc)
 
     @property
     def count(self) -> int:
         """Number of outputs."""
-        return len(self.regions) + len(self.sites) + len(self.disc)
+        if self.groups is None:
+            return self.places
+        return self.groups if isinstance(self.groups, int) else len(self.groups)
 
 
 class WaveTaskConfig(TaskConfig):
@@ -202,10 +227,31 @@ class WaveTrainingConfig(TrainingConfig):
         description="strength of the nudge; always a plain number, in units of"
         " energy length^(2d) (mse) or energy (cce)",
     )
+    corrections: Annotated[Count, Le(MOST - 1)] = Field(
+        default=0, description="more measurements of each sample, which make the gradient exact"
+    )
+    gradient_tolerance: Annotated[Positive, Lt(1)] | None = Field(
+        default=None,
+        description="instead, as many as the residual of their loop needs to fall below this",
+    )
     rate: Annotated[Positive, STEP] = Field(default=0.02, description="step size")
     weight_rate: Annotated[Positive | None, WEIGHT_STEP] = Field(
         default=None, description="step size for the pump weights; absent: rate"
     )
+
+    @model_validator(mode="after")
+    def _check_corrections(self) -> WaveTrainingConfig:
+        try:
+            check_corrections(self.rule, self.corrections, self.gradient_tolerance)
+        except InputError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
+    @property
+    def estimator(self) -> dict[str, Any]:
+        """How the gradient is estimated, as `nepfield.gradient` takes it."""
+        more = {"corrections": self.corrections, "gradient_tolerance": self.gradient_tolerance}
+        return super().estimator | more
 
 
 class WaveStudy(Protocol):
@@ -219,3 +265,5 @@ class WaveStudy(Protocol):
     def physics(self) -> GPEPhysicsConfig: ...
     @property
     def training(self) -> WaveTrainingConfig: ...
+    @property
+    def measurement(self) -> MeasurementConfig: ...

@@ -8,7 +8,7 @@ within 1e-9 of its steady state after 21 / gamma. 50 / gamma is what is counted 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nepfield.learning.rules import EXACT
@@ -17,14 +17,15 @@ from nepfield.study.systems.gpe_sections import WaveStudy
 from nepfield.study.text.study import Shown
 
 RELAXATION = 50.0
-"""Time that a steady state is waited for, in 1 / gamma."""
+"""Time that a steady state is waited for, in 1 / gamma, where [measurement] says nothing."""
 
 
 def states_of(rule: str) -> int | None:
     """Steady states a sample that a rule measures; None for the exact gradient.
 
     They are the free one, of which the nudge is made, and one for each nudge. The limit of a weak
-    nudge takes what a weak nudge takes; no experiment has the exact gradient.
+    nudge takes what a weak nudge takes; no experiment has the exact gradient. Corrections are more
+    nudges: `laboratory_time` counts those that were made.
     """
     if rule == EXACT:
         return None
@@ -73,8 +74,17 @@ def shown_units(config: WaveStudy, dimension: int) -> Shown:
     return units
 
 
-def laboratory_time(config: WaveStudy, epochs: int, samples: int) -> dict[str, Any] | None:
+def laboratory_time(
+    config: WaveStudy, epochs: int, samples: int, history: Sequence[Mapping[str, float]] = ()
+) -> dict[str, Any] | None:
     """What a training would take in a laboratory, or None where none could do it (the adjoint).
+
+    Parameters
+    ----------
+    config : GPEStudy
+    epochs, samples : int
+    history : sequence of dict
+        Where its rows say how many states were measured (``measurements``), that is counted.
 
     Returns
     -------
@@ -85,14 +95,19 @@ def laboratory_time(config: WaveStudy, epochs: int, samples: int) -> dict[str, A
     measured = states_of(config.training.rule)
     if measured is None:
         return None
-    states = measured * epochs * samples
+    nudged = sum(row.get("measurements", measured - 1) for row in history)
+    nudged += (measured - 1) * (epochs - len(history))
+    states = round((epochs + nudged) * samples)
+    waited = RELAXATION
+    if config.measurement.waiting is not None:
+        waited = config.measurement.waiting * config.physics.loss
     found: dict[str, Any] = {
         "states": states,
-        "decay_times_a_state": RELAXATION,
-        "decay_times": states * RELAXATION,
+        "decay_times_a_state": waited,
+        "decay_times": states * waited,
     }
     if config.units is not None:
-        found["seconds"] = states * RELAXATION / config.physics.loss * config.units.scales.time
+        found["seconds"] = states * waited / config.physics.loss * config.units.scales.time
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -190,9 +190,16 @@ class QuantumOscillatorStudy(StudyConfig):
             " 1e-4 hbar omega; raise physics.cells"
         ]
 
-    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+    def summary(
+        self,
+        study: Built,
+        system: Any,
+        steady: Steady,
+        epochs: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> dict[str, Any]:
         """The springs, and the cost as the sum of that of the means and the zero-point part."""
-        found = super().summary(study, system, steady, epochs)
+        found = super().summary(study, system, steady, epochs, history)
         found["stiffness"] = system.parameters["stiffness"].values
         if isinstance(system, QuantumOscillatorField):
             found |= {"unknowns": system.space.ndof, "warnings": self._warnings(system)}

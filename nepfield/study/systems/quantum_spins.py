@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -307,9 +307,16 @@ class SpinStudy(StudyConfig):
 
     # ---------------------------------------------------------------- what is told of it
 
-    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+    def summary(
+        self,
+        study: Built,
+        system: Any,
+        steady: Steady,
+        epochs: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> dict[str, Any]:
         """Coefficients of the strings, and how near the gap came to closing."""
-        found = super().summary(study, system, steady, epochs)
+        found = super().summary(study, system, steady, epochs, history)
         gaps = steady.extra.get("gap", np.array([np.inf]))
         smallest = float(gaps.min())
         if smallest < NARROW * max(1.0, float(np.abs(steady.extra["energy"]).max())):

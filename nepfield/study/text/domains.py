@@ -53,6 +53,10 @@ class DomainConfig(Section):
         default_factory=dict, description="parameters of the geometry, by name"
     )
     lattice: Lattice | None = Field(default=None, description="numbers of points, [n] or [ny, nx]")
+    cells: Lattice | None = Field(
+        default=None,
+        description="points of a cell, [n] or [ny, nx], of a lattice with hard walls between cells",
+    )
     graph: (
         Literal["complete", "layered", "random-geometric", "delaunay", "hypercube"] | None
     ) = Field(default=None, description="kind of a graph")  # fmt: skip
@@ -90,6 +94,8 @@ class DomainConfig(Section):
             raise ValueError("parameters goes with geometry, not with mesh or lattice")
         if self.lattice is None and self.sites:
             raise ValueError("sites goes with lattice, not with mesh")
+        if self.cells is not None and (self.lattice is None or self.periodic):
+            raise ValueError("cells goes with lattice, and not with periodic")
         self._check_periodic()
         self._check_graph()
         return self
@@ -152,7 +158,12 @@ def _without_sets(config: DomainConfig, meshes: Path | None) -> Domain:
         return replace(domain, source=source)
     if config.graph is not None:
         return _graph(config)
-    return lattice(*(config.lattice or ()), periodic=bool(config.periodic), sites=config.sites)
+    return lattice(
+        *(config.lattice or ()),
+        periodic=bool(config.periodic),
+        sites=config.sites,
+        cells=config.cells,
+    )
 
 
 def _graph(config: DomainConfig) -> Domain:

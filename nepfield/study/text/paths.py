@@ -30,6 +30,25 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
+def folder_or(word: str) -> PlainValidator:
+    """A word, or the absolute path of a folder that exists."""
+    right = f'a folder in quotes, or "{word}"'
+
+    def validate(value: Any, info: ValidationInfo) -> str | Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise wrong(f"must be {right}")
+        if value == word:
+            return word
+        path = Path(value)
+        if info.context is not None:
+            path = Path(os.path.abspath(info.context["folder"] / path))
+            if not path.is_dir():
+                raise wrong(f"there is no folder {path} (paths count from the study file's folder)")
+        return path
+
+    return Written(validate, right=right)
+
+
 def or_run(check: Callable[[Any], Any], right: str, words: tuple[str, ...] = ()) -> PlainValidator:
     """As `_form`, or the absolute path of a run folder in quotes, or one of these words."""
 

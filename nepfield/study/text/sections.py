@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Le
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,23 +17,18 @@ from pydantic_core import PydanticCustomError
 from nepfield.errors import InputError
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.schedules import KEPT, SHAPES, Schedule, Stop
-from nepfield.learning.tasks import TASKS, Task, load_task
-from nepfield.study.text.kinds import check_one
-from nepfield.study.text.paths import File, SystemName
+from nepfield.study.text.paths import SystemName
 from nepfield.study.text.values import (
     AtLeastOne,
     Bounds,
     Count,
     Flag,
-    Levels,
     Name,
     NonNegative,
     Nonzero,
     ParameterOrRun,
     Positive,
-    Rows,
     Section,
-    Share,
     Uniform,
 )
 from nepfield.study.text.written import Written, wrong
@@ -80,7 +74,9 @@ def _admitted(names: str) -> PlainValidator:
     return Written(validate, study=names)
 
 
-def _known(names: dict[str, Any]) -> PlainValidator:
+def known(names: dict[str, Any]) -> PlainValidator:
+    """One of some names."""
+
     def validate(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
             raise one_of(names)
@@ -89,7 +85,7 @@ def _known(names: dict[str, Any]) -> PlainValidator:
     return Written(validate, right=" or ".join(f'"{name}"' for name in names))
 
 
-OptimizerName = Annotated[str, _known(OPTIMIZERS)]
+OptimizerName = Annotated[str, known(OPTIMIZERS)]
 
 
 class PhysicsConfig(Section):
@@ -128,74 +124,10 @@ class SetReadoutConfig(ReadoutConfig):
     )
 
 
-class TaskConfig(Section):
-    """What is to be learnt: a named task, a data file, or the numbers themselves."""
-
-    name: Annotated[str | None, _known(TASKS)] = Field(default=None, description="built-in task")
-    file: File | None = Field(
-        default=None, description="NumPy .npz file with arrays inputs and targets"
-    )
-    inputs: Rows | None = Field(default=None, description="a row of inputs a sample, [[..], ..]")
-    targets: Rows | None = Field(default=None, description="a row of targets a sample, [[..], ..]")
-    input_levels: Levels | None = Field(
-        default=None, description="what 0 and 1 become among the inputs, and others in proportion"
-    )
-    target_levels: Levels | None = Field(
-        default=None, description="what 0 and 1 become among the targets, and others in proportion"
-    )
-    validation: Share | None = Field(
-        default=None, description="share of the samples that is kept for validation"
-    )
-    test: Share | None = Field(
-        default=None, description="share of the samples that is kept for the test"
-    )
-    train_per_class: AtLeastOne | None = Field(
-        default=None, description="so many samples a class, the first ones, to train on (digits8)"
-    )
-    test_per_class: AtLeastOne | None = Field(
-        default=None, description="so many samples a class, the next ones, to test on (digits8)"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> TaskConfig:
-        keys = ["name", "file", "inputs"]
-        check_one(keys, [key for key in keys if getattr(self, key) is not None])
-        if (self.inputs is None) != (self.targets is None):
-            raise ValueError("inputs and targets go together; name and file take neither")
-        for key, rows in (("inputs", self.inputs), ("targets", self.targets)):
-            lengths = {len(row) for row in rows or ()}
-            if rows is not None and (len(lengths) != 1 or 0 in lengths):
-                raise ValueError(f"{key} needs rows of one length, at least one row and one number")
-        if self.inputs and self.targets and len(self.inputs) != len(self.targets):
-            raise ValueError(
-                f"{len(self.inputs)} rows of inputs but {len(self.targets)} of targets"
-            )
-        for key in ("train_per_class", "test_per_class"):
-            if getattr(self, key) is not None and self.name != "digits8":
-                raise ValueError(f'{key} goes with name = "digits8"')
-        return self
-
-    def build(self, seed: int) -> Task:
-        """The task; `seed` decides which samples are kept for validation and test."""
-        if self.file is not None:
-            task = load_task(self.file)
-        elif self.inputs is not None and self.targets is not None:
-            task = Task(np.array(self.inputs), np.array(self.targets))
-        else:
-            counts = {key: getattr(self, key) for key in ("train_per_class", "test_per_class")}
-            given = {key: count for key, count in counts.items() if count is not None}
-            task = TASKS[str(self.name)](**given)
-        if self.validation or self.test:
-            task = task.split(self.validation or 0.0, self.test or 0.0, seed)
-        if self.input_levels is not None or self.target_levels is not None:
-            task = task.with_levels(self.input_levels, self.target_levels)
-        return task
-
-
 class ScheduleConfig(Section):
     """What all rates are multiplied by, an epoch at a time: from 1 down to `final`."""
 
-    shape: Annotated[str, _known(dict.fromkeys(SHAPES))] = Field(
+    shape: Annotated[str, known(dict.fromkeys(SHAPES))] = Field(
         default="cosine", description="how it falls"
     )
     over: Annotated[AtLeastOne, Le(10_000_000)] = Field(
@@ -289,7 +221,7 @@ class TrainingConfig(Section):
     stop: StopConfig | None = Field(
         default=None, description="when to end before the last epoch; absent: never"
     )
-    keep: Annotated[str, _known(dict.fromkeys(KEPT))] = Field(
+    keep: Annotated[str, known(dict.fromkeys(KEPT))] = Field(
         default="last",
         description="whether the parameters after the last epoch are kept, or those of the epoch "
         "that is best on the validation samples (with evaluate_every)",
@@ -312,6 +244,11 @@ class TrainingConfig(Section):
         if self.keep == "best" and not self.evaluate_every:
             raise ValueError('keep = "best" goes with evaluate_every = 1 or more')
         return self
+
+    @property
+    def estimator(self) -> dict[str, Any]:
+        """How the gradient is estimated, as `nepfield.gradient` takes it."""
+        return {"rule": self.rule, "beta": self.beta}
 
     def build_optimizer(self, rates: dict[str, float]) -> Optimizer:
         """The optimiser, with rates of single parameters by name."""

@@ -7,7 +7,7 @@ methods have defaults; what reads, runs, sweeps and reports studies knows a syst
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -37,10 +37,10 @@ from nepfield.study.text.sections import (
     ReadoutConfig,
     SetReadoutConfig,
     SolverConfig,
-    TaskConfig,
     TrainingConfig,
 )
 from nepfield.study.text.success import Limits
+from nepfield.study.text.tasks import TaskConfig
 from nepfield.study.text.units import UnitError
 from nepfield.study.text.values import Count, FolderName, Form, ScaledNormal, Section
 from nepfield.systems.system import System
@@ -303,7 +303,14 @@ class StudyConfig(Section):
         """What can be said of outputs that stay dark: whether the system can make them bright."""
         return []
 
-    def summary(self, study: Built, system: Any, steady: Steady, epochs: int = 0) -> dict[str, Any]:
+    def summary(
+        self,
+        study: Built,
+        system: Any,
+        steady: Steady,
+        epochs: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> dict[str, Any]:
         """What summary.json has of this system beside what it has of all.
 
         Parameters
@@ -315,6 +322,8 @@ class StudyConfig(Section):
             For the inputs of the task.
         epochs : int
             Of the training that led here; 0 where none did.
+        history : sequence of dict
+            Of that training, a row an epoch.
 
         Returns
         -------

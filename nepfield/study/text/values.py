@@ -57,6 +57,15 @@ def _site(value: Any) -> int | tuple[int, ...] | None:
     return single[0] if single else _indices(value, (2,), 0)
 
 
+def _groups(value: Any) -> int | tuple[tuple[int, ...], ...] | None:
+    single = _indices([value], (1,), 1)
+    if single is not None or not isinstance(value, list | tuple) or not value:
+        return single[0] if single else None
+    rows = [_indices(row, range(1, 10**6), 0) for row in value]
+    found = tuple(row for row in rows if row is not None)
+    return found if len(found) == len(rows) else None
+
+
 def _complex(value: Any) -> float | complex | None:
     if isinstance(value, complex):
         value = (value.real, value.imag)
@@ -175,6 +184,9 @@ Lattice = Annotated[
     tuple[int, ...],
     form(lambda v: _indices(v, (1, 2), 1), "[n] or [ny, nx], whole numbers from 1"),
 ]
+ImageSize = Annotated[
+    tuple[int, int], form(lambda v: _indices(v, (2,), 1), "[rows, columns], whole numbers from 1")
+]
 Periodic = Annotated[
     bool | tuple[tuple[str, str], ...],
     form(
@@ -183,6 +195,11 @@ Periodic = Annotated[
     ),
 ]
 Point = Annotated[tuple[float, ...], form(_point, "[x] or [x, y], finite numbers")]
+Groups = Annotated[
+    int | tuple[tuple[int, ...], ...],
+    form(_groups, "a whole number from 1, or lists of whole numbers from 0, [[0, 1], [2, 3]]"),
+]
+PlanePoint = Annotated[tuple[float, float], form(_pair, "[x, y], finite numbers")]
 Bounds = Annotated[tuple[float, float], form(_range, "[low, high] with low < high, finite numbers")]
 Levels = Annotated[
     tuple[float, float], form(_levels, "[for 0, for 1], two different finite numbers")
