@@ -79,9 +79,9 @@ def test_the_multiple_that_bounds_the_error() -> None:
     )
     table.loc[0, "true"] = 1e-9  # rounding
     judged = figures.honesty(table).set_index("rule")
-    assert judged.loc["all", "cases"] == count - 1
-    assert judged.loc["all", "quantile_99"] == pytest.approx(0.99, abs=0.01)
-    assert judged.loc["all", "largest"] == pytest.approx(10)
+    assert judged.loc["all of them", "cases"] == count - 1
+    assert judged.loc["all of them", "quantile_99"] == pytest.approx(0.99, abs=0.01)
+    assert judged.loc["all of them", "largest"] == pytest.approx(10)
     assert judged.loc["all that were corrected", "cases"] == 500
 
 
