@@ -258,7 +258,7 @@ values("order 3", LINE, {"domain__order": 3}, "domain.order = 3: must be 1 or 2"
 values(
     "unknown rule", CHAIN, {"training__rule": "backprop"},
     'training.rule = "backprop"', '"nep", "nep-symmetric", "nep-linear", "reciprocal", ',
-    ' or "adjoint"',
+    '"adjoint"',
 )  # fmt: skip
 values(
     "unknown optimizer", CHAIN, {"training__optimizer": "lbfgs"},

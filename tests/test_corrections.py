@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import NONLINEARITIES, PLACES, TIGHT, Case, case, distance
+from cases import MESHES, NONLINEARITIES, PLACES, TIGHT, Case, case, distance
 from helpers import values_of
 from test_cli import CHAIN, invoke, write_study
 
@@ -232,6 +233,56 @@ def test_one_correction_is_enough_on_sixty_random_lattices() -> None:
     check_random_lattices(60)
 
 
+def billiard(seed: int, nonlinearity: Any, loss: float, mean: float) -> Case:
+    """1,716 unknowns, a random potential by pixels, two pumps of random strength."""
+    on = billiard_space()
+    rng = np.random.default_rng(seed)
+    count = len(nf.potential(on, basis=[1.0, 1.0]).values)
+    potential = nf.potential(on, mean + rng.uniform(-0.5, 0.5, count), basis=[1.0, 1.0])
+    first, second = rng.uniform(-1, 1, 2)
+    pumps = [
+        nf.gaussian_pump([1.8, 2.4], 0.6, 5 * first),
+        nf.gaussian_pump([6.2, 2.2], 0.6, 5 * second),
+    ]
+    system = nf.GPE(on, potential, pumps, nonlinearity, loss)
+    cost = nf.MSE(nf.readout(on, regions=["output"]))
+    return Case(system, cost, np.ones((1, 2)), np.ones((1, 1)))
+
+
+@cache
+def billiard_space() -> nf.Space:
+    domain = nf.read_domain(MESHES / "billiard.msh")
+    return nf.finite_elements(domain, order=2, dirichlet=["wall"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("nonlinearity", "loss", "mean", "corrections", "bound"),
+    [
+        (nf.Saturation(0.1), 0.1, -0.5, 1, 0.9999),  # |b| is a quarter of the loss
+        (nf.Density(0.016), 0.3, -1.0, 1, 0.9999),  # half of it
+        (nf.Density(0.01), 0.1, -0.5, 2, 0.999),  # about four times the loss
+    ],
+)
+def test_one_or_two_corrections_are_enough_on_a_billiard(
+    nonlinearity: Any, loss: float, mean: float, corrections: int, bound: float
+) -> None:
+    found, ratios = [], []
+    for seed in range(12):
+        this = billiard(seed, nonlinearity, loss, mean)
+        steady = nf.solve_steady(this.system, this.inputs)
+        conjugate = this.system.linearise(steady.state).conjugate
+        assert conjugate is not None
+        ratios.append(np.abs(conjugate).max() / loss)
+        exact, estimate = (
+            nf.gradient(this.system, *this.samples, rule=rule, corrections=k, steady=steady)
+            for rule, k in (("adjoint", 0), ("reciprocal", corrections))
+        )
+        found.append(cosine(this.system, estimate.params, exact.params))
+    assert (np.median(ratios) < 1) == (corrections == 1)
+    assert np.median(found) > bound
+
+
 # -- what can go wrong --------------------------------------------------------------------
 
 
@@ -263,6 +314,10 @@ def test_a_sample_that_is_right_already_needs_no_nudge() -> None:
         assert np.isfinite(found.errors).all()
         assert found.errors[1] < 1e-9 * found.errors[0]
         assert found.used.all()
+        alone = replace(this, inputs=this.inputs[1:2], targets=targets[1:2])
+        found = gradient(alone, rule, corrections=2, steady=steady.samples(np.array([1])))
+        assert found.used.all()
+        assert np.abs(found.params["potential"]).max() < 1e-9
 
 
 def test_a_sample_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

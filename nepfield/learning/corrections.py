@@ -101,7 +101,10 @@ class _Device:
     solved: np.ndarray
     answers: list[np.ndarray] = field(default_factory=list)
     uncertain: list[np.ndarray] = field(default_factory=list)
-    preconditioner: SharedPreconditioner = field(default_factory=SharedPreconditioner)
+    preconditioner: SharedPreconditioner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.preconditioner = SharedPreconditioner(self.options)
 
     def expand(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and T z for a right-hand side of unit size, as `flexible_gmres` asks for them."""
@@ -187,13 +190,19 @@ def corrected(reading: Reading, corrections: int = 0, tolerance: float | None = 
         def derivative(z: np.ndarray) -> Values:
             return wave.parameter_derivative(known, frame.multiplier(z), inputs)
 
-        def reach(z: np.ndarray) -> np.ndarray:
+        def reach(z: np.ndarray, made: Values) -> np.ndarray:
             """Norm of the derivatives that z can make in one phase or another."""
-            return np.hypot(_norms(system, derivative(z)), _norms(system, derivative(1j * z)))
+            return np.hypot(_norms(system, made), _norms(system, derivative(1j * z)))
 
-        columns = derivative(found.solution)
-        sizes, doubts = [[reach(z) for z in zs] for zs in (device.answers, device.uncertain)]
-        error = size * found.residual * np.max(sizes, axis=0)
+        columns, sizes = {name: np.zeros(1) for name in trained(system)}, []
+        for share, z in zip(found.coefficients, device.answers, strict=True):
+            made = derivative(z)
+            sizes.append(reach(z, made))
+            columns = {name: columns[name] + share * part for name, part in made.items()}
+        if not sizes:  # no sample needs a nudge
+            columns = derivative(found.solution)
+        doubts = [reach(z, derivative(z)) for z in device.uncertain]
+        error = size * found.residual * np.max(sizes, axis=0, initial=0.0)
         for k, floor in enumerate(_floors(sizes, doubts, len(reading.signs))):
             error += np.abs(found.coefficients[k]) * floor
         counted = np.maximum(found.used, 1) * max(len(reading.signs), 1) + (len(reading.signs) == 1)
@@ -231,7 +240,7 @@ def _floors(sizes: list[np.ndarray], doubts: list[np.ndarray], signs: int) -> li
             doubt**2 / np.where(size > 0, size, 1.0)
             for size, doubt in zip(sizes, doubts, strict=True)
         ]
-    if signs == 1:
+    if signs == 1 and sizes:
         share = doubts[0] / np.where(sizes[0] > 0, sizes[0], 1.0)
         return [share * size for size in sizes]
     return []

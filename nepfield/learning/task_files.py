@@ -6,14 +6,16 @@ import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nepfield.errors import InputError
 from nepfield.learning.tasks import PREFIXES, Task
 from nepfield.reading import load_arrays, read_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST_TABLE = 2**29
 """Bytes that a .csv file may have; as numbers they take about as many."""
@@ -94,6 +96,8 @@ def _one_hot(labels: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarr
 
 
 def _read_csv(path: Path) -> Task:
+    import pandas as pd  # slow to import
+
     try:
         table = pd.read_csv(io.BytesIO(read_bytes(path, LARGEST_TABLE)))
     except OSError as error:
@@ -104,7 +108,7 @@ def _read_csv(path: Path) -> Task:
         said = " ".join(str(error).split())
         raise InputError(f"{path}: this is no table of comma-separated values ({said}).") from None
     names = [str(name) for name in table.columns]
-    table.columns = pd.Index(names)
+    table.columns = names
     targets = [name for name in names if name.startswith("target")]
     if ("label" in names) == bool(targets):
         raise InputError(
