@@ -101,7 +101,10 @@ class _Device:
     solved: np.ndarray
     answers: list[np.ndarray] = field(default_factory=list)
     uncertain: list[np.ndarray] = field(default_factory=list)
-    preconditioner: SharedPreconditioner = field(default_factory=SharedPreconditioner)
+    preconditioner: SharedPreconditioner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.preconditioner = SharedPreconditioner(self.options)
 
     def expand(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and T z for a right-hand side of unit size, as `flexible_gmres` asks for them."""

@@ -249,7 +249,7 @@ def estimate(
         keys = keys and keys[chosen]
         signals = cost.readout.signals(free, keys and keys.fold("signals"))
         outputs[chosen] = cost.readout.means(signals).T
-        push = Nudge(cost, targets, free, signals, nudge or system.nudge)
+        push = Nudge(cost, targets, free, signals, nudge or system.nudge, solver=options)
         per_sample[chosen] = push.costs()
         find = rule_of(rule, corrections, gradient_tolerance)
         found = find(system, free, push, inputs, beta, keys, options)

@@ -6,8 +6,9 @@ the free state: a force of fixed amplitude, as a laser on the output region woul
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Nudge(Described):
         The signals as they were measured there.
     kind : {"full", "linearised"}
     beta : float
+    solver : mapping
+        Options of the solver that found the free state, for the linear responses to the nudge.
     """
 
     cost: Cost
@@ -38,6 +41,7 @@ class Nudge(Described):
     measured: np.ndarray
     kind: str = "full"
     beta: float = 1.0
+    solver: Mapping[str, Any] = field(default_factory=dict)
 
     def _signals(self, state: np.ndarray) -> np.ndarray:
         """Where the slope of the cost is taken: a linearised nudge keeps that of the free state."""
@@ -138,6 +142,7 @@ class FieldNudge(Described):
     field: np.ndarray
     free: np.ndarray | None = None
     rows = readout = slopes = None
+    solver: ClassVar[Mapping[str, Any]] = {}
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Re <field, state>, shape (nsamples,); twice that for complex states."""

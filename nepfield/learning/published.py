@@ -56,18 +56,18 @@ def scattering_backpropagation(
     that pumps, of the root of ``int P^2``: for real weights, as the authors have them, none.
     """
     wave = cast(Device, system)
-    turn = _common_phase(wave.drive(inputs)) ** 2
-    push = FieldNudge(beta * turn * nudge.force(free).conj(), free)
+    known = seen(system, free, keys and keys.fold("free"))
+    turn = _common_phase(wave.drive(inputs) * wave.space.norm_weight) ** 2
+    push = FieldNudge(beta * turn * nudge.force(known).conj(), free)
     nudged = system.equilibrate(inputs, push, free, keys and keys.fold("nudged 1"), **options)
-    before = seen(system, free, keys and keys.fold("free"))
-    change = seen(system, nudged.state, keys and keys.fold("read 1")) - before
-    derivative = wave.parameter_derivative(before, -1j * change / (beta * turn), inputs)
+    change = seen(system, nudged.state, keys and keys.fold("read 1")) - known
+    derivative = wave.parameter_derivative(known, -1j * change / (beta * turn), inputs)
     return Estimate(derivative, nudged.converged, measurements=np.ones(len(inputs), dtype=int))
 
 
-def _common_phase(drive: np.ndarray) -> np.ndarray:
-    """exp(i phi) of the drive of each sample, (nsamples,); 1 where the squares cancel."""
-    total = np.sum(drive**2, axis=0)
+def _common_phase(field: np.ndarray) -> np.ndarray:
+    """exp(i phi) of a field of each sample, (nsamples,); 1 where its squares cancel."""
+    total = np.sum(field**2, axis=0)
     size = np.abs(total)
     return np.sqrt(np.where(size > 0, total / np.where(size > 0, size, 1.0), 1.0 + 0j))
 
@@ -78,8 +78,8 @@ def asymmetric(*signs: int) -> Rule:
     Parameters
     ----------
     *signs : int
-        Nudges, each times beta: (0, 1) errs by O(beta), (-1, 1), as in the reference code, by
-        O(beta^2).
+        Nudges, each times beta: (0, 1) errs by O(beta), (-1, 1), as in EquilibriumPropagation.jl,
+        by O(beta^2).
     """
 
     def rule(
@@ -93,16 +93,14 @@ def asymmetric(*signs: int) -> Rule:
     ) -> Estimate:
         wave = cast(Device, system)
         drive, slope = wave.drive(inputs), nudge.force(free)
-        before = seen(system, free, keys and keys.fold("free"))
         multiplier, solved = np.zeros_like(free), np.full(free.shape[-1], True)
         for sign in signs:
             if sign:
                 state, found = asymmetric_states(wave, drive, free, sign * beta * slope, **options)
-                after = seen(system, state, keys and keys.fold(f"read {sign}"))
-                multiplier += sign * (after - before).conj()
+                multiplier += sign * (state - free).conj()
                 solved &= found
         count = np.abs(signs).sum()
-        derivative = wave.parameter_derivative(before, multiplier / (beta * count), inputs)
+        derivative = wave.parameter_derivative(free, multiplier / (beta * count), inputs)
         return Estimate(derivative, solved, measurements=np.full(len(solved), count))
 
     return rule

@@ -114,6 +114,11 @@ class Factorisation:
         sign = _parity(self._lu.perm_r) * _parity(self._lu.perm_c)
         return sign * float(np.prod(np.sign(pivots))), float(np.sum(np.log(np.abs(pivots))))
 
+    def triangles(self) -> tuple[sp.csc_array, sp.csc_array, np.ndarray, np.ndarray]:
+        """L, of unit diagonal, and U, with the orders of rows and columns: unknown i of the matrix
+        is row ``rows[i]`` of L and column ``columns[i]`` of U."""
+        return self._lu.L, self._lu.U, self._lu.perm_r, self._lu.perm_c
+
     def solve_transposed(self, right: np.ndarray) -> np.ndarray:
         """Solve with the transpose of a real matrix, for right-hand sides of shape (n, m)."""
         with _threadpools().limit(limits=1, user_api="blas"):

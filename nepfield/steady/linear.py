@@ -8,14 +8,18 @@ iterations suffice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nepfield.space.arrays import all_finite
 from nepfield.space.linalg import DENSE_LIMIT, Factorisation, real_product
+from nepfield.steady.batches.choice import in_blocks
 from nepfield.steady.linearisation import Linearisation
+
+ALONE = 1e-12
+"""To which responses are solved where it costs little."""
 
 _PATIENCE = 8  # GMRES iterations after which fresh factors are cheaper than going on
 _MAX_ITERATIONS = 40
@@ -28,9 +32,15 @@ class SharedPreconditioner:
 
     It starts with the factors at the vacuum, which a system makes once for each set of parameters,
     and moves to the mean a of the samples when GMRES needs many iterations.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        Of the solver, which say how exactly linear responses are wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self.options = options or {}
         self._factors: Factorisation | None = None
         self._aged = False
 
@@ -51,7 +61,7 @@ class SharedPreconditioner:
 def solve_linearised(
     linear: Linearisation,
     right: np.ndarray,
-    tolerance: float | np.ndarray = 1e-12,
+    tolerance: float | np.ndarray = ALONE,
     preconditioner: SharedPreconditioner | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``(H + a) d + b conj(d) = right`` for a batch.
@@ -73,6 +83,11 @@ def solve_linearised(
     if len(right) <= DENSE_LIMIT:
         return _solve_dense(linear, right)
     tolerance = np.broadcast_to(tolerance, right.shape[1])
+    if in_blocks(right.shape):
+        from nepfield.steady.batches.responses import find_responses  # Numba takes long to load
+
+        d, converged = find_responses(linear, right, tolerance)
+        return _finish_apart(linear, right, tolerance, d, converged)
     preconditioner = preconditioner or SharedPreconditioner()
     try:
         factors = preconditioner.factors(linear)
@@ -89,8 +104,20 @@ def solve_linearised(
         d[:, chosen], converged[chosen] = found.solution, found.converged
         most = max(most, found.iterations)
     preconditioner.report(most)
+    return _finish_apart(linear, right, tolerance, d, converged)
+
+
+def _finish_apart(
+    linear: Linearisation,
+    right: np.ndarray,
+    tolerance: np.ndarray,
+    d: np.ndarray,
+    converged: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve for samples that shared factors are too far from: each gets its own."""
+    if linear.direct is None:
+        return d, converged
     for k in np.flatnonzero(~converged):
-        # The shared factors are too far from this sample: it gets its own.
         chosen = np.array([k])
         one = linear.samples(chosen)
         try:

@@ -18,6 +18,7 @@ import numpy as np
 from nepfield.errors import InputError
 from nepfield.space.arrays import all_finite
 from nepfield.space.linalg import DENSE_LIMIT
+from nepfield.steady.batches import choice as batches
 from nepfield.steady.equation import Equation, Local
 from nepfield.steady.linear import SharedPreconditioner, solve_linearised
 from nepfield.steady.pseudotime import continue_in_pseudotime
@@ -33,6 +34,7 @@ class SolverOptions(TypedDict, total=False):
     """Keywords of `nepfield.steady.prefer.find_preferred` that studies give."""
 
     tolerance: float
+    response_tolerance: float
     max_iterations: int
     method: str
     prefer: str
@@ -46,10 +48,14 @@ def find_steady(
     free: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     tolerance: float = 1e-10,
+    response_tolerance: float | None = None,
     max_iterations: int = 50,
     method: str = "newton",
 ) -> Steady:
     """Find the steady states of a wave equation for a batch of drives.
+
+    Large batches (`nepfield.steady.batches.choice`) are solved in blocks of samples, which is many
+    times faster; what fails there comes here, sample by sample.
 
     Parameters
     ----------
@@ -65,8 +71,11 @@ def find_steady(
     initial : ndarray, shape (ndof, nsamples), optional
         Warm start; by default the vacuum, Psi = 0.
     tolerance : float
-        Bound on the residual relative to the drive; of a pushed state also 1e-4 of the push, down
-        to rounding.
+        Bound on the residual relative to the drive.
+    response_tolerance : float, optional
+        Bound on the residual of a pushed state relative to the push, down to rounding; by default
+        1e-4, and in large batches what linear responses are solved to, too
+        (`nepfield.steady.batches.choice`).
     max_iterations : int
         Newton steps before the continuation takes over; it may take ten times as many.
     method : {"newton", "pseudotime"}
@@ -86,6 +95,7 @@ def find_steady(
     """
     if not 0 < tolerance < 1:
         raise InputError(f"tolerance = {tolerance}: it must lie between 0 and 1.")
+    batches.check_response_tolerance(response_tolerance)
     if not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
         raise InputError(f"max_iterations = {max_iterations}: it must be a whole number >= 0.")
     if method not in ("newton", "pseudotime"):
@@ -109,8 +119,11 @@ def find_steady(
     scale = norm(drive if push is None else drive + push)
     scale[scale == 0] = 1.0
     enough, begun = wanted, None
+    blocks = method == "newton" and batches.in_blocks(drive.shape)
     if push is not None:
-        fraction = np.maximum(_CONTRAST * norm(push) / scale, _FLOOR)
+        options = {"tolerance": tolerance, "response_tolerance": response_tolerance}
+        share = batches.response_accuracy(drive.shape, options, _CONTRAST)
+        fraction = np.maximum(share * norm(push) / scale, _FLOOR)
         wanted = np.where(nudged, np.minimum(fraction, tolerance), tolerance)
         enough = np.minimum(np.maximum(wanted, _ROUNDING), tolerance)
         if free is not None:
@@ -120,7 +133,11 @@ def find_steady(
             if initial is free:  # as usual: it need not be evaluated again
                 begun = known, force + 1j * push
         drive = drive + push
-    if method == "newton":
+    if blocks:
+        state, residual, iterations = _in_blocks(
+            equation, drive, scale, start, wanted, enough, max_iterations, nudged
+        )
+    elif method == "newton":
         state, residual, iterations = _newton(
             equation, drive, scale, start.copy(), wanted, max_iterations, nudged, begun
         )
@@ -146,6 +163,35 @@ def find_steady(
             "follows the motion."
         )
     return Steady(state, residual <= enough, residual, iterations, tuple(reason))
+
+
+def _in_blocks(
+    equation: Equation,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    start: np.ndarray,
+    tolerance: np.ndarray,
+    enough: np.ndarray,
+    max_iterations: int,
+    nudged: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A large batch in blocks of samples; those that fail there go through `_newton` one by one,
+    so that none depends on which others fail."""
+    from nepfield.steady.batches.states import find_states  # Numba takes half a second to load
+
+    state, residual, iterations = find_states(
+        equation, drive, scale, start, tolerance, enough, nudged
+    )
+    for k in np.flatnonzero(~np.isfinite(residual)):
+        one = [k]
+        state[:, one], residual[one], steps = _newton(
+            equation, drive[:, one], scale[one], start[:, one], tolerance[one], max_iterations,
+            nudged[one],
+        )  # fmt: skip
+        if nudged[k] and steps[0] == 0 and residual[k] > 0:
+            residual[k] = np.inf
+        iterations[one] += steps
+    return state, residual, iterations
 
 
 def _newton(

@@ -24,8 +24,9 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from nepfield.steady.batches.choice import response_accuracy
 from nepfield.steady.equation import Equation
-from nepfield.steady.linear import SharedPreconditioner, solve_linearised
+from nepfield.steady.linear import ALONE, SharedPreconditioner, solve_linearised
 from nepfield.steady.linearisation import Linearisation, times
 
 
@@ -66,8 +67,10 @@ class WaveFrame:
         self, right: np.ndarray, preconditioner: SharedPreconditioner | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the device answers to a weak nudge: z, and for which samples it was found."""
+        options = {} if preconditioner is None else preconditioner.options
+        tolerance = response_accuracy(right.shape, options, ALONE)
         response, solved = solve_linearised(
-            self.linear, self.phase * right, preconditioner=preconditioner
+            self.linear, self.phase * right, tolerance, preconditioner
         )
         return self.read(response), solved
 

@@ -19,7 +19,7 @@ A = dkappa/dPsi = -i (H + a) and B = dkappa/dPsibar = -i b.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -179,6 +179,14 @@ class GPE(Described):
         values, n, response = local or self.local(state)
         slope = self.nonlinearity.derivative(n)
         return Linearisation(self.linear_part, response + n * slope, slope * values**2)
+
+    def response_alone(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """f(n) of ``F = H Psi + f(n) Psi + i P``, for code that evaluates F without `residual`;
+        None where an heir has terms of its own."""
+        own = type(self).residual is GPE.residual and type(self).local is GPE.local
+        if not own:
+            return None
+        return np.zeros_like if self.nonlinearity is None else self.nonlinearity.f
 
     def contracts(self, drive: np.ndarray) -> np.ndarray:
         """For which drives (ndof, nsamples) all waves from the vacuum end in one steady state.

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from nepfield.steady.batches.choice import response_accuracy
 from nepfield.steady.equation import Equation
-from nepfield.steady.linear import solve_linearised
+from nepfield.steady.linear import ALONE, solve_linearised
 from nepfield.steady.linearisation import Linearisation
 from nepfield.steady.prefer import find_preferred
 from nepfield.steady.stability.pointwise import growth_bound
@@ -79,7 +80,8 @@ def exact_multiplier(
     solved : ndarray of bool, shape (nsamples,)
     """
     error, linear = nudge.force(free), equation.linearise(free)
-    return solve_linearised(linear.transposed(), 1j * error.conj())
+    tolerance = response_accuracy(error.shape, getattr(nudge, "solver", {}), ALONE)
+    return solve_linearised(linear.transposed(), 1j * error.conj(), tolerance)
 
 
 def unstable(linear: Linearisation, count: int) -> np.ndarray:

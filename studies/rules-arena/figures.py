@@ -17,8 +17,8 @@ BINS = (-1.0, 0.0, 0.3, 1.0, 3.0, np.inf)  # of the largest |b| over the loss
 LABELS = ("0", "0 to 0.3", "0.3 to 1", "1 to 3", "above 3")
 ROUNDING = 1e-5  # errors below it are not held against what is told: the solver makes them
 DRAWN = {
-    "nep": GREY,
-    "holomorphic-ep": "black",
+    "holomorphic-ep": GREY,
+    "nep": "black",
     "scattering-backpropagation": ORANGE,
     "reciprocal": BLUE,
     "reciprocal +1": GREEN,
@@ -85,7 +85,7 @@ def honesty(real: pd.DataFrame) -> pd.DataFrame:
     """A row a rule: the true error over the one that it told, in all cases of all devices."""
     judged = real[real["told"].notna() & (real["true"] > ROUNDING)]
     rows = []
-    for name, part in [*judged.groupby("name", sort=False), ("all", judged)]:
+    for name, part in [*judged.groupby("name", sort=False), ("all of them", judged)]:
         share = part["true"] / part["told"]
         rows.append(
             {
@@ -202,10 +202,14 @@ def draw_rules(path: Path, real: pd.DataFrame) -> None:
             own = part[part["name"] == name]
             lack = 1 - own.groupby("gamma")["cosine"].quantile(0.1)
             top, bottom = axes[0, column], axes[1, column]
-            top.loglog(lack.index, lack.clip(1e-10), "o-", ms=3, color=color, label=name)
+            style = "o--" if name == "nep" else "o-"
+            top.loglog(lack.index, lack.clip(1e-10), style, ms=3, color=color, label=name)
             lack = 1 - own.groupby("strength", observed=True)["cosine"].quantile(0.1)
             place = [LABELS.index(label) for label in lack.index]
-            bottom.semilogy(place, lack.clip(1e-10), "o-", ms=3, color=color)
+            bottom.semilogy(place, lack.clip(1e-10), style, ms=3, color=color)
+        losses = sorted(part["gamma"].unique())
+        axes[0, column].set_xticks(losses, [f"{loss:g}" for loss in losses])
+        axes[0, column].set_xticks([], minor=True)
         axes[0, column].set_title(device, fontsize=10)
         axes[0, column].set_xlabel(r"loss $\gamma$")
         axes[1, column].set_xlabel(r"largest $|b|/\gamma$")

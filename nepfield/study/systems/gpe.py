@@ -244,6 +244,8 @@ class GPEStudy(StudyConfig):
     def solver_options(self) -> dict[str, Any]:
         """Keywords of `solve_steady`."""
         found = super().solver_options() | {"prefer": self.solver.prefer}
+        if self.solver.response_tolerance is not None:
+            found["response_tolerance"] = self.solver.response_tolerance
         return found | ({} if self.solver.prefer == "any" else {"patience": self.solver.patience})
 
     def summary(

@@ -199,6 +199,12 @@ class WaveTaskConfig(TaskConfig):
 class WaveSolverConfig(SolverConfig):
     """How steady states of a wave are found."""
 
+    response_tolerance: Positive | None = Field(
+        default=None,
+        lt=1,
+        description="residual of nudged states and linear responses relative to the nudge; absent: "
+        "1e-4 and 1e-12, and in batches of 32 samples or more 100 x tolerance, at most 1e-4",
+    )
     prefer: Literal["any", "stable"] = Field(
         default="any",
         description='"stable": where a state found is unstable, or none is found, the true motion '

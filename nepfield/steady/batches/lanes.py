@@ -1,0 +1,190 @@
+"""Vectors of one number a sample, for kernels that Numba compiles.
+
+LLVM makes fast code of loops over a batch only if what is added up stays in registers; Numba's
+arrays do not. A value of the types here is `LANES` numbers, one a sample, on which the usual
+operators act lane by lane, each lane as if it were alone:
+
+    total = zeros32()
+    total += load32(array, row) * 2.0           # array: flat, LANES numbers a row
+    store32(array, row, total)
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core.extending import (
+    intrinsic,
+    models,
+    overload,
+    register_model,
+)
+from numba.np import arrayobj
+
+LANES = 16
+"""Samples in a block."""
+
+
+def compiled(function: Callable) -> Any:
+    """Compile a function at its first call, and keep it on disk where there is a place for that."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written to
+        return njit(nogil=True)(function)
+
+
+class Lanes(types.Type):
+    """`LANES` numbers of 32 or 64 bits."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        super().__init__(name=f"Lanes({bits})")
+
+
+lanes32, lanes64 = Lanes(32), Lanes(64)
+_SCALARS = {32: (types.float32, ir.FloatType()), 64: (types.float64, ir.DoubleType())}
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Lanes) -> None:
+        super().__init__(manager, kind, ir.VectorType(_SCALARS[kind.bits][1], LANES))
+
+
+def _vector(kind: Lanes) -> ir.Type:
+    return ir.VectorType(_SCALARS[kind.bits][1], LANES)
+
+
+def _address(context: Any, builder: Any, signature: Any, array: Any, row: Any) -> Any:
+    """Pointer to a row of a flat array."""
+    data = arrayobj.make_array(signature.args[0])(context, builder, array).data
+    place = builder.mul(row, ir.Constant(row.type, LANES))
+    return builder.gep(data, [place])
+
+
+def _loader(kind: Lanes) -> Callable:
+    scalar, element = _SCALARS[kind.bits]
+
+    @intrinsic
+    def load(typing: Any, array: Any, row: Any) -> Any:
+        if not (isinstance(array, types.Array) and array.dtype == scalar and array.layout == "C"):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            row = context.cast(builder, args[1], signature.args[1], types.intp)
+            pointer = _address(context, builder, signature, args[0], row)
+            pointer = builder.bitcast(pointer, _vector(kind).as_pointer())
+            return builder.load(pointer, align=element.get_abi_alignment(context.target_data))
+
+        return kind(array, row), generate
+
+    return load
+
+
+def _storer(kind: Lanes) -> Callable:
+    scalar, element = _SCALARS[kind.bits]
+
+    @intrinsic
+    def store(typing: Any, array: Any, row: Any, value: Any) -> Any:
+        if not (isinstance(array, types.Array) and array.dtype == scalar and value == kind):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            row = context.cast(builder, args[1], signature.args[1], types.intp)
+            pointer = _address(context, builder, signature, args[0], row)
+            pointer = builder.bitcast(pointer, _vector(kind).as_pointer())
+            builder.store(args[2], pointer, align=element.get_abi_alignment(context.target_data))
+            return context.get_dummy_value()
+
+        return types.void(array, row, value), generate
+
+    return store
+
+
+def _broadcaster(kind: Lanes) -> Callable:
+    scalar, _ = _SCALARS[kind.bits]
+
+    @intrinsic
+    def spread(typing: Any, number: Any) -> Any:
+        if not isinstance(number, types.Number):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = context.cast(builder, args[0], signature.args[0], scalar)
+            empty = ir.Constant(_vector(kind), ir.Undefined)
+            first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+            return builder.shuffle_vector(first, empty, zeros)
+
+        return kind(number), generate
+
+    return spread
+
+
+load32: Any = _loader(lanes32)
+load64: Any = _loader(lanes64)
+store32: Any = _storer(lanes32)
+store64: Any = _storer(lanes64)
+spread32: Any = _broadcaster(lanes32)
+spread64: Any = _broadcaster(lanes64)
+
+
+@intrinsic
+def _narrowed(typing: Any, value: Any) -> Any:
+    """64 bits to 32."""
+    if value != lanes64:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fptrunc(args[0], _vector(lanes32))
+
+    return lanes32(value), generate
+
+
+@intrinsic
+def _widened(typing: Any, value: Any) -> Any:
+    """32 bits to 64."""
+    if value != lanes32:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fpext(args[0], _vector(lanes64))
+
+    return lanes64(value), generate
+
+
+narrowed: Any = _narrowed
+widened: Any = _widened
+
+
+def _arithmetic(symbol: Callable, name: str) -> None:
+    @intrinsic
+    def both(typing: Any, first: Any, second: Any) -> Any:
+        if not (isinstance(first, Lanes) and first == second):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            # a product and a sum may become one instruction; nothing else may change
+            return getattr(builder, name)(*args, flags=("contract",))
+
+        return first(first, second), generate
+
+    combined: Any = both
+
+    def rule(first: Any, second: Any) -> Any:
+        def implementation(first: Any, second: Any) -> Any:
+            return combined(first, second)
+
+        return implementation if isinstance(first, Lanes) and first == second else None
+
+    overload(symbol)(rule)
+
+
+for _symbol, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    _arithmetic(_symbol, _name)
+_arithmetic(operator.iadd, "fadd")
+_arithmetic(operator.isub, "fsub")

@@ -1,0 +1,199 @@
+"""Steady states of large batches, in blocks of samples.
+
+Samples that start from a state share the factors of H + a, where a = f + n f' is the mean over the
+whole batch. Where all start from the vacuum, a few of them, spread over the batch, are led to their
+states by a pump that is turned up in steps, with a renewed at each; the others start from the
+vacuum with the last a, and those that do not arrive follow the same steps. What still fails is left
+to Newton's method, one by one. So a sample's state depends on its neighbours through these few
+fields a alone, and not at all beyond the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nepfield.space.linalg import Factorisation
+from nepfield.steady.batches.chord import iterate
+from nepfield.steady.batches.lanes import LANES
+from nepfield.steady.batches.problems import Problem, states_problem
+from nepfield.steady.batches.triangles import Triangles
+from nepfield.steady.equation import Equation
+
+_STEPS = 10  # in which the pump is turned up
+_ROUGHLY = 1e-2  # residual of the states on the way, relative to their drive
+_PART = 64  # samples whose linearisations are held at once
+
+
+class Found(NamedTuple):
+    """States of a batch.
+
+    Attributes
+    ----------
+    state : ndarray, shape (ndof, nsamples)
+    residual : ndarray, shape (nsamples,)
+        Relative to the scale, as the equation itself has it; infinite where none was found.
+    iterations : ndarray of int, shape (nsamples,)
+    """
+
+    state: np.ndarray
+    residual: np.ndarray
+    iterations: np.ndarray
+
+
+def find_states(
+    equation: Equation,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    start: np.ndarray,
+    tolerance: np.ndarray,
+    enough: np.ndarray,
+    nudged: np.ndarray,
+) -> Found:
+    """Steady states of a batch.
+
+    Parameters
+    ----------
+    equation : Equation
+    drive, start : ndarray, shape (ndof, nsamples)
+        Samples that start from 0 start from the vacuum.
+    scale : ndarray, shape (nsamples,)
+        Norms by which residuals are divided.
+    tolerance, enough : ndarray, shape (nsamples,)
+        The residual that is wanted, and the one that will do where rounding ends the search.
+    nudged : ndarray of bool, shape (nsamples,)
+        Samples that take one step at least.
+    """
+    state = start.copy()
+    count = len(scale)
+    residual, iterations = np.full(count, np.inf), np.zeros(count, dtype=int)
+    cold = ~start.any(axis=0)
+
+    def solve(chosen: np.ndarray, direct: np.ndarray | None) -> np.ndarray:
+        """Those of the chosen samples that did not arrive."""
+        if not len(chosen):
+            return chosen
+        begin = state[:, chosen]
+        found = _iterated(
+            equation, direct, drive[:, chosen], scale[chosen], begin,
+            tolerance[chosen], enough[chosen], nudged[chosen],
+        )  # fmt: skip
+        iterations[chosen] += found.iterations
+        good = np.isfinite(found.residual)
+        state[:, chosen[good]] = found.state[:, good]
+        residual[chosen[good]] = found.residual[good]
+        return chosen[~good]
+
+    (warm,) = np.nonzero(~cold)
+    known = mean_direct(equation, start[:, warm]) if len(warm) else None
+    solve(warm, known)
+    (waiting,) = np.nonzero(cold)
+    if len(waiting):
+        few = waiting[np.unique(np.linspace(0, len(waiting) - 1, LANES).astype(int))]
+        path, led = ramp(equation, drive[:, few], scale[few])
+        state[:, few] = led
+        solve(few, path[-1])
+        missing = solve(waiting[~np.isfinite(residual[waiting])], path[-1])
+        if len(missing):
+            _, led = ramp(equation, drive[:, missing], scale[missing], path)
+            state[:, missing] = led
+            solve(missing, path[-1])
+    lost = ~np.isfinite(residual)
+    state[:, lost] = start[:, lost]
+    return Found(state, residual, iterations)
+
+
+def ramp(
+    equation: Equation,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    path: Sequence[np.ndarray | None] = (),
+) -> tuple[list[np.ndarray | None], np.ndarray]:
+    """Turn the drive up from the vacuum in steps.
+
+    Parameters
+    ----------
+    equation : Equation
+    drive : ndarray, shape (ndof, nsamples)
+    scale : ndarray, shape (nsamples,)
+    path : sequence of ndarray or None, optional
+        The field a to use in each step and after the last; by default the mean over the samples.
+
+    Returns
+    -------
+    path : list of ndarray or None
+    state : ndarray, shape (ndof, nsamples)
+        Near the steady states, where they were found on the way, else where they were lost.
+    """
+    state, used = np.zeros_like(drive), list(path)
+    alive = np.ones(len(scale), dtype=bool)
+    for step in range(1, _STEPS + 1):
+        share = step / _STEPS
+        if step > 1:
+            state *= share / ((step - 1) / _STEPS)  # as a linear wave would grow
+        (left,) = np.nonzero(alive)
+        if not path:
+            used.append(mean_direct(equation, state[:, left if len(left) else slice(None)]))
+        if not len(left):
+            continue
+        loose = np.full(len(left), _ROUGHLY)
+        found = _iterated(
+            equation, used[step - 1], share * drive[:, left], share * scale[left], state[:, left],
+            loose, loose, np.zeros(len(left), dtype=bool),
+        )  # fmt: skip
+        good = np.isfinite(found.residual)
+        state[:, left[good]] = found.state[:, good]
+        alive[left[~good]] = False
+    if not path:
+        used.append(mean_direct(equation, state[:, alive if alive.any() else slice(None)]))
+    return used, state
+
+
+def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
+    """Mean over the samples of a = f + n f' at the points; None for a linear equation."""
+    total, count = None, state.shape[1]
+    for first in range(0, count, _PART):
+        direct = equation.linearise(state[:, first : first + _PART]).direct
+        if direct is None:
+            return None
+        part = direct.sum(axis=-1)
+        total = part if total is None else total + part
+    return None if total is None else total / count
+
+
+def _iterated(
+    equation: Equation,
+    direct: np.ndarray | None,
+    drive: np.ndarray,
+    scale: np.ndarray,
+    start: np.ndarray,
+    tolerance: np.ndarray,
+    enough: np.ndarray,
+    nudged: np.ndarray,
+) -> Found:
+    """Chord iterations with the factors of H + a; the residuals are measured anew at the end."""
+    problem: Problem = states_problem(equation, drive, start)
+    count = len(scale)
+    try:
+        triangles = Triangles(_factors(equation, direct))
+    except np.linalg.LinAlgError:
+        return Found(start, np.full(count, np.inf), np.zeros(count, dtype=int))
+    with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
+        found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
+    state, residual = problem.solution, found.residual
+    for first in range(0, count, _PART):
+        part = slice(first, first + _PART)
+        force = equation.residual(state[:, part], drive[:, part])
+        measured = equation.space.residual_norm(force) / scale[part]
+        certain = np.isfinite(residual[part]) & (measured <= enough[part] * (1 + 1e-6) + 1e-15)
+        residual[part] = np.where(certain, measured, np.inf)
+    return Found(state, residual, found.iterations)
+
+
+def _factors(equation: Equation, direct: np.ndarray | None) -> Factorisation:
+    part = equation.linear_part
+    if direct is None:
+        return part.vacuum_factorisation
+    return Factorisation(part.operator + part.space.assemble(direct))
