@@ -78,8 +78,8 @@ def asymmetric(*signs: int) -> Rule:
     Parameters
     ----------
     *signs : int
-        Nudges, each times beta: (0, 1) errs by O(beta), (-1, 1), as in EquilibriumPropagation.jl, by
-        O(beta^2).
+        Nudges, each times beta: (0, 1) errs by O(beta), (-1, 1), as in EquilibriumPropagation.jl,
+        by O(beta^2).
     """
 
     def rule(

@@ -85,7 +85,7 @@ def honesty(real: pd.DataFrame) -> pd.DataFrame:
     """A row a rule: the true error over the one that it told, in all cases of all devices."""
     judged = real[real["told"].notna() & (real["true"] > ROUNDING)]
     rows = []
-    for name, part in [*judged.groupby("name", sort=False), ("all", judged)]:
+    for name, part in [*judged.groupby("name", sort=False), ("all of them", judged)]:
         share = part["true"] / part["told"]
         rows.append(
             {
