@@ -59,7 +59,7 @@ def describe_columns(
         "panel": "cosine", "label": f"{rule} to {EXACT}".strip(), "scale": "linear",
         "limits": [-1, 1], "level": 1.0, "dots": True,
     }  # fmt: skip
-    columns["gradient_error"] = {"panel": "error of the gradient\nthat it measured", "level": 1.0}
+    columns["gradient_error"] = {"panel": "gradient error\nthat it measured", "level": 1.0}
     columns |= {
         name: {"panel": label, "scale": "linear"} for name, label in figures.items() if label
     }

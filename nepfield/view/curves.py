@@ -223,10 +223,12 @@ def _draw_panel(
         name: history[name] * factor(summary, columns[name].get("unit", "")) for name in columns
     }
     known = np.concatenate([np.empty(0), *(y[np.isfinite(y)] for y in curves.values())])
+    levels = [said["level"] for said in columns.values() if said.get("level") is not None]
+    least, most = (pick([*known, *levels], default=1.0) for pick in (min, max))
     # where there is little room, powers of ten alone have labels
     log = all(said.get("scale", "log") == "log" for said in columns.values())
     log = log and len(known) > 0 and bool((known > 0).all())
-    log = log and (not number or known.max() > 10 * known.min())
+    log = log and (not number or most > 10 * least)
     limits = None
     for place, (name, said) in enumerate(columns.items()):
         if said.get("level") is not None:
@@ -238,7 +240,7 @@ def _draw_panel(
         axes.set_ylabel(with_unit(_broken(said["panel"]), summary, said.get("unit", "")))
     if log:
         axes.set_yscale("log")
-        if known.max() > 10 * known.min():  # powers of ten are labels enough
+        if most > 10 * least:  # powers of ten are labels enough
             axes.yaxis.set_minor_formatter(NullFormatter())
     if limits is not None:
         room = 0.04 * (limits[1] - limits[0])
