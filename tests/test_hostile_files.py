@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import meshio
 import numpy as np
@@ -31,9 +32,12 @@ from test_cli import contents, invoke
 from test_domain import Msh
 from test_mesh_files import grid_of, write_vtk
 
+import nepfield as nf
 from nepfield.errors import InputError
 from nepfield.learning.digits import read_idx
+from nepfield.learning.resume import resumed_state, starting_state
 from nepfield.learning.task_files import load_task
+from nepfield.learning.warm import files_of
 from nepfield.mesh.domain import check_domain, read_domain, write_domain
 from nepfield.mesh.geometry import read_geometry
 from nepfield.mesh.lattice import lattice
@@ -247,6 +251,21 @@ def npz(folder: Path, chance: random.Random) -> Victim:
     arrays = {"inputs": np.eye(4), "targets": np.ones((4, 1)), "test_inputs": np.eye(4)}
     save(folder / "task.npz", **arrays, test_targets=np.ones((4, 1)))
     return Victim(folder / "task.npz", lambda path: bool(load_task(path)), text=False)
+
+
+@kind("states of a checkpoint")
+def warm_states(folder: Path, chance: random.Random) -> Victim:
+    checkpoint = folder / "checkpoint.npz"
+    system = nf.GPE(nf.graph(lattice(5)), 0.0, [nf.site_pump(2)], nf.Density(0.1), 0.1)
+    cost, ones = nf.MSE(nf.readout(system.space, sites=[4])), np.ones((2, 1))
+    options: dict[str, Any] = {"warm_memory": 0.0, "checkpoint": checkpoint, "epochs": 1}
+    nf.train(system, cost, nf.Task(ones, ones), optimizer=nf.Adam(0.01), **options)
+    fresh = starting_state(system, nf.Adam(0.01), 0, {})
+    return Victim(
+        files_of(checkpoint)[0],
+        lambda _: bool(resumed_state(checkpoint, fresh, 2, warm_start=True)),
+        text=False,
+    )
 
 
 @kind("csv")

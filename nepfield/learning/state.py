@@ -22,6 +22,7 @@ from nepfield.errors import InputError
 from nepfield.fields.parameters import Values
 from nepfield.files import replacing
 from nepfield.learning.origin import Origin
+from nepfield.learning.warm import file_of, files_of, opened
 from nepfield.reading import LARGEST, load_arrays, open_regular, read_bytes, read_text
 from nepfield.reprs import Described, listed
 
@@ -47,7 +48,7 @@ class TrainingState(Described):
     random_state : dict
         Of the generator that shuffles and chooses samples.
     warm : ndarray, shape (..., nsamples), or None
-        The last free states, from which the next epoch starts; nan for samples without one.
+        In memory or in a file (`nepfield.learning.warm`). The last free states, from which the next epoch starts; nan for samples without one.
     history : list of dict
         One row an epoch.
     origin : dict of dict of str
@@ -79,7 +80,10 @@ class TrainingState(Described):
         arrays |= {f"memory/{name}": value for name, value in self.memory.items()}
         arrays |= {f"best/{name}": value for name, value in self.best.items()}
         if self.warm is not None:
-            arrays["warm"] = self.warm
+            beside = file_of(self.warm)
+            if isinstance(self.warm, np.memmap) and self.warm.flags.writeable:
+                self.warm.flush()
+            arrays["warm"] = self.warm if beside is None else np.array(beside.name)
         arrays["epoch"] = np.array(self.epoch)
         arrays["random_state"] = np.array(json.dumps(self.random_state))
         if self.origin:
@@ -104,7 +108,7 @@ class TrainingState(Described):
                 parameters=_group(arrays, "parameter/"),
                 memory=_group(arrays, "memory/"),
                 random_state=json.loads(str(arrays["random_state"])),
-                warm=arrays.get("warm"),
+                warm=_warm(arrays, path),
                 history=_old_history(arrays),
                 origin=_origin(arrays),
                 best=_group(arrays, "best/"),
@@ -137,6 +141,15 @@ def _check(state: TrainingState) -> None:
     if state.warm is not None and (state.warm.dtype.kind not in "fc" or state.warm.ndim < 1):
         raise ValueError("warm holds no states")
     np.random.default_rng(0).bit_generator.state = state.random_state
+
+
+def _warm(arrays: Mapping[str, np.ndarray], path: Path) -> np.ndarray | None:
+    """The last free states, or those in the file beside the checkpoint that it names."""
+    warm = arrays.get("warm")
+    if warm is None or warm.dtype.kind != "U":
+        return warm
+    beside = {file.name: file for file in files_of(path)}
+    return opened(beside[str(warm)])
 
 
 def _old_history(arrays: Mapping[str, np.ndarray]) -> list[HistoryRow]:

@@ -28,12 +28,10 @@ from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.schedules import AFTER, KEPT, Schedule, Stop, best_epoch
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
+from nepfield.learning.warm import USUAL, WarmStarts
 from nepfield.reprs import Described, counted, listed
-from nepfield.space.arrays import columns_of
-from nepfield.steady.steady import NotConverged, Steady
+from nepfield.steady.steady import NotConverged
 from nepfield.systems.system import System, trained
-
-_LARGEST_WARM_START = 64 * 2**20  # bytes of states that are kept from one epoch to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +101,7 @@ def train(
     stop: Stop | None = None,
     keep: str = "last",
     warm_start: bool | None = None,
+    warm_memory: float = USUAL,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     accept_changes: bool = False,
@@ -149,6 +148,8 @@ def train(
         the lowest cost on the validation samples, which `evaluate_every` looks at.
     warm_start : bool, optional
         Start from the states of the epoch before; by default as the system usually does.
+    warm_memory : float
+        MB of these states that are kept in memory; more of them lie in files beside the checkpoint.
     checkpoint : path, optional
         File written after each epoch; the history lies beside it (`history_of`).
     resume : bool
@@ -213,6 +214,7 @@ def train(
             "samples), every evaluate_every epochs; there are none."
         )
     exact = EXACT in system.rules
+    starts_of = WarmStarts(nsamples, warm_memory, None if checkpoint is None else Path(checkpoint))
     origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
     state = starting_state(system, optimizer, seed, origin)
     if checkpoint is not None:
@@ -239,7 +241,7 @@ def train(
         if stop is not None and stop.reached(state.history):
             break
         compare = epoch == epochs or (compare_every > 0 and epoch % compare_every == 0)
-        memory, warm = state.memory, None if state.warm is None else state.warm.copy()
+        memory, warm = state.memory, starts_of.begin(state.warm)
         record = EpochRecord(cost, compare and exact, options)
         drawn = chosen_samples()
         # a sample that is drawn again in an epoch starts somewhere else
@@ -260,12 +262,12 @@ def train(
                 corrections=corrections,
                 gradient_tolerance=gradient_tolerance,
                 keys=keys,
-                initial=None if warm is None else warm[..., many],
+                initial=None if warm is None else np.asarray(warm[..., many]),
                 **options,
             )
             record.add(system, last, inputs[many], targets[many])
             if warm_start:
-                warm = _kept(warm, last.steady, many, nsamples)
+                warm = starts_of.keep(warm, last.steady, many)
             if not last.count:
                 continue
             values = {name: p.values for name, p in trained(system).items()}
@@ -325,20 +327,3 @@ def train(
 
 def _keys(seed: int, epoch: int, purpose: str, inputs: np.ndarray) -> Keys:
     return Keys(seed, epoch, np.arange(len(inputs))).fold(purpose)
-
-
-def _kept(
-    warm: np.ndarray | None, steady: Steady, chosen: np.ndarray, nsamples: int
-) -> np.ndarray | None:
-    """The states to start from next time, with those that were found now."""
-    state = steady.state
-    if warm is None:
-        if (
-            state.itemsize * (state.size // max(state.shape[-1], 1)) * nsamples
-            > _LARGEST_WARM_START
-        ):
-            return None
-        warm = np.full((*state.shape[:-1], nsamples), np.nan, state.dtype)
-    good = columns_of(steady.converged)
-    warm[..., chosen[good]] = state[..., good]
-    return warm

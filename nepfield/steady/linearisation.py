@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,6 +65,11 @@ class LinearPart:
     def fastest(self) -> sp.csr_array | np.ndarray:
         """H in the form that is applied fastest: dense for small systems."""
         return self.dense if self.space.ndof <= DENSE_LIMIT else self.operator
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What solvers keep for the next solve with the same H."""
+        return {}
 
     @cached_property
     def vacuum_operator(self) -> sp.csr_array:

@@ -20,6 +20,7 @@ from studies.speed.report import print_table, write_csv
 from studies.speed.runge_kutta import compare_with_runge_kutta
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits
+from studies.speed.throughput import compare_throughput
 from studies.speed.transients import CASES, compare_transients
 from studies.speed.workers import compare_workers
 
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         "small problem": lambda: compare_small(20 if quick else 100),
         "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),
         "corrections": lambda: compare_corrections(*(((1,), 1) if quick else ())),
+        "large batches": lambda: compare_throughput(*((32, 30, 12) if quick else ())),
         "oscillators": lambda: compare_phases(*((10, 2, 20, 1) if quick else ())),
         "sweep": lambda: compare_workers(*((4, 2) if quick else (16, 100))),
     }

@@ -22,6 +22,7 @@ from nepfield.steady.batches.triangles import Triangles
 MOST = 100
 """Iterations after which a sample is given up."""
 _PATIENCE = 20  # iterations within which the residual has to fall by a tenth
+_TOGETHER = 4  # samples that enter at once: what they read lies side by side
 _WORSE = 1e6  # times what a sample began with: it will not come back
 
 
@@ -103,7 +104,7 @@ def iterate(
     waiting, slot = 0, 0
     while True:
         (empty,) = np.nonzero(inhabitant < 0)
-        if waiting < count and len(empty):
+        if waiting < count and len(empty) >= min(_TOGETHER, LANES):
             chosen = empty[: count - waiting]
             samples = np.arange(waiting, waiting + len(chosen))
             problem.load(chosen, samples)
@@ -138,8 +139,9 @@ def iterate(
         if ended.all():
             continue
         triangles.solve(force)
-        remember(force, before, step, slot, changes, images, gram, products)
+        filled = min(int(age[lanes[~ended]].max()) + 1, WINDOW)
+        remember(force, before, step, slot, filled, changes, images, gram, products)
         combine(gram, products, slot, age, weights)
-        advance(force, images, weights, slot, triangles.order, step, problem.field)
+        advance(force, images, weights, slot, filled, triangles.order, step, problem.field)
         slot = (slot + 1) % WINDOW
         age += 1

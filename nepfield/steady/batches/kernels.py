@@ -174,11 +174,60 @@ def residual(
 
 
 @compiled
+def residual_of_graph(
+    start: Array,
+    column: Array,
+    matrix_real: Array,
+    matrix_imag: Array,
+    field: Array,
+    direct_real: Array,
+    direct_imag: Array,
+    conjugate_real: Array,
+    conjugate_imag: Array,
+    right: Array,
+    place: Array,
+    force: Array,
+    square: Array,
+) -> None:
+    """``H x + a x + b conj(x) - right``: `react` and `residual` where the points are the unknowns,
+    of weight 1."""
+    total = spread64(0.0)
+    for i in range(len(start) - 1):
+        x, y = load64(field, 2 * i), load64(field, 2 * i + 1)
+        a = load64(direct_real, i)
+        real = a * x - load64(right, 2 * i)
+        imag = a * y - load64(right, 2 * i + 1)
+        if len(direct_imag):
+            a = load64(direct_imag, i)
+            real -= a * y
+            imag += a * x
+        if len(conjugate_real):
+            b, c = load64(conjugate_real, i), load64(conjugate_imag, i)
+            real += b * x + c * y
+            imag += c * x - b * y
+        for k in range(start[i], start[i + 1]):
+            x = load64(field, 2 * column[k])
+            y = load64(field, 2 * column[k] + 1)
+            a = spread64(matrix_real[k])
+            real += a * x
+            imag += a * y
+            if matrix_imag[k] != 0.0:
+                b = spread64(matrix_imag[k])
+                real -= b * y
+                imag += b * x
+        total += real * real + imag * imag
+        store32(force, 2 * place[i], narrowed(real))
+        store32(force, 2 * place[i] + 1, narrowed(imag))
+    store64(square, 0, total)
+
+
+@compiled
 def remember(
     correction: Array,
     before: Array,
     step: Array,
     slot: int,
+    filled: int,
     changes: Array,
     images: Array,
     gram: Array,
@@ -187,7 +236,7 @@ def remember(
     """Take a new correction r = M^-1 F into the memory of Anderson's acceleration.
 
     changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this change
-    with all changes go to `gram`, those of r to `products`.
+    with all changes go to `gram`, those of r to `products`. `filled` is how many slots are in use.
     """
     nrows = len(correction) // LANES
     for j in range(WINDOW):
@@ -201,7 +250,8 @@ def remember(
             store32(before, i, new)
             store32(changes[slot], i, change)
             store32(images[slot], i, load32(step, i) - change)
-        for j in range(WINDOW):
+        for a in range(filled):
+            j = (slot - a) % WINDOW
             with_change, with_new = spread32(0.0), spread32(0.0)
             for i in range(first, last):
                 other = load32(changes[j], i)
@@ -261,6 +311,7 @@ def advance(
     images: Array,
     weights: Array,
     slot: int,
+    filled: int,
     order: Array,
     step: Array,
     field: Array,
@@ -274,7 +325,7 @@ def advance(
         for part in range(2):
             row = 2 * p + part
             total = load32(correction, row)
-            for a in range(WINDOW):
+            for a in range(filled):
                 j = (slot - a) % WINDOW
                 total += load32(shares, j) * load32(images[j], row)
             total = spread32(0.0) - total

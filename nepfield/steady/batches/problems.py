@@ -14,6 +14,7 @@ from nepfield.steady.equation import Equation
 from nepfield.steady.linearisation import Linearisation, LinearPart
 
 _NOTHING = np.zeros(0)
+Rows = np.ndarray
 
 
 class _Discrete:
@@ -28,10 +29,36 @@ class _Discrete:
         )  # fmt: skip
         self.weight = 1 / space.mass_diagonal
         self.npoints = len(space.w)
+        self.is_graph = space.is_graph and space.single is None
+        if self.is_graph:
+            return
         values = space.B
         self.values = values.indptr, values.indices, values.data
         adjoint = sp.csr_array((sp.diags_array(space.w) @ values).T)
         self.adjoint = adjoint.indptr, adjoint.indices, adjoint.data
+
+
+def load_field(source: np.ndarray, lanes: np.ndarray, samples: np.ndarray, block: Rows) -> None:
+    """Put columns of a complex array into lanes of a block."""
+    if _in_a_row(lanes, samples):
+        columns = source[:, samples[0] : samples[0] + LANES]
+        rows = block.reshape(-1, 2, LANES)
+        rows[:, 0], rows[:, 1] = columns.real, columns.imag
+    else:
+        kernels.load_field(source, lanes, samples, block)
+
+
+def load_numbers(source: np.ndarray, lanes: np.ndarray, samples: np.ndarray, block: Rows) -> None:
+    """Put columns of a real array into lanes of a block of one row an entry."""
+    if _in_a_row(lanes, samples):
+        block.reshape(-1, LANES)[...] = source[:, samples[0] : samples[0] + LANES]
+    else:
+        kernels.load_numbers(source, lanes, samples, block)
+
+
+def _in_a_row(lanes: np.ndarray, samples: np.ndarray) -> bool:
+    """Whether the block is filled by neighbouring samples, as in the beginning."""
+    return len(lanes) == LANES and samples[-1] - samples[0] == LANES - 1
 
 
 class Reactions:
@@ -59,21 +86,28 @@ class Reactions:
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
-        kernels.load_field(self.solution, lanes, samples, self.field)
-        kernels.load_field(self._right, lanes, samples, self._block_right)
+        load_field(self.solution, lanes, samples, self.field)
+        load_field(self._right, lanes, samples, self._block_right)
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take solutions out of lanes of the block."""
         kernels.unload_field(self.field, lanes, samples, self.solution)
 
-    def react(self) -> None:
-        """Find a at the points, where it depends on the field; B x is in `_values`."""
+    def react(self, values: np.ndarray) -> None:
+        """Find a at the points, where it depends on the values B x there."""
 
     def evaluate(self, place: np.ndarray, force: np.ndarray) -> np.ndarray:
         """F(x) and its norms."""
         discrete = self._discrete
+        if discrete.is_graph:
+            self.react(self.field)
+            kernels.residual_of_graph(
+                *discrete.operator, self.field, *self._direct, *self._conjugate,
+                self._block_right, place, force, self._square,
+            )  # fmt: skip
+            return np.sqrt(self._square)
         kernels.evaluate(*discrete.values, self.field, self._values)
-        self.react()
+        self.react(self._values)
         kernels.react(*self._direct, *self._conjugate, self._values)
         kernels.residual(
             *discrete.operator, self.field, *discrete.adjoint, self._values,
@@ -96,9 +130,9 @@ class States(Reactions):
         self._response = response
         self._density = np.zeros(self._discrete.npoints * LANES)
 
-    def react(self) -> None:
+    def react(self, values: np.ndarray) -> None:
         """f(n)."""
-        kernels.densities(self._values, self._density)
+        kernels.densities(values, self._density)
         found = np.asarray(self._response(self._density))
         self._direct[0] = np.ascontiguousarray(found.real, dtype=float)
         if np.iscomplexobj(found):
@@ -129,7 +163,7 @@ class Responses(Reactions):
                 continue
             for numbers, block in zip((field.real, field.imag), blocks, strict=True):
                 if len(block):
-                    kernels.load_numbers(numbers, lanes, samples, block)
+                    load_numbers(numbers, lanes, samples, block)
 
 
 class ByEquation:
@@ -158,7 +192,7 @@ class ByEquation:
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
-        kernels.load_field(self.solution, lanes, samples, self.field)
+        load_field(self.solution, lanes, samples, self.field)
         self._samples[lanes] = samples
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:

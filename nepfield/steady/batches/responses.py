@@ -1,4 +1,7 @@
-"""Linear responses of large batches, in blocks of samples that share the factors of H + a."""
+"""Linear responses of large batches, in blocks of samples that share the factors of H + a.
+
+Those of the free states are used where they are known; else a is the mean over the batch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.problems import responses_problem
-from nepfield.steady.batches.triangles import Triangles
+from nepfield.steady.batches.triangles import Triangles, share, shared
 from nepfield.steady.linearisation import Linearisation
 
 _ROUNDING = 1e-10  # what a response may be left with where rounding ends the search
@@ -18,7 +21,7 @@ def find_responses(
     tolerance: np.ndarray,
     start: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve ``(H + a) d + b conj(d) = right`` for a batch; a of the factors is the mean over it.
+    """Solve ``(H + a) d + b conj(d) = right`` for a batch.
 
     Parameters
     ----------
@@ -34,20 +37,36 @@ def find_responses(
     d : ndarray, shape (ndof, nsamples)
     converged : ndarray of bool, shape (nsamples,)
     """
-    count = right.shape[1]
+    count, part = right.shape[1], linear.linear_part
     solution = np.zeros_like(right) if start is None else start.astype(complex)
-    try:
-        if linear.direct is None:
-            factors = linear.linear_part.vacuum_factorisation
-        else:
-            factors = linear.factorise(linear.direct.mean(axis=-1))
-    except np.linalg.LinAlgError:
-        return solution, np.zeros(count, dtype=bool)
+    converged = np.zeros(count, dtype=bool)
     scale = linear.space.residual_norm(right)
     scale[scale == 0] = 1.0
-    problem = responses_problem(linear, right, solution)
-    with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-        found = iterate(
-            problem, Triangles(factors), tolerance, scale, np.maximum(tolerance, _ROUNDING)
-        )
-    return solution, np.isfinite(found.residual)
+    enough, known = np.maximum(tolerance, _ROUNDING), shared(part)
+    for triangles in (known, None):
+        (left,) = np.nonzero(~converged)
+        if not len(left):
+            break
+        if triangles is None:
+            if known is not None and converged.any():
+                break  # few are too far from all others: they need factors of their own
+            triangles = _mean_triangles(linear)
+        if triangles is None:
+            break
+        problem = responses_problem(linear, right, solution)
+        with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
+            found = iterate(problem, triangles, tolerance, scale, enough)
+        converged = np.isfinite(found.residual)
+        if known is None:
+            share(part, triangles)
+    return solution, converged
+
+
+def _mean_triangles(linear: Linearisation) -> Triangles | None:
+    """The factors of H + a for the mean a; None where that is singular."""
+    try:
+        if linear.direct is None:
+            return Triangles(linear.linear_part.vacuum_factorisation)
+        return Triangles(linear.factorise(linear.direct.mean(axis=-1)))
+    except np.linalg.LinAlgError:
+        return None

@@ -1,11 +1,12 @@
 """Steady states of large batches, in blocks of samples.
 
 Samples that start from a state share the factors of H + a, where a = f + n f' is the mean over the
-whole batch. Where all start from the vacuum, a few of them, spread over the batch, are led to their
-states by a pump that is turned up in steps, with a renewed at each; the others start from the
-vacuum with the last a, and those that do not arrive follow the same steps. What still fails is left
-to Newton's method, one by one. So a sample's state depends on its neighbours through these few
-fields a alone, and not at all beyond the tolerance.
+batch (over 32 samples spread over it). Nudged states are found with the factors of the free ones,
+and so are linear responses. Where samples start from the vacuum, a few of them, spread over the
+batch, are led to their states by a pump that is turned up in steps, with a renewed at each; the
+others start from the vacuum with the last a, and those that do not arrive follow the same steps.
+What still fails is left to Newton's method, one by one. So a sample's state depends on its
+neighbours through these few fields a alone, and not at all beyond the tolerance.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.problems import Problem, states_problem
-from nepfield.steady.batches.triangles import Triangles
+from nepfield.steady.batches.triangles import Triangles, share, shared
 from nepfield.steady.equation import Equation
 
 _STEPS = 10  # in which the pump is turned up
 _ROUGHLY = 1e-2  # residual of the states on the way, relative to their drive
-_PART = 64  # samples whose linearisations are held at once
+_PART = 16  # samples that are evaluated at once
+_FEW = 32  # samples that stand for a batch in the mean of a
 
 
 class Found(NamedTuple):
@@ -66,43 +68,56 @@ def find_states(
     nudged : ndarray of bool, shape (nsamples,)
         Samples that take one step at least.
     """
-    state = start.copy()
+    state, part = start.copy(), equation.linear_part
     count = len(scale)
     residual, iterations = np.full(count, np.inf), np.zeros(count, dtype=int)
-    cold = ~start.any(axis=0)
 
-    def solve(chosen: np.ndarray, direct: np.ndarray | None) -> np.ndarray:
+    def solve(chosen: np.ndarray, triangles: Triangles | None) -> np.ndarray:
         """Those of the chosen samples that did not arrive."""
-        if not len(chosen):
+        if triangles is None or not len(chosen):
             return chosen
-        begin = state[:, chosen]
+        every = len(chosen) == count
+        index = slice(None) if every else chosen
         found = _iterated(
-            equation, direct, drive[:, chosen], scale[chosen], begin,
-            tolerance[chosen], enough[chosen], nudged[chosen],
+            equation, triangles, drive[:, index], scale[index], state[:, chosen],
+            tolerance[index], enough[index], nudged[index],
         )  # fmt: skip
-        iterations[chosen] += found.iterations
+        iterations[index] += found.iterations
         good = np.isfinite(found.residual)
         state[:, chosen[good]] = found.state[:, good]
         residual[chosen[good]] = found.residual[good]
         return chosen[~good]
 
-    (warm,) = np.nonzero(~cold)
-    known = mean_direct(equation, start[:, warm]) if len(warm) else None
-    solve(warm, known)
-    (waiting,) = np.nonzero(cold)
+    cold = ~start.any(axis=0) & ~nudged
+    (waiting,), (warm,) = np.nonzero(cold), np.nonzero(~cold)
+    if len(warm):
+        known = shared(part) if nudged.any() else None
+        left = warm if known is None else solve(warm, known)
+        if len(left):
+            triangles = triangles_at(equation, mean_direct(equation, start[:, spread(warm, _FEW)]))
+            solve(left, triangles)
+            share(part, triangles)
     if len(waiting):
-        few = waiting[np.unique(np.linspace(0, len(waiting) - 1, LANES).astype(int))]
-        path, led = ramp(equation, drive[:, few], scale[few])
-        state[:, few] = led
-        solve(few, path[-1])
-        missing = solve(waiting[~np.isfinite(residual[waiting])], path[-1])
+        few = spread(waiting, LANES)
+        path, state[:, few] = ramp(equation, drive[:, few], scale[few])
+        triangles = triangles_at(equation, path[-1])
+        solve(few, triangles)
+        missing = solve(waiting[~np.isfinite(residual[waiting])], triangles)
         if len(missing):
-            _, led = ramp(equation, drive[:, missing], scale[missing], path)
-            state[:, missing] = led
-            solve(missing, path[-1])
+            _, state[:, missing] = ramp(equation, drive[:, missing], scale[missing], path)
+            solve(missing, triangles)
+        if not len(warm):
+            share(part, triangles)
     lost = ~np.isfinite(residual)
     state[:, lost] = start[:, lost]
     return Found(state, residual, iterations)
+
+
+def spread(samples: np.ndarray, most: int) -> np.ndarray:
+    """So many of the samples at most, spread over all of them."""
+    if len(samples) <= most:
+        return samples
+    return samples[np.linspace(0, len(samples) - 1, most).astype(int)]
 
 
 def ramp(
@@ -139,8 +154,12 @@ def ramp(
         if not len(left):
             continue
         loose = np.full(len(left), _ROUGHLY)
+        triangles = triangles_at(equation, used[step - 1])
+        if triangles is None:
+            alive[:] = False
+            continue
         found = _iterated(
-            equation, used[step - 1], share * drive[:, left], share * scale[left], state[:, left],
+            equation, triangles, share * drive[:, left], share * scale[left], state[:, left],
             loose, loose, np.zeros(len(left), dtype=bool),
         )  # fmt: skip
         good = np.isfinite(found.residual)
@@ -163,9 +182,20 @@ def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
     return None if total is None else total / count
 
 
+def triangles_at(equation: Equation, direct: np.ndarray | None) -> Triangles | None:
+    """The factors of H + a for one field a; None where that is singular."""
+    part = equation.linear_part
+    try:
+        if direct is None:
+            return Triangles(part.vacuum_factorisation)
+        return Triangles(Factorisation(part.operator + part.space.assemble(direct)))
+    except np.linalg.LinAlgError:
+        return None
+
+
 def _iterated(
     equation: Equation,
-    direct: np.ndarray | None,
+    triangles: Triangles,
     drive: np.ndarray,
     scale: np.ndarray,
     start: np.ndarray,
@@ -173,27 +203,15 @@ def _iterated(
     enough: np.ndarray,
     nudged: np.ndarray,
 ) -> Found:
-    """Chord iterations with the factors of H + a; the residuals are measured anew at the end."""
+    """Chord iterations from `start`, which they change; the residuals are measured anew then."""
     problem: Problem = states_problem(equation, drive, start)
-    count = len(scale)
-    try:
-        triangles = Triangles(_factors(equation, direct))
-    except np.linalg.LinAlgError:
-        return Found(start, np.full(count, np.inf), np.zeros(count, dtype=int))
     with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
         found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
     state, residual = problem.solution, found.residual
-    for first in range(0, count, _PART):
+    for first in range(0, len(scale), _PART):
         part = slice(first, first + _PART)
         force = equation.residual(state[:, part], drive[:, part])
         measured = equation.space.residual_norm(force) / scale[part]
         certain = np.isfinite(residual[part]) & (measured <= enough[part] * (1 + 1e-6) + 1e-15)
         residual[part] = np.where(certain, measured, np.inf)
     return Found(state, residual, found.iterations)
-
-
-def _factors(equation: Equation, direct: np.ndarray | None) -> Factorisation:
-    part = equation.linear_part
-    if direct is None:
-        return part.vacuum_factorisation
-    return Factorisation(part.operator + part.space.assemble(direct))

@@ -11,6 +11,9 @@ import scipy.sparse as sp
 
 from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches.kernels import substitute
+from nepfield.steady.linearisation import LinearPart
+
+_NAME = "triangles"
 
 
 class Triangles:
@@ -56,3 +59,15 @@ def _by_rows(matrix: sp.sparray) -> tuple[np.ndarray, ...]:
         np.ascontiguousarray(data.real, np.float32),
         np.ascontiguousarray(data.imag, np.float32),
     )
+
+
+def shared(part: LinearPart) -> Triangles | None:
+    """The factors of H + a with which the last free states of this H were found, if there are."""
+    found: Triangles | None = part.kept.get(_NAME)
+    return found
+
+
+def share(part: LinearPart, triangles: Triangles | None) -> None:
+    """Keep factors for the nudged states and responses of the same H."""
+    if triangles is not None:
+        part.kept[_NAME] = triangles

@@ -72,6 +72,7 @@ class Study:
             stop=training.stop and training.stop.build(),
             keep=training.keep,
             warm_start=training.warm_start,
+            warm_memory=training.warm_memory,
             checkpoint=checkpoint,
             resume=resume,
             accept_changes=True,  # what is read from files has been checked

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from nepfield.errors import InputError
 from nepfield.learning.optimizers import SGD, Adam, Momentum, Optimizer
 from nepfield.learning.schedules import KEPT, SHAPES, Schedule, Stop
+from nepfield.learning.warm import USUAL
 from nepfield.study.text.paths import SystemName
 from nepfield.study.text.values import (
     AtLeastOne,
@@ -225,6 +226,10 @@ class TrainingConfig(Section):
         default="last",
         description="whether the parameters after the last epoch are kept, or those of the epoch "
         "that is best on the validation samples (with evaluate_every)",
+    )
+    warm_memory: NonNegative = Field(
+        default=USUAL,
+        description="MB of states that are kept in memory from one epoch to the next, more in files",
     )
     warm_start: Flag = Field(
         default=True, description="start the solver from the states of the epoch before"
