@@ -5,10 +5,30 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.space.linalg import DENSE_LIMIT
+
+
+class Reference(NamedTuple):
+    """What the samples of a batch share: fields a, of which factors of H + a are made. Parts of a
+    batch that are given the same find the same states.
+
+    Attributes
+    ----------
+    warm : ndarray or None
+        For samples that start from a state.
+    path : tuple of ndarray or None
+        For samples that start from the vacuum: in each step in which the pump is turned up, and
+        after the last.
+    """
+
+    warm: np.ndarray | None
+    path: tuple[np.ndarray | None, ...]
+
 
 LEAST = 32
 """Samples from which on a batch is solved in blocks; smaller ones go through Newton's method."""

@@ -3,8 +3,8 @@
 Samples that start from a state share the factors of H + a, where a = f + n f' is the mean over the
 batch (over 32 samples spread over it). Nudged states are found with the factors of the free ones,
 and so are linear responses. Where samples start from the vacuum, a few of them, spread over the
-batch, are led to their states by a pump that is turned up in steps, with a renewed at each; the
-others start from the vacuum with the last a, and those that do not arrive follow the same steps.
+batch, are led to their states by a pump that is turned up in steps, with a renewed at each; then
+all start from the vacuum with the last a, and those that do not arrive follow the same steps.
 What still fails is left to Newton's method, one by one. So a sample's state depends on its
 neighbours through these few fields a alone, and not at all beyond the tolerance.
 """
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nepfield.space.linalg import Factorisation
+from nepfield.steady.batches.choice import Reference
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.problems import Problem, states_problem
@@ -45,6 +46,22 @@ class Found(NamedTuple):
     iterations: np.ndarray
 
 
+def reference_of(equation: Equation, drive: np.ndarray, start: np.ndarray) -> Reference:
+    """What the samples of a batch share; arguments as of `find_states`."""
+    cold = ~start.any(axis=0)
+    (waiting,), (warm,) = np.nonzero(cold), np.nonzero(~cold)
+    mean: np.ndarray | None = None
+    path: list[np.ndarray | None] = []
+    if len(warm):
+        mean = mean_direct(equation, start[:, spread(warm, _FEW)])
+    if len(waiting):
+        some = drive[:, spread(waiting, LANES)]
+        scale = equation.space.residual_norm(some)
+        scale[scale == 0] = 1.0
+        path, _ = ramp(equation, some, scale)
+    return Reference(mean, tuple(path))
+
+
 def find_states(
     equation: Equation,
     drive: np.ndarray,
@@ -53,6 +70,7 @@ def find_states(
     tolerance: np.ndarray,
     enough: np.ndarray,
     nudged: np.ndarray,
+    reference: Reference | None = None,
 ) -> Found:
     """Steady states of a batch.
 
@@ -67,6 +85,8 @@ def find_states(
         The residual that is wanted, and the one that will do where rounding ends the search.
     nudged : ndarray of bool, shape (nsamples,)
         Samples that take one step at least.
+    reference : Reference, optional
+        Of the batch that these are a part of; by default of these.
     """
     state, part = start.copy(), equation.linear_part
     count = len(scale)
@@ -88,26 +108,28 @@ def find_states(
         residual[chosen[good]] = found.residual[good]
         return chosen[~good]
 
-    cold = ~start.any(axis=0) & ~nudged
-    (waiting,), (warm,) = np.nonzero(cold), np.nonzero(~cold)
-    if len(warm):
-        known = shared(part) if nudged.any() else None
-        left = warm if known is None else solve(warm, known)
-        if len(left):
-            triangles = triangles_at(equation, mean_direct(equation, start[:, spread(warm, _FEW)]))
-            solve(left, triangles)
+    known = shared(part) if nudged.any() else None
+    if known is not None:
+        solve(np.arange(count), known)
+    left = ~np.isfinite(residual)
+    if left.any():
+        shares = reference or reference_of(equation, drive, start)
+        cold = ~start.any(axis=0)
+        (waiting,), (warm,) = np.nonzero(left & cold), np.nonzero(left & ~cold)
+        if len(warm):
+            triangles = triangles_at(equation, shares.warm)
+            solve(warm, triangles)
             share(part, triangles)
-    if len(waiting):
-        few = spread(waiting, LANES)
-        path, state[:, few] = ramp(equation, drive[:, few], scale[few])
-        triangles = triangles_at(equation, path[-1])
-        solve(few, triangles)
-        missing = solve(waiting[~np.isfinite(residual[waiting])], triangles)
-        if len(missing):
-            _, state[:, missing] = ramp(equation, drive[:, missing], scale[missing], path)
-            solve(missing, triangles)
-        if not len(warm):
-            share(part, triangles)
+        if len(waiting):
+            triangles = triangles_at(equation, shares.path[-1])
+            missing = solve(waiting, triangles)
+            if len(missing):
+                _, state[:, missing] = ramp(
+                    equation, drive[:, missing], scale[missing], shares.path
+                )
+                solve(missing, triangles)
+            if not len(warm):
+                share(part, triangles)
     lost = ~np.isfinite(residual)
     state[:, lost] = start[:, lost]
     return Found(state, residual, iterations)
