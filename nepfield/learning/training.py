@@ -164,7 +164,8 @@ def train(
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch, when its checkpoint is on disk.
     estimator : callable, optional
-        What estimates the gradients in place of `estimate`; `nepfield.learning.parts.InParts` does it in parts.
+        What estimates the gradients in place of `estimate`, such as one in parts
+        (`nepfield.learning.parts`).
     **options
         Of the system's solver, as in `solve_steady`.
 

@@ -54,8 +54,7 @@ def find_responses(
         if triangles is None:
             break
         problem = responses_problem(linear, right, solution)
-        with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-            found = iterate(problem, triangles, tolerance, scale, enough)
+        found = iterate(problem, triangles, tolerance, scale, enough)
         converged = np.isfinite(found.residual)
         if known is None:
             share(part, triangles)

@@ -227,8 +227,7 @@ def _iterated(
 ) -> Found:
     """Chord iterations from `start`, which they change; the residuals are measured anew then."""
     problem: Problem = states_problem(equation, drive, start)
-    with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-        found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
+    found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
     state, residual = problem.solution, found.residual
     for first in range(0, len(scale), _PART):
         part = slice(first, first + _PART)
