@@ -43,8 +43,8 @@ def response_accuracy(shape: tuple[int, ...], options: Mapping[str, Any], alone:
         (ndof, nsamples).
     options : mapping
         Of the solver. "response_tolerance" is taken as it is; else large batches take what a
-        gradient needs where the states have a residual of "tolerance": 1e-4, an error of 3e-4 in
-        the gradient even near a resonance, at 1e-6; 1e-8 at 1e-10.
+        gradient needs where the states have a residual of "tolerance": 3e-5, an error below 3e-4
+        in the gradient even near a resonance, at 1e-6; 3e-9 at 1e-10.
     alone : float
         For small batches.
     """
@@ -53,7 +53,7 @@ def response_accuracy(shape: tuple[int, ...], options: Mapping[str, Any], alone:
         return given
     if not in_blocks(shape):
         return alone
-    return min(1e-4, 1e2 * options.get("tolerance", 1e-10))
+    return min(3e-5, 30 * options.get("tolerance", 1e-10))
 
 
 def check_response_tolerance(value: float | None) -> None:

@@ -34,7 +34,7 @@ from nepfield.steady.batches.triangles import Triangles
 MOST = 100
 """Iterations after which a sample is given up."""
 _PATIENCE = 20  # iterations within which the residual has to fall by a tenth
-_TOGETHER = 4  # samples that enter at once: what they read lies side by side
+_TOGETHER = 8  # samples that enter at once: what they read lies side by side
 _WORSE = 1e6  # times what a sample began with: it will not come back
 
 
