@@ -69,7 +69,12 @@ class Job:
         """The folder of the study."""
         return STUDIES / self.name
 
-    def sweep(self, file: str = "sweep.toml", trial: Callable[[Case], bool] | None = None) -> Swept:
+    def sweep(
+        self,
+        file: str = "sweep.toml",
+        trial: Callable[[Case], bool] | None = None,
+        few: Row | None = None,
+    ) -> Swept:
         """Do what is missing of a sweep, all of it on a fresh clone.
 
         Parameters
@@ -78,11 +83,14 @@ class Job:
             The sweep file, in the study's folder.
         trial : callable, optional
             Which cases a trial run does; by default those of the first two seeds.
+        few : dict, optional
+            Keys and values that make the cases of a trial run small.
         """
         sweep = load_sweep(self.folder / file)
         if self.quick:
-            few = list(dict.fromkeys(case.seed for case in sweep.cases))[:2]
-            sweep = part_of(sweep, trial or (lambda case: case.seed in few), epochs=2)
+            two = list(dict.fromkeys(case.seed for case in sweep.cases))[:2]
+            sweep = part_of(sweep, trial or (lambda case: case.seed in two), epochs=2)
+            sweep = replace(sweep, fixed={**sweep.fixed, **(few or {})})
             return run_here(sweep, self.runs / sweep.name)
         out = self.runs / sweep.name
         with SweepBar(sweep.name, len(sweep.cases), quiet=False) as bar:

@@ -15,7 +15,12 @@ from studies import __main__ as command
 from studies.common import STUDIES, Job
 
 ALL = sorted(STUDIES.glob("*/study.toml"))
-WAVES = [path for path in ALL if load_study(path).physics.system == "gpe"]
+WAVES = [
+    path
+    for path in ALL
+    if load_study(path).physics.system == "gpe" and not path.parent.name.startswith("mnist")
+]
+"""Without those of thousands of images, which tests/test_mnist_studies.py has."""
 XOR = [STUDIES / name / "study.toml" for name in ("xor-billiard", "xor-interval")]
 TINY = ["training.epochs=3", "training.compare_every=1", "figures.enabled=false"]
 

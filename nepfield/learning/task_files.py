@@ -17,6 +17,9 @@ from nepfield.reading import load_arrays, read_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LARGEST_TABLE = 2**29
 """Bytes that a .csv file may have; as numbers they take about as many."""
 _MOST_CLASSES = 10_000

@@ -1,0 +1,128 @@
+"""The studies of MNIST with few images: what they are made of, and that they learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nepfield as nf
+from nepfield.study.run.build import build
+from nepfield.study.run.jobs import train_study
+from nepfield.study.sweeps.design import load_sweep
+from nepfield.study.sweeps.sweep import check_cases
+from nepfield.study.systems.systems import load_study
+from studies import __main__ as command
+from studies.common import STUDIES
+from studies.mnist import STRENGTHS, linear_classifier, summary
+
+NAMES = sorted(path.parent.name for path in STUDIES.glob("mnist-*/study.toml"))
+FEW = ["task.train_per_class=10", "figures.enabled=false"]
+# unknowns, inputs, pumps, outputs, places that are read
+SIZES = {
+    "mnist-15x150": (2250, 225, 2250, 10, 10),
+    "mnist-5x50": (250, 25, 250, 10, 10),
+    "mnist-5x50-v-only": (250, 25, 250, 10, 10),
+    "mnist-5digit": (125, 25, 125, 5, 5),
+    "mnist-beyond": (4000, 100, 4000, 10, 40),
+    "mnist-cavity": (None, 100, 1000, 10, None),
+}
+
+
+def test_every_study_is_here() -> None:
+    assert set(NAMES) == set(SIZES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_study_is_made_of(name: str) -> None:
+    if name == "mnist-cavity":
+        pytest.importorskip("gmsh")
+    study = build(load_study(STUDIES / name / "study.toml", FEW))
+    unknowns, inputs, pumps, outputs, places = SIZES[name]
+    system, readout = study.system, study.cost.readout
+    if unknowns is None:
+        assert system.space.ndof >= 5000
+    else:
+        assert system.space.ndof == unknowns
+        assert len(readout.output) == places
+    assert (system.ninputs, len(system.pumps.weights), readout.noutputs) == (inputs, pumps, outputs)
+    sets = study.task.sets()
+    assert list(sets) == ["train", "test"]  # what was chosen by is trained on
+    assert sets["test"][0].shape == (2 * outputs, inputs)
+    assert system.pumps.parameter.is_trained == (name != "mnist-5x50-v-only")
+    # every place that is read is in the middle of a cell, one cell a place
+    if places is not None:
+        ny, nx = (int(v) for v in study.config.pump[0].cell)
+        points = system.space.points[readout.profiles.indices].astype(int)
+        assert {tuple(p) for p in points % [nx, ny]} == {(nx // 2, ny // 2)}
+        assert len({tuple(p) for p in points // [nx, ny]}) == places == pumps // (nx * ny)
+        # and a class has neighbouring cells: those of one column
+        column = points[:, 0] // nx
+        rows = np.repeat(np.arange(outputs), np.diff(readout.profiles.indptr))
+        np.testing.assert_array_equal(column, rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sweeps_are_valid_and_choices_are_made_on_validation(name: str) -> None:
+    for file in sorted((STUDIES / name).glob("*.toml")):
+        if file.stem == "study":
+            continue
+        sweep = load_sweep(file)
+        for case in sweep.cases:
+            task = sweep.config(case).task
+            assert task.validation == 0.1
+            assert bool(task.train_with_validation) == (file.stem == "rules")
+        if file.stem == "rules":
+            assert {case.seed for case in sweep.cases} == {0, 1, 2}
+    if name == "mnist-5x50":
+        check_cases(sweep)
+
+
+def test_digits_are_learnt_in_hard_cells(tmp_path: Path) -> None:
+    overrides = ["task.train_per_class=25", "training.epochs=4", "training.batch=32"]
+    path = STUDIES / "mnist-5x50" / "study.toml"
+    found = train_study(load_study(path, [*FEW, *overrides]), tmp_path / "run")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert (np.diff(history["cost"]) < 0).all()
+    assert found["accuracy"] > 0.3
+    assert found["fraction_converged"] == 1
+    assert found["gradient_cosine"] > 0.95
+    assert found["test_accuracy"] > 0.15
+
+
+def test_the_linear_classifier_and_the_table() -> None:
+    task = nf.prepared(nf.mnist(train_per_class=60).split(0.1, 0.2), (8, 8), standardise="all")
+    assert linear_classifier(task, STRENGTHS[0]) > 0.7
+    rows = [
+        {"rule": rule, "seed": seed, "test_accuracy": 0.9 + 0.01 * seed, "linear": 0.917,
+         "gradient_cosine": 0.99, "nonlinearity_ratio": 0.8}
+        for rule in ("nep", "adjoint") for seed in range(3)
+    ]  # fmt: skip
+    told = summary(pd.DataFrame(rows)).splitlines()
+    assert len(told) == 5
+    # 1.96 sqrt(0.91 0.09 / 6000)
+    assert told[2] == "| nep | 90.0 % | 91.0 % | 92.0 % | 91.0 ± 0.7 % | 0.990 | 0.80 |"
+    assert told[4].startswith("| linear classifier | 91.7 %")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_study_learns(name: str, tmp_path: Path) -> None:
+    overrides = ["task.train_per_class=20", "training.epochs=3", "training.batch=48"]
+    path = STUDIES / name / "study.toml"
+    found = train_study(load_study(path, [*FEW, *overrides]), tmp_path / "run")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert history["cost"].iloc[-1] < history["cost"].iloc[0]
+    assert found["cost"] < history["cost"].iloc[0]
+    assert found["fraction_converged"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trial_run(name: str, tmp_path: Path) -> None:
+    table = command.main([name, "--quick", "--workers", "1", "--out", str(tmp_path)])[name]
+    assert {0, 1} <= set(table["seed"])
+    assert (tmp_path / name / "rules.csv").exists()
+    assert (tmp_path / name / "result.png").stat().st_size < 300_000
