@@ -16,12 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches.choice import Reference
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.problems import Problem, states_problem
-from nepfield.steady.batches.triangles import Triangles, share, shared
+from nepfield.steady.batches.triangles import Triangles, share, shared, triangles_at
 from nepfield.steady.equation import Equation
 
 _STEPS = 10  # in which the pump is turned up
@@ -117,11 +116,11 @@ def find_states(
         cold = ~start.any(axis=0)
         (waiting,), (warm,) = np.nonzero(left & cold), np.nonzero(left & ~cold)
         if len(warm):
-            triangles = triangles_at(equation, shares.warm)
+            triangles = triangles_at(equation.linear_part, shares.warm)
             solve(warm, triangles)
             share(part, triangles)
         if len(waiting):
-            triangles = triangles_at(equation, shares.path[-1])
+            triangles = triangles_at(equation.linear_part, shares.path[-1])
             missing = solve(waiting, triangles)
             if len(missing):
                 _, state[:, missing] = ramp(
@@ -176,7 +175,7 @@ def ramp(
         if not len(left):
             continue
         loose = np.full(len(left), _ROUGHLY)
-        triangles = triangles_at(equation, used[step - 1])
+        triangles = triangles_at(equation.linear_part, used[step - 1])
         if triangles is None:
             alive[:] = False
             continue
@@ -202,17 +201,6 @@ def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
         part = direct.sum(axis=-1)
         total = part if total is None else total + part
     return None if total is None else total / count
-
-
-def triangles_at(equation: Equation, direct: np.ndarray | None) -> Triangles | None:
-    """The factors of H + a for one field a; None where that is singular."""
-    part = equation.linear_part
-    try:
-        if direct is None:
-            return Triangles(part.vacuum_factorisation)
-        return Triangles(Factorisation(part.operator + part.space.assemble(direct)))
-    except np.linalg.LinAlgError:
-        return None
 
 
 def _iterated(
