@@ -8,8 +8,8 @@ import pytest
 import nepfield as nf
 from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches import choice
+from nepfield.steady.batches.acceleration import WINDOW, combine
 from nepfield.steady.batches.chord import iterate
-from nepfield.steady.batches.kernels import WINDOW, combine
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.problems import responses_problem
 from nepfield.steady.batches.states import find_states

@@ -320,6 +320,16 @@ def test_a_linear_wave_is_wrong_by_exactly_exp_minus_gamma_t() -> None:
         assert error == pytest.approx(np.exp(-GAMMA * time), rel=1e-3)
 
 
+def test_a_wave_on_a_mesh_is_waited_for_too() -> None:
+    space = nf.finite_elements(interval(10, 0, 5), order=2, dirichlet=["left", "right"])
+    system = nf.GPE(space, 0.2, [nf.gaussian_pump([2.0], 0.6)], None, loss=0.4)
+    inputs = np.ones((1, 1))
+    steady = nf.solve_steady(system, inputs).state
+    state = nf.measured(system, waiting=8.0).equilibrate(inputs, None, None, keys(1)).state
+    norm = space.population
+    assert norm(state - steady) == pytest.approx(np.exp(-2 * 0.4 * 8) * norm(steady), rel=1e-2)
+
+
 def test_a_one_sided_contrast_holds_the_transient_over_beta_and_a_symmetric_one_does_not() -> None:
     system = wave(nf.Density(0.3))
     beta, errors = 0.05, {"nep": [], "nep-symmetric": []}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +36,14 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the run in the folder, if there is one")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="processes on this machine that share each batch"),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead, tcp://host:port"),
+    ] = None,
     accept: Accept = False,
     out: Out = None,
     overrides: Set = None,
@@ -49,7 +59,8 @@ def train(
             return out or Path("runs") / name
 
         config = load_study(study, tuple(overrides or ()), seed, folder_of if resume else None)
-        summary = _train(config, folder_of(config.name), resume, quiet, accept)
+        where = {"workers": workers, "scheduler": scheduler}
+        summary = _train(config, folder_of(config.name), resume, quiet, accept, where)
     _end_of(summary)
 
 
@@ -133,13 +144,24 @@ def compare(
 
 
 def _train(
-    config: StudyConfig, folder: Path, resume: bool, quiet: bool, accept_changes: bool = False
+    config: StudyConfig,
+    folder: Path,
+    resume: bool,
+    quiet: bool,
+    accept_changes: bool = False,
+    where: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train a study with a progress bar, and say how it went."""
-    from nepfield.study.run.jobs import train_study
+    if where is not None and any(place is not None for place in where.values()):
+        from nepfield.study.sweeps.training import train_on_workers
 
+        begin: Callable[..., dict[str, Any]] = partial(train_on_workers, **where)
+    else:
+        from nepfield.study.run.jobs import train_study
+
+        begin = train_study
     with TrainingBar(config.name, config.training.epochs, quiet) as bar:
-        summary = train_study(
+        summary = begin(
             config,
             folder,
             resume=resume,

@@ -48,7 +48,8 @@ class TrainingState(Described):
     random_state : dict
         Of the generator that shuffles and chooses samples.
     warm : ndarray, shape (..., nsamples), or None
-        In memory or in a file (`nepfield.learning.warm`). The last free states, from which the next epoch starts; nan for samples without one.
+        The last free states, from which the next epoch starts; nan for samples without one. In
+        memory or in a file (`nepfield.learning.warm`).
     history : list of dict
         One row an epoch.
     origin : dict of dict of str

@@ -21,6 +21,7 @@ from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.origin import Origin, check_origin, origin_of
+from nepfield.learning.parts import Estimator
 from nepfield.learning.record import EpochRecord
 from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
@@ -107,6 +108,7 @@ def train(
     accept_changes: bool = False,
     made_from: Origin | None = None,
     on_epoch: Callable[[TrainingState], None] | None = None,
+    estimator: Estimator | None = None,
     **options: Any,
 ) -> TrainingResult:
     """Train the parameters of a system by a learning rule.
@@ -161,6 +163,9 @@ def train(
         checkpoint.
     on_epoch : callable, optional
         Called with the `TrainingState` after each epoch, when its checkpoint is on disk.
+    estimator : callable, optional
+        What estimates the gradients in place of `estimate`, such as one in parts
+        (`nepfield.learning.parts`).
     **options
         Of the system's solver, as in `solve_steady`.
 
@@ -252,7 +257,7 @@ def train(
                 many = np.tile(chosen, starts)
                 start = np.arange(starts)[:, None] + starts * np.broadcast_to(before, chosen.shape)
                 keys = Keys(seed, epoch, many, start.ravel())
-            last = estimate(
+            last = (estimator or estimate)(
                 system,
                 cost,
                 inputs[many],

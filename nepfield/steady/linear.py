@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nepfield.space.arrays import all_finite
-from nepfield.space.linalg import DENSE_LIMIT, Factorisation, real_product
+from nepfield.space.linalg import DENSE_LIMIT, real_product
+from nepfield.space.pardiso import Factors
 from nepfield.steady.batches.choice import in_blocks
 from nepfield.steady.linearisation import Linearisation
 
@@ -41,10 +42,10 @@ class SharedPreconditioner:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.options = options or {}
-        self._factors: Factorisation | None = None
+        self._factors: Factors | None = None
         self._aged = False
 
-    def factors(self, linear: Linearisation) -> Factorisation:
+    def factors(self, linear: Linearisation) -> Factors:
         """Factors to use for this linearisation."""
         if self._aged and linear.direct is not None:
             self._factors = linear.factorise(linear.direct.mean(axis=-1))

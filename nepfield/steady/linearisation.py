@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from nepfield.space.linalg import DENSE_LIMIT, Factorisation
+from nepfield.space.linalg import DENSE_LIMIT
+from nepfield.space.pardiso import Factors, factors_of
 from nepfield.space.space import Space
 
 
@@ -80,9 +81,9 @@ class LinearPart:
         return self.operator + self.space.assemble(vacuum)
 
     @cached_property
-    def vacuum_factorisation(self) -> Factorisation:
-        """LU factors of `vacuum_operator`; all samples share them."""
-        return Factorisation(self.vacuum_operator)
+    def vacuum_factorisation(self) -> Factors:
+        """Factors of `vacuum_operator`; all samples share them."""
+        return factors_of(self.vacuum_operator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +117,9 @@ class Linearisation:
             )
         return image
 
-    def factorise(self, direct: np.ndarray) -> Factorisation:
+    def factorise(self, direct: np.ndarray) -> Factors:
         """Factors of H + a for one field a of shape (nq,) or (c, c, nq)."""
-        return Factorisation(self.linear_part.operator + self.space.assemble(direct))
+        return factors_of(self.linear_part.operator + self.space.assemble(direct))
 
     def samples(self, chosen: np.ndarray) -> Linearisation:
         """The same for some of the samples."""

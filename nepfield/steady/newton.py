@@ -51,6 +51,7 @@ def find_steady(
     response_tolerance: float | None = None,
     max_iterations: int = 50,
     method: str = "newton",
+    reference: batches.Reference | None = None,
 ) -> Steady:
     """Find the steady states of a wave equation for a batch of drives.
 
@@ -83,6 +84,8 @@ def find_steady(
         the initial state. Where several branches exist neither method promises the one that an
         experiment reaches, nor that it is stable: `nepfield.stability` says whether it is, and
         ``prefer="stable"`` (`nepfield.steady.prefer`) takes no other.
+    reference : Reference, optional
+        Of the large batch of which these samples are a part.
 
     Returns
     -------
@@ -135,7 +138,7 @@ def find_steady(
         drive = drive + push
     if blocks:
         state, residual, iterations = _in_blocks(
-            equation, drive, scale, start, wanted, enough, max_iterations, nudged
+            equation, drive, scale, start, wanted, enough, max_iterations, nudged, reference
         )
     elif method == "newton":
         state, residual, iterations = _newton(
@@ -174,13 +177,14 @@ def _in_blocks(
     enough: np.ndarray,
     max_iterations: int,
     nudged: np.ndarray,
+    reference: batches.Reference | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A large batch in blocks of samples; those that fail there go through `_newton` one by one,
     so that none depends on which others fail."""
     from nepfield.steady.batches.states import find_states  # Numba takes half a second to load
 
     state, residual, iterations = find_states(
-        equation, drive, scale, start, tolerance, enough, nudged
+        equation, drive, scale, start, tolerance, enough, nudged, reference
     )
     for k in np.flatnonzero(~np.isfinite(residual)):
         one = [k]

@@ -38,6 +38,7 @@ from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described, counted
 from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
+from nepfield.steady.batches.choice import Reference
 from nepfield.steady.linearisation import Linearisation, LinearPart
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import Steady
@@ -252,6 +253,13 @@ class GPE(Described):
     ) -> Steady:
         """Steady states; `options` as in `nepfield.steady.newton.find_steady`."""
         return wave.equilibrate(self, self.pumps.drive(inputs), nudge, initial, **options)
+
+    def reference(
+        self, inputs: np.ndarray, initial: np.ndarray | None = None, **options: Any
+    ) -> Reference | None:
+        """What parts of a batch have to be given as the option of that name, so that splitting it
+        changes nothing; None where it is not to be split."""
+        return wave.reference(self, self.pumps.drive(inputs), initial, options)
 
     def observables(
         self, state: np.ndarray, inputs: np.ndarray, free: np.ndarray, keys: Keys | None = None

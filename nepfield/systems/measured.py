@@ -30,10 +30,10 @@ from nepfield.fields.readouts import Intensities
 from nepfield.keys import Keys
 from nepfield.reprs import Described
 from nepfield.space.arrays import squared_magnitude
-from nepfield.steady.imex import Motion
 from nepfield.steady.prefer import find_preferred
 from nepfield.steady.steady import Steady, joined
 from nepfield.steady.switch_on import SwitchOn
+from nepfield.steady.waiting import waited
 from nepfield.systems import wave
 from nepfield.systems.frames import WaveFrame
 from nepfield.systems.gpe import GPE
@@ -49,7 +49,6 @@ REFUSED = dict.fromkeys(("nep-linear", "reciprocal"), _LIMIT) | dict.fromkeys(
     ("asym-ep", "dyadic-ep", "holomorphic-ep"), _COMPUTED
 )
 """Rules of waves that cannot be measured, each with the reason."""
-_ACCURACY = 1e-7  # of steps in time: of what is waited for, a contrast over beta is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,20 +195,7 @@ class MeasuredWave(Described):
         start = np.zeros(drive.shape, dtype=complex)
         if push is not None:
             start, drive = start if initial is None else initial, drive + push
-        motion = Motion(device, drive.astype(complex), start, _ACCURACY)
-        steps = sum(1 for _ in motion.until(self.waiting))
-        with np.errstate(invalid="ignore"):
-            state = motion.at(self.waiting)
-        norm = device.space.residual_norm
-        scale = norm(drive)
-        residual = norm(device.residual(state, drive)) / np.where(scale == 0, 1.0, scale)
-        good = ~motion.lost & np.isfinite(residual)
-        words = {
-            True: f"read after t = {self.waiting:g}",
-            False: "not found: the wave cannot be followed so long; it may grow without bound.",
-        }
-        iterations = np.full(len(good), steps)
-        return Steady(state, good, residual, iterations, tuple(words[k] for k in good.tolist()))
+        return waited(device, drive, start, self.waiting)
 
     def frame(self, kind: str, free: np.ndarray) -> WaveFrame:
         """As `GPE.frame`, with the loss that is assumed."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nepfield.steady.batches.choice import response_accuracy
+from nepfield.steady.batches.choice import Reference, in_blocks, response_accuracy
 from nepfield.steady.equation import Equation
 from nepfield.steady.linear import ALONE, solve_linearised
 from nepfield.steady.linearisation import Linearisation
@@ -60,6 +60,19 @@ def equilibrate(
     if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
         initial = np.where(unknown, 0.0, initial)
     return find_preferred(equation, drive, push=push, free=free, initial=initial, **options)
+
+
+def reference(
+    equation: Equation, drive: np.ndarray, initial: np.ndarray | None, options: Mapping[str, Any]
+) -> Reference | None:
+    """What parts of a batch have to share so that splitting it changes nothing; None where it is
+    too small to be split."""
+    if options.get("method", "newton") != "newton" or not in_blocks(drive.shape):
+        return None
+    from nepfield.steady.batches.states import reference_of  # Numba takes half a second to load
+
+    start = np.zeros(drive.shape, complex) if initial is None else np.nan_to_num(initial)
+    return reference_of(equation, drive.astype(complex), start)
 
 
 def exact_multiplier(

@@ -78,6 +78,7 @@ def summary(real: pd.DataFrame) -> pd.DataFrame:
         true_error=("true", "median"),
         told_error=("told", "median"),
     )
+    table[["true_error", "told_error"]] = table[["true_error", "told_error"]].round(10)
     return table.reset_index().sort_values(["device", "gamma", "strength"], kind="stable")
 
 

@@ -14,6 +14,7 @@ from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
 from studies.speed.certificate import SIZES, compare_certificates
 from studies.speed.corrections import compare_corrections
+from studies.speed.factors import compare_factors
 from studies.speed.measure import Measurement, describe_machine
 from studies.speed.phases import compare_phases
 from studies.speed.report import print_table, write_csv
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
         "batch": lambda: compare_batch(nx=30 if quick else 150, nsamples=10 if quick else 100),
         "corrections": lambda: compare_corrections(*(((1,), 1) if quick else ())),
         "large batches": lambda: compare_throughput(*((32, 30, 12) if quick else ())),
+        "factors": lambda: compare_factors(24 if quick else 274),
         "oscillators": lambda: compare_phases(*((10, 2, 20, 1) if quick else ())),
         "sweep": lambda: compare_workers(*((4, 2) if quick else (16, 100))),
     }

@@ -5,10 +5,30 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.space.linalg import DENSE_LIMIT
+
+
+class Reference(NamedTuple):
+    """What the samples of a batch share: fields a, of which factors of H + a are made. Parts of a
+    batch that are given the same find the same states.
+
+    Attributes
+    ----------
+    warm : ndarray or None
+        For samples that start from a state.
+    path : tuple of ndarray or None
+        For samples that start from the vacuum: in each step in which the pump is turned up, and
+        after the last.
+    """
+
+    warm: np.ndarray | None
+    path: tuple[np.ndarray | None, ...]
+
 
 LEAST = 32
 """Samples from which on a batch is solved in blocks; smaller ones go through Newton's method."""
@@ -23,8 +43,8 @@ def response_accuracy(shape: tuple[int, ...], options: Mapping[str, Any], alone:
         (ndof, nsamples).
     options : mapping
         Of the solver. "response_tolerance" is taken as it is; else large batches take what a
-        gradient needs where the states have a residual of "tolerance": 1e-4, an error of 3e-4 in
-        the gradient even near a resonance, at 1e-6; 1e-8 at 1e-10.
+        gradient needs where the states have a residual of "tolerance": 3e-5, an error below 3e-4
+        in the gradient even near a resonance, at 1e-6; 3e-9 at 1e-10.
     alone : float
         For small batches.
     """
@@ -33,7 +53,7 @@ def response_accuracy(shape: tuple[int, ...], options: Mapping[str, Any], alone:
         return given
     if not in_blocks(shape):
         return alone
-    return min(1e-4, 1e2 * options.get("tolerance", 1e-10))
+    return min(3e-5, 30 * options.get("tolerance", 1e-10))
 
 
 def check_response_tolerance(value: float | None) -> None:

@@ -11,18 +11,30 @@ next one takes its place.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from nepfield.steady.batches.kernels import WINDOW, advance, clear, combine, remember
+from nepfield.steady.batches.acceleration import (
+    DONE,
+    GOING,
+    LOST,
+    WINDOW,
+    advance,
+    combine,
+    judge,
+    remember,
+)
+from nepfield.steady.batches.kernels import clear
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.triangles import Triangles
 
 MOST = 100
 """Iterations after which a sample is given up."""
 _PATIENCE = 20  # iterations within which the residual has to fall by a tenth
-_TOGETHER = 4  # samples that enter at once: what they read lies side by side
+_TOGETHER = 8  # samples that enter at once: what they read lies side by side
 _WORSE = 1e6  # times what a sample began with: it will not come back
 
 
@@ -42,6 +54,9 @@ class Problem(Protocol):
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch, with their starts, into lanes of the block."""
+
+    def another(self) -> Problem:
+        """The same problem with a block of its own, for another thread."""
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take x out of these lanes, as that of samples of the batch."""
@@ -89,59 +104,97 @@ def iterate(
     most : int
     """
     count = len(tolerance)
-    residual, iterations = np.full(count, np.inf), np.zeros(count, dtype=int)
-    goal = tolerance * scale
-    will_do = goal if enough is None else enough * scale
-    least = np.zeros(count, dtype=int) if least is None else least
+    outcome = Outcome(np.full(count, np.inf), np.zeros(count, dtype=int))
+    goals = _Goals(
+        tolerance * scale,
+        (tolerance if enough is None else enough) * scale,
+        np.zeros(count, dtype=int) if least is None else least,
+        most,
+    )
+    shares = np.array_split(np.arange(count), max(min(threads(), count // (2 * LANES)), 1))
+    blocks = [problem, *(problem.another() for _ in shares[1:])]
+
+    def run(block: Problem, samples: np.ndarray) -> None:
+        with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
+            _iterate(block, triangles, samples, goals, scale, outcome)
+
+    if len(shares) == 1:
+        run(problem, shares[0])
+    else:  # the kernels release Python's lock
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(run, blocks, shares))
+    return outcome
+
+
+class _Goals(NamedTuple):
+    """When a sample is done; arrays (nsamples,)."""
+
+    goal: np.ndarray
+    enough: np.ndarray
+    least: np.ndarray
+    most: int
+
+
+def _iterate(
+    problem: Problem,
+    triangles: Triangles,
+    queue: np.ndarray,
+    goals: _Goals,
+    scale: np.ndarray,
+    outcome: Outcome,
+) -> None:
+    """Solve for the samples in the queue, which lie side by side."""
     size = len(problem.field)
     force, before, step = (np.zeros(size, np.float32) for _ in range(3))
     changes, images = (np.zeros((WINDOW, size), np.float32) for _ in range(2))
     gram, products = np.zeros((WINDOW, WINDOW * LANES)), np.zeros(WINDOW * LANES)
     weights = np.zeros(WINDOW * LANES)
     inhabitant = np.full(LANES, -1)  # the sample in each lane; -1 for none
-    age, first, best = np.zeros(LANES, dtype=int), np.ones(LANES), np.ones(LANES)
+    verdict, age = np.zeros(LANES, dtype=int), np.zeros(LANES, dtype=int)
+    first, best = np.ones(LANES), np.ones(LANES)
     improved = np.zeros(LANES, dtype=int)  # the age at which the residual last fell by a tenth
-    waiting, slot = 0, 0
+    wild = np.zeros(LANES, dtype=bool)  # a sample was lost there
+    waiting, slot, inside = 0, 0, 0
     while True:
-        (empty,) = np.nonzero(inhabitant < 0)
-        if waiting < count and len(empty) >= min(_TOGETHER, LANES):
-            chosen = empty[: count - waiting]
-            samples = np.arange(waiting, waiting + len(chosen))
-            problem.load(chosen, samples)
-            inhabitant[chosen], age[chosen], improved[chosen] = samples, 0, 0
-            waiting += len(chosen)
-        (lanes,) = np.nonzero(inhabitant >= 0)
-        if not len(lanes):
-            return Outcome(residual, iterations)
+        if waiting < len(queue) and inside <= LANES - _TOGETHER:
+            (empty,) = np.nonzero(inhabitant < 0)
+            lanes = empty[: len(queue) - waiting]
+            samples = queue[waiting : waiting + len(lanes)]
+            for rows in (before, step, *changes, *images) if wild[lanes].any() else ():
+                clear(rows, lanes[wild[lanes]])  # not even 0 times infinity may reach the next one
+            problem.load(lanes, samples)
+            inhabitant[lanes], age[lanes], wild[lanes] = samples, 0, False
+            waiting, inside = waiting + len(lanes), inside + len(lanes)
+        if not inside:
+            return
         norm = problem.evaluate(triangles.place, force)
-        fresh = age == 0
-        first[fresh], best[fresh] = norm[fresh], norm[fresh]
-        fell = norm < 0.9 * best
-        best[fell], improved[fell] = norm[fell], age[fell]
-        samples = inhabitant[lanes]
-        done = (norm[lanes] <= goal[samples]) & (age[lanes] >= least[samples])
-        lost = ~done & ~(
-            (norm[lanes] <= _WORSE * first[lanes])
-            & (age[lanes] < most)
-            & (age[lanes] - improved[lanes] < _PATIENCE)
+        oldest = judge(
+            norm, inhabitant, *goals, _PATIENCE, _WORSE, age, first, best, improved, verdict
         )
-        done |= lost & (norm[lanes] <= will_do[samples]) & (age[lanes] >= least[samples])
-        lost &= ~done
-        if done.any():
-            problem.unload(lanes[done], samples[done])
-            residual[samples[done]] = norm[lanes[done]] / scale[samples[done]]
-        ended = done | lost
-        iterations[samples[ended]] = age[lanes[ended]]
-        inhabitant[lanes[ended]] = -1
-        if lost.any():  # what is not finite would stay where nothing is multiplied by 0 alone
-            for rows in (problem.field, force, before, step, *changes, *images):
-                clear(rows, lanes[lost])
-        if ended.all():
+        if (verdict > GOING).any():
+            (done,), (lost,) = np.nonzero(verdict == DONE), np.nonzero(verdict == LOST)
+            samples = inhabitant[done]
+            if len(done):
+                problem.unload(done, samples)
+                outcome.residual[samples] = norm[done] / scale[samples]
+            wild[lost] = True
+            (ended,) = np.nonzero(verdict > GOING)
+            outcome.iterations[inhabitant[ended]] = age[ended]
+            inhabitant[ended], inside = -1, inside - len(ended)
+        if oldest < 0:
             continue
+        filled = min(oldest + 1, WINDOW)
         triangles.solve(force)
-        filled = min(int(age[lanes[~ended]].max()) + 1, WINDOW)
         remember(force, before, step, slot, filled, changes, images, gram, products)
         combine(gram, products, slot, age, weights)
         advance(force, images, weights, slot, filled, triangles.order, step, problem.field)
         slot = (slot + 1) % WINDOW
         age += 1
+
+
+def threads() -> int:
+    """Threads that share a batch: one a processor, or as OMP_NUM_THREADS bounds them, which Dask
+    sets to 1 in its workers."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    bound = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores or 1, int(bound) if bound.isdecimal() and int(bound) else cores or 1)

@@ -19,15 +19,9 @@ from nepfield.steady.batches.lanes import (
     spread64,
     store32,
     store64,
-    widened,
 )
 
 Array = np.ndarray
-
-WINDOW = 6
-"""Steps that Anderson's acceleration remembers."""
-_DEPENDENT = 1e-6  # share of a difference that is new: below it is rounding in 32 bits
-_CHUNK = 32  # rows whose products are added in 32 bits
 
 
 @compiled
@@ -219,119 +213,6 @@ def residual_of_graph(
         store32(force, 2 * place[i], narrowed(real))
         store32(force, 2 * place[i] + 1, narrowed(imag))
     store64(square, 0, total)
-
-
-@compiled
-def remember(
-    correction: Array,
-    before: Array,
-    step: Array,
-    slot: int,
-    filled: int,
-    changes: Array,
-    images: Array,
-    gram: Array,
-    products: Array,
-) -> None:
-    """Take a new correction r = M^-1 F into the memory of Anderson's acceleration.
-
-    changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this change
-    with all changes go to `gram`, those of r to `products`. `filled` is how many slots are in use.
-    """
-    nrows = len(correction) // LANES
-    for j in range(WINDOW):
-        store64(gram[slot], j, spread64(0.0))
-        store64(products, j, spread64(0.0))
-    for first in range(0, nrows, _CHUNK):
-        last = min(first + _CHUNK, nrows)
-        for i in range(first, last):
-            new = load32(correction, i)
-            change = new - load32(before, i)
-            store32(before, i, new)
-            store32(changes[slot], i, change)
-            store32(images[slot], i, load32(step, i) - change)
-        for a in range(filled):
-            j = (slot - a) % WINDOW
-            with_change, with_new = spread32(0.0), spread32(0.0)
-            for i in range(first, last):
-                other = load32(changes[j], i)
-                with_change += load32(changes[slot], i) * other
-                with_new += load32(correction, i) * other
-            store64(gram[slot], j, load64(gram[slot], j) + widened(with_change))
-            store64(products, j, load64(products, j) + widened(with_new))
-    for j in range(WINDOW):
-        store64(gram[j], slot, load64(gram[slot], j))
-
-
-@compiled
-def combine(gram: Array, products: Array, slot: int, age: Array, weights: Array) -> None:
-    """How much of each remembered step lowers the correction most, in least squares, lane by lane.
-
-    Differences count from the newest to the oldest; those before a lane's first are left out, and
-    so is everything from one on that is all but a combination of newer ones.
-    """
-    lower = np.zeros((WINDOW, WINDOW))
-    right, scale = np.zeros(WINDOW), np.zeros(WINDOW)
-    for lane in range(LANES):
-        for j in range(WINDOW):
-            weights[j * LANES + lane] = 0.0
-        used = 0
-        for a in range(min(age[lane], WINDOW)):
-            p = (slot - a) % WINDOW
-            size = gram[p, p * LANES + lane]
-            if not (size > 0.0 and np.isfinite(size)):
-                break
-            scale[a] = 1.0 / np.sqrt(size)
-            for b in range(a + 1):
-                q = (slot - b) % WINDOW
-                total = gram[p, q * LANES + lane] * scale[a] * scale[b]
-                for c in range(b):
-                    total -= lower[a, c] * lower[b, c]
-                if b < a:
-                    lower[a, b] = total / lower[b, b]
-            if not total > _DEPENDENT:
-                break
-            lower[a, a] = np.sqrt(total)
-            value = products[p * LANES + lane] * scale[a]
-            for c in range(a):
-                value -= lower[a, c] * right[c]
-            right[a] = value / lower[a, a]
-            used = a + 1
-        for a in range(used - 1, -1, -1):
-            value = right[a]
-            for c in range(a + 1, used):
-                value -= lower[c, a] * right[c]
-            right[a] = value / lower[a, a]
-            weights[((slot - a) % WINDOW) * LANES + lane] = right[a] * scale[a]
-
-
-@compiled
-def advance(
-    correction: Array,
-    images: Array,
-    weights: Array,
-    slot: int,
-    filled: int,
-    order: Array,
-    step: Array,
-    field: Array,
-) -> None:
-    """``x - r - sum_j weight_j images_j``, which is the step, in the order of the unknowns.
-
-    It is summed from the newest to the oldest, so that it does not matter in which slot they are.
-    """
-    shares = weights.astype(np.float32)
-    for p in range(len(order)):
-        for part in range(2):
-            row = 2 * p + part
-            total = load32(correction, row)
-            for a in range(filled):
-                j = (slot - a) % WINDOW
-                total += load32(shares, j) * load32(images[j], row)
-            total = spread32(0.0) - total
-            store32(step, row, total)
-            place = 2 * order[p] + part
-            store64(field, place, load64(field, place) + widened(total))
 
 
 @compiled

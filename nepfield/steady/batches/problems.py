@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 import scipy.sparse as sp
@@ -76,13 +77,22 @@ class Reactions:
     def __init__(self, part: LinearPart, right: np.ndarray, start: np.ndarray) -> None:
         self._discrete = _Discrete(part)
         self._right, self.solution = right, start
-        self.field = np.zeros(2 * len(right) * LANES)
+        self._make_block()
+
+    def _make_block(self) -> None:
+        self.field = np.zeros(2 * len(self._right) * LANES)
         self._block_right = np.zeros_like(self.field)
         npoints = self._discrete.npoints
         self._values = np.zeros(2 * npoints * LANES)
         self._square = np.zeros(LANES)
         self._direct = [np.zeros(npoints * LANES), _NOTHING]
         self._conjugate = [_NOTHING, _NOTHING]
+
+    def another(self) -> Reactions:
+        """The same problem with a block of its own."""
+        twin = copy(self)
+        twin._make_block()
+        return twin
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
@@ -128,6 +138,9 @@ class States(Reactions):
     ) -> None:
         super().__init__(part, -1j * drive, start)
         self._response = response
+
+    def _make_block(self) -> None:
+        super()._make_block()
         self._density = np.zeros(self._discrete.npoints * LANES)
 
     def react(self, values: np.ndarray) -> None:
@@ -143,9 +156,12 @@ class Responses(Reactions):
     """Linear responses ``(H + a) d + b conj(d) = right``."""
 
     def __init__(self, linear: Linearisation, right: np.ndarray, start: np.ndarray) -> None:
-        super().__init__(linear.linear_part, right, start)
         self._linear = linear
-        direct, conjugate = linear.direct, linear.conjugate
+        super().__init__(linear.linear_part, right, start)
+
+    def _make_block(self) -> None:
+        super()._make_block()
+        direct, conjugate = self._linear.direct, self._linear.conjugate
         rows = self._discrete.npoints * LANES
         if direct is not None and np.iscomplexobj(direct):
             self._direct[1] = np.zeros(rows)
@@ -185,10 +201,20 @@ class ByEquation:
     ) -> None:
         self._residual, self.solution = residual, start
         self._weight = 1 / part.space.mass_diagonal
-        self.field = np.zeros(2 * len(start) * LANES)
-        self._state = np.zeros((len(start), LANES), dtype=complex)
+        self._make_block()
+
+    def _make_block(self) -> None:
+        n = len(self.solution)
+        self.field = np.zeros(2 * n * LANES)
+        self._state = np.zeros((n, LANES), dtype=complex)
         self._samples = np.zeros(LANES, dtype=int)
         self._square = np.zeros(LANES)
+
+    def another(self) -> ByEquation:
+        """The same problem with a block of its own."""
+        twin = copy(self)
+        twin._make_block()
+        return twin
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""

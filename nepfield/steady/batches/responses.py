@@ -9,7 +9,7 @@ import numpy as np
 
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.problems import responses_problem
-from nepfield.steady.batches.triangles import Triangles, share, shared
+from nepfield.steady.batches.triangles import share, shared, triangles_at
 from nepfield.steady.linearisation import Linearisation
 
 _ROUNDING = 1e-10  # what a response may be left with where rounding ends the search
@@ -50,23 +50,13 @@ def find_responses(
         if triangles is None:
             if known is not None and converged.any():
                 break  # few are too far from all others: they need factors of their own
-            triangles = _mean_triangles(linear)
+            mean = None if linear.direct is None else linear.direct.mean(axis=-1)
+            triangles = triangles_at(part, mean)
         if triangles is None:
             break
         problem = responses_problem(linear, right, solution)
-        with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-            found = iterate(problem, triangles, tolerance, scale, enough)
+        found = iterate(problem, triangles, tolerance, scale, enough)
         converged = np.isfinite(found.residual)
         if known is None:
             share(part, triangles)
     return solution, converged
-
-
-def _mean_triangles(linear: Linearisation) -> Triangles | None:
-    """The factors of H + a for the mean a; None where that is singular."""
-    try:
-        if linear.direct is None:
-            return Triangles(linear.linear_part.vacuum_factorisation)
-        return Triangles(linear.factorise(linear.direct.mean(axis=-1)))
-    except np.linalg.LinAlgError:
-        return None

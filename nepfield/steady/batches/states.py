@@ -3,8 +3,8 @@
 Samples that start from a state share the factors of H + a, where a = f + n f' is the mean over the
 batch (over 32 samples spread over it). Nudged states are found with the factors of the free ones,
 and so are linear responses. Where samples start from the vacuum, a few of them, spread over the
-batch, are led to their states by a pump that is turned up in steps, with a renewed at each; the
-others start from the vacuum with the last a, and those that do not arrive follow the same steps.
+batch, are led to their states by a pump that is turned up in steps, with a renewed at each; then
+all start from the vacuum with the last a, and those that do not arrive follow the same steps.
 What still fails is left to Newton's method, one by one. So a sample's state depends on its
 neighbours through these few fields a alone, and not at all beyond the tolerance.
 """
@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nepfield.space.linalg import Factorisation
+from nepfield.steady.batches.choice import Reference
 from nepfield.steady.batches.chord import iterate
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.problems import Problem, states_problem
-from nepfield.steady.batches.triangles import Triangles, share, shared
+from nepfield.steady.batches.triangles import Triangles, share, shared, triangles_at
 from nepfield.steady.equation import Equation
 
 _STEPS = 10  # in which the pump is turned up
@@ -45,6 +45,22 @@ class Found(NamedTuple):
     iterations: np.ndarray
 
 
+def reference_of(equation: Equation, drive: np.ndarray, start: np.ndarray) -> Reference:
+    """What the samples of a batch share; arguments as of `find_states`."""
+    cold = ~start.any(axis=0)
+    (waiting,), (warm,) = np.nonzero(cold), np.nonzero(~cold)
+    mean: np.ndarray | None = None
+    path: list[np.ndarray | None] = []
+    if len(warm):
+        mean = mean_direct(equation, start[:, spread(warm, _FEW)])
+    if len(waiting):
+        some = drive[:, spread(waiting, LANES)]
+        scale = equation.space.residual_norm(some)
+        scale[scale == 0] = 1.0
+        path, _ = ramp(equation, some, scale)
+    return Reference(mean, tuple(path))
+
+
 def find_states(
     equation: Equation,
     drive: np.ndarray,
@@ -53,6 +69,7 @@ def find_states(
     tolerance: np.ndarray,
     enough: np.ndarray,
     nudged: np.ndarray,
+    reference: Reference | None = None,
 ) -> Found:
     """Steady states of a batch.
 
@@ -67,6 +84,8 @@ def find_states(
         The residual that is wanted, and the one that will do where rounding ends the search.
     nudged : ndarray of bool, shape (nsamples,)
         Samples that take one step at least.
+    reference : Reference, optional
+        Of the batch that these are a part of; by default of these.
     """
     state, part = start.copy(), equation.linear_part
     count = len(scale)
@@ -88,26 +107,28 @@ def find_states(
         residual[chosen[good]] = found.residual[good]
         return chosen[~good]
 
-    cold = ~start.any(axis=0) & ~nudged
-    (waiting,), (warm,) = np.nonzero(cold), np.nonzero(~cold)
-    if len(warm):
-        known = shared(part) if nudged.any() else None
-        left = warm if known is None else solve(warm, known)
-        if len(left):
-            triangles = triangles_at(equation, mean_direct(equation, start[:, spread(warm, _FEW)]))
-            solve(left, triangles)
+    known = shared(part) if nudged.any() else None
+    if known is not None:
+        solve(np.arange(count), known)
+    left = ~np.isfinite(residual)
+    if left.any():
+        shares = reference or reference_of(equation, drive, start)
+        cold = ~start.any(axis=0)
+        (waiting,), (warm,) = np.nonzero(left & cold), np.nonzero(left & ~cold)
+        if len(warm):
+            triangles = triangles_at(equation.linear_part, shares.warm)
+            solve(warm, triangles)
             share(part, triangles)
-    if len(waiting):
-        few = spread(waiting, LANES)
-        path, state[:, few] = ramp(equation, drive[:, few], scale[few])
-        triangles = triangles_at(equation, path[-1])
-        solve(few, triangles)
-        missing = solve(waiting[~np.isfinite(residual[waiting])], triangles)
-        if len(missing):
-            _, state[:, missing] = ramp(equation, drive[:, missing], scale[missing], path)
-            solve(missing, triangles)
-        if not len(warm):
-            share(part, triangles)
+        if len(waiting):
+            triangles = triangles_at(equation.linear_part, shares.path[-1])
+            missing = solve(waiting, triangles)
+            if len(missing):
+                _, state[:, missing] = ramp(
+                    equation, drive[:, missing], scale[missing], shares.path
+                )
+                solve(missing, triangles)
+            if not len(warm):
+                share(part, triangles)
     lost = ~np.isfinite(residual)
     state[:, lost] = start[:, lost]
     return Found(state, residual, iterations)
@@ -154,7 +175,7 @@ def ramp(
         if not len(left):
             continue
         loose = np.full(len(left), _ROUGHLY)
-        triangles = triangles_at(equation, used[step - 1])
+        triangles = triangles_at(equation.linear_part, used[step - 1])
         if triangles is None:
             alive[:] = False
             continue
@@ -182,17 +203,6 @@ def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
     return None if total is None else total / count
 
 
-def triangles_at(equation: Equation, direct: np.ndarray | None) -> Triangles | None:
-    """The factors of H + a for one field a; None where that is singular."""
-    part = equation.linear_part
-    try:
-        if direct is None:
-            return Triangles(part.vacuum_factorisation)
-        return Triangles(Factorisation(part.operator + part.space.assemble(direct)))
-    except np.linalg.LinAlgError:
-        return None
-
-
 def _iterated(
     equation: Equation,
     triangles: Triangles,
@@ -205,8 +215,7 @@ def _iterated(
 ) -> Found:
     """Chord iterations from `start`, which they change; the residuals are measured anew then."""
     problem: Problem = states_problem(equation, drive, start)
-    with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-        found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
+    found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
     state, residual = problem.solution, found.residual
     for first in range(0, len(scale), _PART):
         part = slice(first, first + _PART)

@@ -61,6 +61,18 @@ def _by_rows(matrix: sp.sparray) -> tuple[np.ndarray, ...]:
     )
 
 
+def triangles_at(part: LinearPart, direct: np.ndarray | None) -> Triangles | None:
+    """The factors of H + a for one field a at the points, or for a wave without a response; None
+    where that is singular."""
+    operator = part.operator
+    if direct is not None:
+        operator = operator + part.space.assemble(direct)
+    try:
+        return Triangles(Factorisation(operator))
+    except np.linalg.LinAlgError:
+        return None
+
+
 def shared(part: LinearPart) -> Triangles | None:
     """The factors of H + a with which the last free states of this H were found, if there are."""
     found: Triangles | None = part.kept.get(_NAME)

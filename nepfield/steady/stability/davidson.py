@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nepfield.space.linalg import Factorisation, real_times
+from nepfield.space.linalg import real_times
+from nepfield.space.pardiso import Factors
 from nepfield.steady.stability.fluctuations import Fluctuations, from_pair, real_form, to_pair
 from nepfield.steady.stability.trial import Trial
 
@@ -91,7 +92,7 @@ def polish(
     fluctuations: Fluctuations,
     modes: TrialModes,
     chosen: np.ndarray,
-    factors: Factorisation,
+    factors: Factors,
     tolerance: float,
     max_iterations: int = 30,
 ) -> Polished:
@@ -103,7 +104,7 @@ def polish(
     modes : TrialModes
     chosen : ndarray of int
         Indices of the modes.
-    factors : Factorisation
+    factors : Factors
         Of ``H + a`` at the vacuum, or anything near.
     tolerance : float
         Error of lambda.
@@ -125,7 +126,7 @@ def _polish_group(
     fluctuations: Fluctuations,
     modes: TrialModes,
     chosen: np.ndarray,
-    factors: Factorisation,
+    factors: Factors,
     tolerance: float,
     max_iterations: int,
 ) -> Polished:
@@ -166,7 +167,7 @@ def _residual(
 def _correction(
     fluctuations: Fluctuations,
     modes: TrialModes,
-    factors: Factorisation,
+    factors: Factors,
     rates: np.ndarray,
     residual_u: np.ndarray,
     residual_v: np.ndarray,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from nepfield.space.linalg import Factorisation, real_product, real_times
+from nepfield.space.pardiso import Factors
 from nepfield.steady.stability.fluctuations import Fluctuations
 
 _MOST_STEPS = 80
@@ -22,7 +23,7 @@ _INVERSE = 3  # steps of inverse iteration
 _STIR = 0.3  # of noise in the start: a little of everything
 
 
-def is_indefinite(fluctuations: Fluctuations, start: np.ndarray, vacuum: Factorisation) -> bool:
+def is_indefinite(fluctuations: Fluctuations, start: np.ndarray, vacuum: Factors) -> bool:
     """Whether A0 is seen to be negative for some function, which a few solves often show.
 
     The smallest Ritz value of A0 in a few steps of inverse iteration from the state; that A0 is not

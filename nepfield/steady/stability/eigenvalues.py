@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nepfield.space.linalg import Factorisation, real_times
+from nepfield.space.linalg import real_times
+from nepfield.space.pardiso import Factors
 from nepfield.steady.stability.davidson import Polished, TrialModes, polish
 from nepfield.steady.stability.fluctuations import Fluctuations, to_pair
 from nepfield.steady.stability.krein import endangered, signs
@@ -83,14 +84,14 @@ def direct_growth(fluctuations: Fluctuations) -> Growth:
     return _growth(fluctuations, rates[top], u, v, True, f"all {len(rates)} eigenvalues computed")
 
 
-def windowed_growth(fluctuations: Fluctuations, window: Window, factors: Factorisation) -> Growth:
+def windowed_growth(fluctuations: Fluctuations, window: Window, factors: Factors) -> Growth:
     """By the eigenvalues in a window.
 
     Parameters
     ----------
     fluctuations : Fluctuations
     window : Window
-    factors : Factorisation
+    factors : Factors
         Of ``H + a`` at the vacuum.
     """
     nothing = np.zeros((fluctuations.space.ndof, 1), dtype=complex)
@@ -123,7 +124,7 @@ def _trial(fluctuations: Fluctuations, window: Window, finer: float, higher: flo
 
 
 def _searched(
-    fluctuations: Fluctuations, window: Window, factors: Factorisation, modes: TrialModes
+    fluctuations: Fluctuations, window: Window, factors: Factors, modes: TrialModes
 ) -> Growth:
     """Make modes exact from the top down, until no other one matters."""
     scale = max(window.frequency, window.coupling, np.abs(modes.rates.real).max())

@@ -11,6 +11,7 @@ from nepfield.errors import InputError, located
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.optimizers import Optimizer
+from nepfield.learning.parts import Estimator
 from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.state import TrainingState
 from nepfield.learning.tasks import Task
@@ -51,6 +52,7 @@ class Study:
         checkpoint: Path | None = None,
         resume: bool = False,
         on_epoch: Callable[[TrainingState], None] | None = None,
+        estimator: Estimator | None = None,
     ) -> TrainingResult:
         """`nepfield.train` with everything that the study says."""
         training = self.config.training
@@ -78,6 +80,7 @@ class Study:
             accept_changes=True,  # what is read from files has been checked
             made_from=made_from(self.config),
             on_epoch=on_epoch,
+            estimator=estimator,
             **self.solver,
         )
 

@@ -14,6 +14,7 @@ from nepfield.files import BRANCHES, EVOLUTION, START_FILE, check_within, remove
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
+from nepfield.learning.parts import Estimator
 from nepfield.learning.schedules import best_epoch
 from nepfield.learning.state import (
     CHECKPOINT,
@@ -54,6 +55,7 @@ def train_study(
     meshes: str | Path | None = None,
     held: bool = False,
     accept_changes: bool = False,
+    estimator: Estimator | None = None,
 ) -> dict[str, Any]:
     """Train a study and write its run folder.
 
@@ -80,6 +82,8 @@ def train_study(
     accept_changes : bool
         Go on although the content of the mesh, of the task, or the file of the user's own system
         has changed since the run began.
+    estimator : callable, optional
+        What estimates the gradients, as in `nepfield.train`.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def train_study(
             if config.runs() and not (out / START_FILE).exists():
                 write_start(out, study.system)
         stack.enter_context(keeping(out, "the epochs before are safe: go on with --resume"))
-        return _train(study, out, resume, on_epoch, on_switch)
+        return _train(study, out, resume, on_epoch, on_switch, estimator)
 
 
 def _train(
@@ -118,6 +122,7 @@ def _train(
     resume: bool,
     on_epoch: OnEpoch | None,
     on_switch: OnSwitch | None,
+    estimator: Estimator | None,
 ) -> dict[str, Any]:
     """Train in a folder that is held."""
     checkpoint = out / CHECKPOINT
@@ -131,7 +136,9 @@ def _train(
     status, ended = "finished", np.nan
     try:
         frames = Frames(study, out)
-        result = study.train(checkpoint=checkpoint, resume=resume, on_epoch=after_epoch)
+        result = study.train(
+            checkpoint=checkpoint, resume=resume, on_epoch=after_epoch, estimator=estimator
+        )
         system, history, ended = result.system, result.history, result.final.cost
     except KeyboardInterrupt:
         status = "interrupted"

@@ -107,6 +107,22 @@ def run_sweep(
     KeyboardInterrupt
         After Ctrl-C; results.csv then has what is finished.
     """
+    check_where(workers, scheduler)
+    out = Path(out).resolve()
+    check_cases(sweep)
+    with claimed(sweep, out, resume, accept_changes):
+        todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
+        if todo:
+            try:
+                with dask_client(min(workers or processors(), len(todo)), scheduler) as client:
+                    _Work(sweep, out, todo, client, on_progress, accept_changes).run()
+            finally:
+                table = write_results(out)
+        return table if todo else write_results(out)
+
+
+def check_where(workers: int | None, scheduler: str | None) -> None:
+    """InputError if these are no workers, or cannot be had from where this is called."""
     if workers is not None and workers < 1:
         raise InputError(f"--workers {workers}: must be at least 1.")
     if workers is not None and scheduler is not None:
@@ -115,17 +131,6 @@ def run_sweep(
         check_address(scheduler)
     else:
         check_guard()
-    out = Path(out).resolve()
-    check_cases(sweep)
-    with claimed(sweep, out, resume, accept_changes):
-        todo = [c for c in sweep.cases if not is_done(sweep.config(c), case_folder(out, c))]
-        if todo:
-            try:
-                with _client(min(workers or _processors(), len(todo)), scheduler) as client:
-                    _Work(sweep, out, todo, client, on_progress, accept_changes).run()
-            finally:
-                table = write_results(out)
-        return table if todo else write_results(out)
 
 
 class _Work:
@@ -243,7 +248,7 @@ class _Work:
         now = time.monotonic()
         if now - self.asked > 2.0:
             if self.client.cluster is not None:
-                _replace_lost(self.client.cluster)
+                replace_lost(self.client.cluster)
             with suppress(Exception):  # it is for show only
                 self.threads = sum(self.client.nthreads().values())
             self.asked = now
@@ -260,7 +265,7 @@ class _Work:
         raise InputError("the connection to the scheduler is lost; go on with --resume.")
 
 
-def _replace_lost(cluster: LocalCluster) -> None:
+def replace_lost(cluster: LocalCluster) -> None:
     """Start workers for those that Dask has given up.
 
     What watches a worker starts it again when it has died, but ends itself where the start fails,
@@ -276,7 +281,7 @@ def _replace_lost(cluster: LocalCluster) -> None:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+def dask_client(workers: int, scheduler: str | None) -> Iterator[Client]:
     """A client of an existing scheduler, or of one that is started here."""
     import dask
     from distributed import Client, LocalCluster
@@ -355,5 +360,6 @@ def _threads_without_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many of them this process may use."""
     return len(os.sched_getaffinity(0))

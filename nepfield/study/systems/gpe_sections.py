@@ -203,7 +203,7 @@ class WaveSolverConfig(SolverConfig):
         default=None,
         lt=1,
         description="residual of nudged states and linear responses relative to the nudge; absent: "
-        "1e-4 and 1e-12, and in batches of 32 samples or more 100 x tolerance, at most 1e-4",
+        "1e-4 and 1e-12, and in batches of 32 samples or more 30 x tolerance, at most 3e-5",
     )
     prefer: Literal["any", "stable"] = Field(
         default="any",

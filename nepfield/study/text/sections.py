@@ -229,7 +229,7 @@ class TrainingConfig(Section):
     )
     warm_memory: NonNegative = Field(
         default=USUAL,
-        description="MB of states that are kept in memory from one epoch to the next, more in files",
+        description="MB of states kept in memory from one epoch to the next; more lie in files",
     )
     warm_start: Flag = Field(
         default=True, description="start the solver from the states of the epoch before"

@@ -1,0 +1,50 @@
+"""MKL PARDISO against SuperLU: a single large mesh, from the mesh to the steady state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nepfield.space import pardiso
+from studies.speed.cases import box, relative_difference, solve_box
+from studies.speed.measure import Measurement
+
+_NAME = "MKL PARDISO against SuperLU"
+
+
+def compare_factors(n: int = 274) -> list[Measurement]:
+    """Processor time on one thread (run it with MKL_NUM_THREADS=1); a word where PARDISO is not
+    installed."""
+    if pardiso._library() is None:
+        note = "pip install 'nepfield[mkl]'"
+        return [Measurement(_NAME, "", "MKL PARDISO", "not installed", note=note)]
+    domain = box(n)
+    (system, steady), fast = _timed(lambda: solve_box(domain, 2))
+    with _without():
+        (_, other), slow = _timed(lambda: solve_box(domain, 2))
+    case = f"box, order 2, {system.space.ndof:,} unknowns"
+    difference = relative_difference(system.space, steady.state, other.state)
+    return [
+        Measurement(_NAME, case, "mesh to steady state, PARDISO", fast, "s"),
+        Measurement(_NAME, case, "mesh to steady state, SuperLU", slow, "s"),
+        Measurement(_NAME, case, "ratio", slow / fast, "", ">= 1.7"),
+        Measurement(_NAME, case, "difference of the states", difference, "", "<= 1e-6"),
+    ]
+
+
+def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.process_time()
+    found = run()
+    return found, time.process_time() - start
+
+
+@contextmanager
+def _without() -> Iterator[None]:
+    """As where PARDISO is not installed."""
+    library, pardiso._library = pardiso._library, lambda: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        pardiso._library = library
