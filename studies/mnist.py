@@ -51,7 +51,8 @@ def make(job: Job) -> pd.DataFrame:
     }
     table["linear"] = table["seed"].map(linear)
     write_csv(table, job.out / "rules.csv", 5)
-    fill_readme(job.out, results=summary(table))
+    images = len(task_of(swept, table["seed"].iloc[0]).sets()["test"][0])
+    fill_readme(job.out, results=summary(table, images))
     draw(swept, job)
     return table
 
@@ -98,9 +99,10 @@ def _fitted(samples: tuple[np.ndarray, np.ndarray], strength: float) -> Logistic
 # -- the table ----------------------------------------------------------------------------
 
 
-def summary(table: pd.DataFrame) -> str:
+def summary(table: pd.DataFrame, images: int = 2000) -> str:
     """What the README tells: a row a rule (and label), a column a seed, the mean with a 95 %
-    interval: that of the share of right answers, over the test images of all seeds."""
+    interval: that of the share of right answers, over the test images of all seeds, each of which
+    has so many."""
     seeds = list(dict.fromkeys(table["seed"]))
     keys = [key for key in ("label", "rule") if key in table]
     rows: list[list[Any]] = []
@@ -108,15 +110,15 @@ def summary(table: pd.DataFrame) -> str:
         values = part.set_index("seed")["test_accuracy"].astype(float)
         cosine = part["gradient_cosine"].astype(float).mean()
         ratio = part["nonlinearity_ratio"].astype(float).mean()
-        rows.append([*names, *told(values, seeds), f"{cosine:.3f}", f"{ratio:.2f}"])
+        rows.append([*names, *told(values, seeds, images), f"{cosine:.3f}", f"{ratio:.2f}"])
     values = table.drop_duplicates("seed").set_index("seed")["linear"].astype(float)
     linear = ["linear classifier", *[""] * (len(keys) - 1)]
-    rows.append([*linear, *told(values, seeds), "", ""])
+    rows.append([*linear, *told(values, seeds, images), "", ""])
     columns = [*keys, *(f"seed {k}" for k in seeds), "mean", "cosine", "g n/gamma"]
     return markdown(pd.DataFrame(rows, columns=columns))
 
 
-def told(values: pd.Series, seeds: list[int], images: int = 2000) -> list[str]:
+def told(values: pd.Series, seeds: list[int], images: int) -> list[str]:
     """The accuracy of each seed and the mean with its interval, in percent."""
     known = values.dropna()
     mean = float(known.mean())
