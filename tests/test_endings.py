@@ -134,7 +134,7 @@ def test_linked_folders_of_a_sweep_are_refused(tmp_path: Path, name: str) -> Non
     (out / name).parent.mkdir(parents=True)
     (out / name).symlink_to(outside)
     with pytest.MonkeyPatch.context() as patch:  # what is refused is refused before any work
-        patch.setattr("nepfield.study.sweeps.cluster._client", None)
+        patch.setattr("nepfield.study.sweeps.cluster.dask_client", None)
         one_line(invoke("sweep", str(path), "--out", str(out), "--resume"), "holds other files")
         (out / "cases.json").write_text(listing_of(load_sweep(path)))
         before = contents(tmp_path)

@@ -19,7 +19,7 @@ class Stub:
 
     perturbed = 0
 
-    def __init__(self, upper: sp.csr_array, kind: int) -> None:
+    def __init__(self, upper: sp.csr_array, kind: int, settings: object) -> None:
         assert (sp.tril(upper, -1).nnz, kind) == (0, 6)
         self._matrix = (upper + sp.triu(upper, 1).T).toarray()
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nepfield as nf
+from nepfield.space.linalg import Factorisation
 from nepfield.steady import linear as linear_solves
 from nepfield.steady.evolve import stable_time_step
 from nepfield.steady.linear import SharedPreconditioner, gmres, solve_linearised
@@ -675,13 +676,13 @@ def test_a_sample_far_from_the_others_gets_its_own_factors(monkeypatch, disc):
 
 def test_vacuum_factors_are_made_once(monkeypatch, disc):
     made = []
-    original = linear_solves.Factorisation.__init__
+    original = Factorisation.__init__
 
     def counting(self, matrix):
         made.append(matrix.shape)
         original(self, matrix)
 
-    monkeypatch.setattr(linear_solves.Factorisation, "__init__", counting)
+    monkeypatch.setattr(Factorisation, "__init__", counting)
     fresh = disc.with_parameters({"weights": np.array([8.0, 3 - 4j])})
     for scale in (0.2, 0.3, 0.4):
         nf.solve_steady(fresh, scale * XOR)

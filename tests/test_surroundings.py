@@ -70,7 +70,7 @@ def test_what_is_typed_in_needs_no_guard(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_address_that_is_none_is_refused_at_once(
     tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nepfield.study.sweeps.cluster._client", None)
+    monkeypatch.setattr("nepfield.study.sweeps.cluster.dask_client", None)
     path = write_sweep(tmp_path)
     before = contents(tmp_path)
     result = invoke("sweep", str(path), "--scheduler", address, "--out", str(tmp_path / "out"))

@@ -553,7 +553,7 @@ def test_kills_change_nothing(twelve: Path, undisturbed: bytes) -> None:
 
 
 def test_workers_that_are_given_up_are_replaced_and_strangers_are_refused() -> None:
-    with cluster._client(1, None) as client:
+    with cluster.dask_client(1, None) as client:
         workers = client.cluster
         assert workers.scheduler_address.startswith("tls://127.0.0.1")
         kinds = [
@@ -572,7 +572,7 @@ def test_workers_that_are_given_up_are_replaced_and_strangers_are_refused() -> N
             connection.recv(1)
         for nanny in list(workers.workers.values()):
             workers.sync(nanny.close)  # as it ends itself where a worker could not be started
-        cluster._replace_lost(workers)
+        cluster.replace_lost(workers)
         assert client.submit(sum, [1, 2]).result(timeout=300) == 3
 
 
@@ -582,7 +582,7 @@ def test_a_process_whose_pipes_may_end_it() -> None:
         "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
         "from nepfield.study.sweeps import cluster\n"
         "if __name__ == '__main__':\n    for _ in range(3):\n"
-        "        with cluster._client(1, None) as client:\n"
+        "        with cluster.dask_client(1, None) as client:\n"
         "            assert client.submit(sum, [1, 2]).result(timeout=300) == 3\n"
         "    print('alive')\n"
     )

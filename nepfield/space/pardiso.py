@@ -16,7 +16,8 @@ import scipy.sparse as sp
 from nepfield.space.linalg import Factorisation
 
 _LEAST = 4096  # unknowns from which on it is worth it
-_PERTURBED = 13  # of iparm: pivots that were too small
+_SETTINGS = {1: 2, 9: 8}  # of iparm: nested dissection (METIS); pivots below 1e-8 are perturbed
+_PERTURBED = 13  # of iparm: how many were
 
 
 class Factors(Protocol):
@@ -32,7 +33,16 @@ class _Pardiso:
     def __init__(self, library: Any, matrix: sp.csr_array) -> None:
         upper = sp.csr_array(sp.triu(matrix))
         upper.sort_indices()
-        self._solver = library.PardisoSolver(upper, library.MTYPE_COMPLEX_SYM)
+        kind, plain = library.MTYPE_COMPLEX_SYM, getattr(library, "_PardisoSolver", None)
+        if plain is None:
+            self._solver = library.PardisoSolver(upper, kind, _SETTINGS)
+        else:  # the same without a look at each row by Python, which takes as long as the factors
+            self._solver = plain(kind, 0)
+            for place, value in _SETTINGS.items():
+                self._solver.set_iparm(place, value)
+            pattern = upper.indptr.astype(np.int64), upper.indices.astype(np.int64)
+            self._solver.set_pattern(ia=pattern[0], ja=pattern[1], n=matrix.shape[0])
+            self._solver.factor(np.asarray(upper.data, dtype=complex))
 
     @property
     def regular(self) -> bool:
@@ -66,8 +76,10 @@ def factors_of(matrix: sp.csr_array) -> Factors:
 def _is_complex_symmetric(matrix: sp.csr_array) -> bool:
     if not np.iscomplexobj(matrix.data) or not np.isfinite(matrix.data).all():
         return False
-    difference = abs(matrix - matrix.T)
-    return bool(difference.max() <= 1e-14 * abs(matrix).max())
+    first, second = np.random.default_rng(0).normal(size=(2, matrix.shape[0]))
+    through = matrix @ first  # two random vectors see any difference from the transpose
+    size = np.linalg.norm(through) * np.linalg.norm(second)
+    return bool(abs(second @ through - first @ (matrix @ second)) <= 1e-13 * size)
 
 
 @cache

@@ -26,6 +26,7 @@ from nepfield.steady.equation import Equation
 _STEPS = 10  # in which the pump is turned up
 _ROUGHLY = 1e-2  # residual of the states on the way, relative to their drive
 _PART = 16  # samples that are evaluated at once
+_TOGETHER = 1024  # samples that are copied at once
 _FEW = 32  # samples that stand for a batch in the mean of a
 
 
@@ -93,19 +94,19 @@ def find_states(
 
     def solve(chosen: np.ndarray, triangles: Triangles | None) -> np.ndarray:
         """Those of the chosen samples that did not arrive."""
-        if triangles is None or not len(chosen):
+        if triangles is None:
             return chosen
-        every = len(chosen) == count
-        index = slice(None) if every else chosen
-        found = _iterated(
-            equation, triangles, drive[:, index], scale[index], state[:, chosen],
-            tolerance[index], enough[index], nudged[index],
-        )  # fmt: skip
-        iterations[index] += found.iterations
-        good = np.isfinite(found.residual)
-        state[:, chosen[good]] = found.state[:, good]
-        residual[chosen[good]] = found.residual[good]
-        return chosen[~good]
+        for first in range(0, len(chosen), _TOGETHER):
+            some = chosen[first : first + _TOGETHER]
+            found = _iterated(
+                equation, triangles, drive[:, some], scale[some], state[:, some],
+                tolerance[some], enough[some], nudged[some],
+            )  # fmt: skip
+            iterations[some] += found.iterations
+            good = np.isfinite(found.residual)
+            state[:, some[good]] = found.state[:, good]
+            residual[some[good]] = found.residual[good]
+        return chosen[~np.isfinite(residual[chosen])]
 
     known = shared(part) if nudged.any() else None
     if known is not None:
