@@ -233,6 +233,32 @@ def test_one_correction_is_enough_on_sixty_random_lattices() -> None:
     check_random_lattices(60)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "g", "loss", "most"),
+    [
+        ("reciprocal", 1.0, 0.1, 7),
+        ("reciprocal", 1.0, 1.0, 7),
+        ("reciprocal", 5.0, 0.3, 7),
+        ("nep-linear", 1.0, 0.1, 26),
+        ("nep-linear", 5.0, 0.3, 26),
+    ],
+)
+def test_as_many_corrections_as_needed_give_the_exact_gradient(
+    rule: str, g: float, loss: float, most: int
+) -> None:
+    for seed in range(60):
+        this = random_lattice(seed, g, loss)
+        steady = nf.solve_steady(this.system, this.inputs)
+        exact = nf.gradient(this.system, *this.samples, rule="adjoint", steady=steady)
+        found = nf.gradient(
+            this.system, *this.samples, rule=rule, gradient_tolerance=1e-8, steady=steady
+        )
+        assert found.measurements is not None
+        assert found.measurements[0] <= most
+        assert true_error(found, exact) < 1e-6
+
+
 def billiard(seed: int, nonlinearity: Any, loss: float, mean: float) -> Case:
     """1,716 unknowns, a random potential by pixels, two pumps of random strength."""
     on = billiard_space()
