@@ -96,7 +96,7 @@ def work_in(folder: Path) -> Iterator[Path]:
         copy = Path(place) / "work"
         shutil.copytree(folder, copy)
         patch.chdir(copy)
-        patch.setattr(cluster, "_client", lambda *_: contextlib.nullcontext())
+        patch.setattr(cluster, "dask_client", lambda *_: contextlib.nullcontext())
         patch.setattr(cluster._Work, "run", _run_here)
         yield copy
 
