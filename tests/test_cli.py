@@ -597,8 +597,16 @@ def test_check_of_the_meshes(path: Path) -> None:
         assert f"boundary {name!r}: {len(facets)} facets" in result.stdout
 
 
+LARGE = ("mnist-15x150", "mnist-beyond", "mnist-cavity")
+
+
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("studies/*/study.toml")), ids=lambda path: path.parent.name
+    "path",
+    [
+        pytest.param(path, id=name, marks=pytest.mark.slow if name in LARGE else ())
+        for path in sorted(ROOT.glob("studies/*/study.toml"))
+        for name in (path.parent.name,)
+    ],
 )
 def test_check_of_the_studies(path: Path) -> None:
     result = invoke("check", str(path))

@@ -21,6 +21,7 @@ from studies.xor_lattices import lattice_table, statistics
 atlas_maps = import_module("studies.near-equilibrium-atlas.maps")
 judge, trust_table = atlas_maps.judge, atlas_maps.trust_table
 beta_study = import_module("studies.lattice-xor-beta.figures")
+SLOW = pytest.mark.slow
 LATTICES = sorted(path.parent.name for path in STUDIES.glob("lattice-*/sweep.toml"))
 
 TASK = nf.xor()
@@ -169,7 +170,13 @@ def trained(out: Path, labels: tuple[str, ...], rules: tuple[str, ...], seeds: i
     return lattice_table(run_here(sweep, out))
 
 
-@pytest.mark.parametrize("name", LATTICES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("lattice-xor", "lattice-xor-batch") else pytest.param(name, marks=SLOW)
+        for name in LATTICES
+    ],
+)
 def test_every_study_runs_small(name: str, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (STUDIES / name).iterdir() if path.is_file()}
     arguments = ["--quick", "--workers", "1", name]

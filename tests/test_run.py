@@ -896,7 +896,10 @@ def as_of_old(run: Path) -> dict[str, bytes]:
     return pictures
 
 
-@pytest.mark.parametrize("kind", ["line 2", "chain", "network"])
+@pytest.mark.parametrize(
+    "kind",
+    ["chain", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("line 2", "network"))],
+)
 def test_a_folder_of_version_0_1_is_plotted(kind: str, tmp_path: Path) -> None:
     """The same pictures but for columns that were not there; also where its mesh is gone."""
     base, changes = field_study(kind, tmp_path)

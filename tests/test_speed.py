@@ -128,6 +128,7 @@ def test_without_pypde_the_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.met is None
 
 
+@pytest.mark.slow
 def test_sizes_are_measured_and_fitted(tmp_path: Path) -> None:
     runs = scaling.measure_sizes((6, 12))
     assert [run["unknowns"] for run in runs] == [121, 529]
@@ -140,6 +141,7 @@ def test_sizes_are_measured_and_fitted(tmp_path: Path) -> None:
     assert len(values(scaling.tabulate(runs), "exponent of the total time")) == 1
 
 
+@pytest.mark.slow
 def test_certificates_are_measured() -> None:
     rows = compare_certificates((10,))
     assert len(values(rows, "certificate")) == 2
