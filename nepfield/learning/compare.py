@@ -93,8 +93,8 @@ def compare_gradients(
             reference = gradient(
                 system, cost, inputs[used], targets[used], EXACT, steady=part, **how
             ).params
-        name = f"{rule} corrected" if extra else rule
-        row: dict[str, object] = {"rule": name, **_comparison(system, found.params, reference)}
+        called = f"{rule} corrected" if extra else rule
+        row: dict[str, object] = {"rule": called, **_comparison(system, found.params, reference)}
         for name in found.params if len(found.params) > 1 else ():
             alone = _comparison(system, _only(found.params, name), _only(reference, name))
             row |= {f"{figure}_{name}": value for figure, value in alone.items()}

@@ -23,6 +23,7 @@ from nepfield.errors import InputError
 from nepfield.keys import Keys
 from nepfield.learning.estimates import Estimate, Rule
 from nepfield.learning.nudge import FieldNudge, Nudge
+from nepfield.space.arrays import half_phase
 from nepfield.steady.linear import solve_linearised
 from nepfield.systems.asymmetric import asymmetric_states
 from nepfield.systems.holomorphic import complex_nudges, observed_coefficient
@@ -57,19 +58,12 @@ def scattering_backpropagation(
     """
     wave = cast(Device, system)
     known = seen(system, free, keys and keys.fold("free"))
-    turn = _common_phase(wave.drive(inputs) * wave.space.norm_weight) ** 2
+    turn = half_phase(np.sum((wave.drive(inputs) * wave.space.norm_weight) ** 2, axis=0)) ** 2
     push = FieldNudge(beta * turn * nudge.force(known).conj(), free)
     nudged = system.equilibrate(inputs, push, free, keys and keys.fold("nudged 1"), **options)
     change = seen(system, nudged.state, keys and keys.fold("read 1")) - known
     derivative = wave.parameter_derivative(known, -1j * change / (beta * turn), inputs)
     return Estimate(derivative, nudged.converged, measurements=np.ones(len(inputs), dtype=int))
-
-
-def _common_phase(field: np.ndarray) -> np.ndarray:
-    """exp(i phi) of a field of each sample, (nsamples,); 1 where its squares cancel."""
-    total = np.sum(field**2, axis=0)
-    size = np.abs(total)
-    return np.sqrt(np.where(size > 0, total / np.where(size > 0, size, 1.0), 1.0 + 0j))
 
 
 def asymmetric(*signs: int) -> Rule:

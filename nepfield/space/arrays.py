@@ -20,6 +20,12 @@ def squared_magnitude(values: np.ndarray) -> np.ndarray:
     return np.square(values.real) + np.square(values.imag)
 
 
+def half_phase(values: np.ndarray) -> np.ndarray:
+    """``exp(i phi / 2)`` of complex numbers of phase phi; 1 of 0."""
+    size = np.abs(values)
+    return np.sqrt(np.where(size > 0, values / np.where(size > 0, size, 1.0), 1.0 + 0j))
+
+
 def as_parameter(values: np.ndarray, derivative: np.ndarray) -> np.ndarray:
     """A derivative, without its imaginary part where the values that it is by are real."""
     return derivative if np.iscomplexobj(values) else derivative.real

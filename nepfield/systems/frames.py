@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from nepfield.space.arrays import half_phase
 from nepfield.steady.batches.choice import response_accuracy
 from nepfield.steady.equation import Equation
 from nepfield.steady.linear import ALONE, SharedPreconditioner, solve_linearised
@@ -127,6 +128,4 @@ def _matched(linear: Linearisation) -> np.ndarray:
     b = linear.conjugate
     assert b is not None
     squared = b**2 if b.ndim == 2 else np.einsum("ijqs,jiqs->qs", b, b)
-    total = linear.space.w[: len(squared)] @ squared  # components share their points
-    size = np.abs(total)
-    return np.sqrt(np.where(size > 0, -total / np.where(size > 0, size, 1.0), 1.0 + 0j))
+    return half_phase(-linear.space.w[: len(squared)] @ squared)  # components share their points

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import skfem
 
@@ -33,7 +35,7 @@ def compare_assembly(n: int = 128, repeats: int = 15) -> list[Measurement]:
 def _compare(
     space: nf.Space, basis: skfem.CellBasis, coefficient: np.ndarray, order: int, repeats: int
 ) -> list[Measurement]:
-    def mass(u, v, w):  # type: ignore[no-untyped-def]
+    def mass(u: Any, v: Any, w: Any) -> Any:
         return w.a * u * v
 
     form = skfem.BilinearForm(mass, dtype=coefficient.dtype.type)

@@ -38,15 +38,8 @@ def write_csv(rows: Sequence[Measurement], path: Path) -> None:
 def print_table(rows: Sequence[Measurement], console: Console) -> None:
     """One table for all measurements, with the notes under it."""
     table = Table(title="nepfield: speed", title_justify="left")
-    for name, justify in (
-        ("case", "left"),
-        ("quantity", "left"),
-        ("value", "right"),
-        ("target", "left"),
-        ("met", "left"),
-        ("", "left"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in ("case", "quantity", "value", "target", "met", ""):
+        table.add_column(name, justify="right" if name == "value" else "left")
     notes: list[str] = []
     benchmark = None
     for row in rows:
