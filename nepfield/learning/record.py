@@ -11,7 +11,10 @@ from nepfield.learning.gradients import Gradient, estimate, inner_product
 from nepfield.learning.rules import EXACT
 from nepfield.learning.state import HistoryRow
 from nepfield.space.arrays import columns_of
-from nepfield.systems.system import MOST_CERTIFIED, System, certify
+from nepfield.systems.system import MOST_CERTIFIED, Figures, System, certify
+
+MOST_FIGURED = 1000
+"""Samples of an epoch, about, that `System.figures` looks at: those of the first batches."""
 
 
 class EpochRecord:
@@ -51,7 +54,9 @@ class EpochRecord:
             steady = steady.samples(used)
             if response is not None:
                 response = response[..., used[found.steady.converged]]
-        figures = system.figures(steady, inputs[chosen], response)
+        figures: Figures = {}
+        if self.used - count < MOST_FIGURED:
+            figures = system.figures(steady, inputs[chosen], response)
         if self._compare and self._certified < MOST_CERTIFIED:
             certificate = certify(system, steady, MOST_CERTIFIED - self._certified)
             self._certified += count

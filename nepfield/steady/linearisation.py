@@ -121,7 +121,7 @@ class Linearisation:
         """Factors of H + a for one field a of shape (nq,) or (c, c, nq)."""
         return factors_of(self.linear_part.operator + self.space.assemble(direct))
 
-    def samples(self, chosen: np.ndarray) -> Linearisation:
+    def samples(self, chosen: np.ndarray | slice) -> Linearisation:
         """The same for some of the samples."""
         if self.direct is None or self.conjugate is None:
             return self

@@ -153,7 +153,7 @@ class System(Protocol):
         self, steady: Steady, inputs: np.ndarray, response: np.ndarray | None = None
     ) -> Figures:
         """Columns of history and summary; `response`: nudged minus free state, from a rule that has
-        it."""
+        it. Of a long epoch they are the means over its first thousand samples, about."""
 
     def fields(
         self, state: np.ndarray, inputs: np.ndarray, gradient: Values | None = None

@@ -42,32 +42,35 @@ def remember(
     gram: Array,
     products: Array,
 ) -> None:
-    """Take a new correction r = M^-1 F into the memory of Anderson's acceleration.
-
-    changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this change
-    with all changes go to `gram`, those of r to `products`. `filled` is how many slots are in use.
-    """
+    """changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this
+    change with all changes go to `gram`, those of r to `products`."""
     nrows = len(correction) // LANES
     for j in range(WINDOW):
         store64(gram[slot], j, spread64(0.0))
         store64(products, j, spread64(0.0))
+    newest, image = changes[slot], images[slot]
     for first in range(0, nrows, _CHUNK):
         last = min(first + _CHUNK, nrows)
         for i in range(first, last):
             new = load32(correction, i)
             change = new - load32(before, i)
             store32(before, i, new)
-            store32(changes[slot], i, change)
-            store32(images[slot], i, load32(step, i) - change)
+            store32(newest, i, change)
+            store32(image, i, load32(step, i) - change)
         for a in range(filled):
             j = (slot - a) % WINDOW
+            older = changes[j]
             with_change, with_new = spread32(0.0), spread32(0.0)
-            for i in range(first, last):
-                other = load32(changes[j], i)
-                with_change += load32(changes[slot], i) * other
+            more_change, more_new = spread32(0.0), spread32(0.0)  # sums that need not wait
+            for i in range(first, last, 2):
+                other = load32(older, i)
+                with_change += load32(newest, i) * other
                 with_new += load32(correction, i) * other
-            store64(gram[slot], j, load64(gram[slot], j) + widened(with_change))
-            store64(products, j, load64(products, j) + widened(with_new))
+                other = load32(older, i + 1)
+                more_change += load32(newest, i + 1) * other
+                more_new += load32(correction, i + 1) * other
+            store64(gram[slot], j, load64(gram[slot], j) + widened(with_change + more_change))
+            store64(products, j, load64(products, j) + widened(with_new + more_new))
     for j in range(WINDOW):
         store64(gram[j], slot, load64(gram[slot], j))
 
@@ -130,17 +133,46 @@ def advance(
     It is summed from the newest to the oldest, so that it does not matter in which slot they are.
     """
     shares = weights.astype(np.float32)
-    for p in range(len(order)):
-        for part in range(2):
-            row = 2 * p + part
-            total = load32(correction, row)
-            for a in range(filled):
-                j = (slot - a) % WINDOW
-                total += load32(shares, j) * load32(images[j], row)
-            total = spread32(0.0) - total
-            store32(step, row, total)
-            place = 2 * order[p] + part
+    nrows = 2 * len(order)
+    for first in range(0, nrows, _CHUNK):
+        last = min(first + _CHUNK, nrows)
+        for i in range(first, last):
+            store32(step, i, load32(correction, i))
+        for a in range(filled):
+            j = (slot - a) % WINDOW
+            share, image = load32(shares, j), images[j]
+            for i in range(first, last):
+                store32(step, i, load32(step, i) + share * load32(image, i))
+        for i in range(first, last):
+            total = spread32(0.0) - load32(step, i)
+            store32(step, i, total)
+            place = 2 * order[i // 2] + i % 2
             store64(field, place, load64(field, place) + widened(total))
+
+
+@compiled
+def accelerate(
+    correction: Array,
+    order: Array,
+    slot: int,
+    filled: int,
+    age: Array,
+    before: Array,
+    step: Array,
+    changes: Array,
+    images: Array,
+    gram: Array,
+    products: Array,
+    weights: Array,
+    field: Array,
+) -> None:
+    """Take a new correction r = M^-1 F into the memory, and go on by the best step.
+
+    Of what is remembered `filled` slots are in use, of which `slot` is the newest.
+    """
+    remember(correction, before, step, slot, filled, changes, images, gram, products)
+    combine(gram, products, slot, age, weights)
+    advance(correction, images, weights, slot, filled, order, step, field)
 
 
 @compiled

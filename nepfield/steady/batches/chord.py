@@ -11,8 +11,6 @@ next one takes its place.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,13 +20,11 @@ from nepfield.steady.batches.acceleration import (
     GOING,
     LOST,
     WINDOW,
-    advance,
-    combine,
+    accelerate,
     judge,
-    remember,
 )
 from nepfield.steady.batches.kernels import clear
-from nepfield.steady.batches.lanes import LANES
+from nepfield.steady.batches.lanes import LANES, rows
 from nepfield.steady.batches.triangles import Triangles
 
 MOST = 100
@@ -54,9 +50,6 @@ class Problem(Protocol):
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch, with their starts, into lanes of the block."""
-
-    def another(self) -> Problem:
-        """The same problem with a block of its own, for another thread."""
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take x out of these lanes, as that of samples of the batch."""
@@ -111,18 +104,8 @@ def iterate(
         np.zeros(count, dtype=int) if least is None else least,
         most,
     )
-    shares = np.array_split(np.arange(count), max(min(threads(), count // (2 * LANES)), 1))
-    blocks = [problem, *(problem.another() for _ in shares[1:])]
-
-    def run(block: Problem, samples: np.ndarray) -> None:
-        with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-            _iterate(block, triangles, samples, goals, scale, outcome)
-
-    if len(shares) == 1:
-        run(problem, shares[0])
-    else:  # the kernels release Python's lock
-        with ThreadPoolExecutor(len(shares)) as pool:
-            list(pool.map(run, blocks, shares))
+    with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
+        _iterate(problem, triangles, goals, scale, outcome)
     return outcome
 
 
@@ -138,17 +121,16 @@ class _Goals(NamedTuple):
 def _iterate(
     problem: Problem,
     triangles: Triangles,
-    queue: np.ndarray,
     goals: _Goals,
     scale: np.ndarray,
     outcome: Outcome,
 ) -> None:
-    """Solve for the samples in the queue, which lie side by side."""
-    size = len(problem.field)
-    force, before, step = (np.zeros(size, np.float32) for _ in range(3))
-    changes, images = (np.zeros((WINDOW, size), np.float32) for _ in range(2))
-    gram, products = np.zeros((WINDOW, WINDOW * LANES)), np.zeros(WINDOW * LANES)
-    weights = np.zeros(WINDOW * LANES)
+    """Solve for all samples, which enter in their order."""
+    count, size = len(scale), len(problem.field)
+    force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
+    changes, images = (rows(WINDOW, size, dtype=np.float32) for _ in range(2))
+    gram = rows(WINDOW, WINDOW * LANES)
+    products, weights = rows(WINDOW * LANES), rows(WINDOW * LANES)
     inhabitant = np.full(LANES, -1)  # the sample in each lane; -1 for none
     verdict, age = np.zeros(LANES, dtype=int), np.zeros(LANES, dtype=int)
     first, best = np.ones(LANES), np.ones(LANES)
@@ -156,12 +138,14 @@ def _iterate(
     wild = np.zeros(LANES, dtype=bool)  # a sample was lost there
     waiting, slot, inside = 0, 0, 0
     while True:
-        if waiting < len(queue) and inside <= LANES - _TOGETHER:
+        if waiting < count and inside <= LANES - _TOGETHER:
             (empty,) = np.nonzero(inhabitant < 0)
-            lanes = empty[: len(queue) - waiting]
-            samples = queue[waiting : waiting + len(lanes)]
-            for rows in (before, step, *changes, *images) if wild[lanes].any() else ():
-                clear(rows, lanes[wild[lanes]])  # not even 0 times infinity may reach the next one
+            lanes = empty[: count - waiting]
+            samples = np.arange(waiting, waiting + len(lanes))
+            for rows_of in (before, step, *changes, *images) if wild[lanes].any() else ():
+                clear(
+                    rows_of, lanes[wild[lanes]]
+                )  # not even 0 times infinity may reach the next one
             problem.load(lanes, samples)
             inhabitant[lanes], age[lanes], wild[lanes] = samples, 0, False
             waiting, inside = waiting + len(lanes), inside + len(lanes)
@@ -185,16 +169,9 @@ def _iterate(
             continue
         filled = min(oldest + 1, WINDOW)
         triangles.solve(force)
-        remember(force, before, step, slot, filled, changes, images, gram, products)
-        combine(gram, products, slot, age, weights)
-        advance(force, images, weights, slot, filled, triangles.order, step, problem.field)
+        accelerate(
+            force, triangles.order, slot, filled, age,
+            before, step, changes, images, gram, products, weights, problem.field,
+        )  # fmt: skip
         slot = (slot + 1) % WINDOW
         age += 1
-
-
-def threads() -> int:
-    """Threads that share a batch: one a processor, or as OMP_NUM_THREADS bounds them, which Dask
-    sets to 1 in its workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    bound = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores or 1, int(bound) if bound.isdecimal() and int(bound) else cores or 1)

@@ -11,10 +11,12 @@ operators act lane by lane, each lane as if it were alone:
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import (
@@ -27,6 +29,7 @@ from numba.np import arrayobj
 
 LANES = 16
 """Samples in a block."""
+_LINE = 64  # bytes
 
 
 def compiled(function: Callable) -> Any:
@@ -35,6 +38,14 @@ def compiled(function: Callable) -> Any:
         return njit(cache=True, nogil=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written to
         return njit(nogil=True)(function)
+
+
+def rows(*shape: int, dtype: Any = float) -> np.ndarray:
+    """Zeros, which begin where a line of the cache does: no row of lanes then lies across two."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + _LINE, np.uint8)
+    first = -raw.ctypes.data % _LINE
+    return raw[first : first + size].view(dtype).reshape(shape)
 
 
 class Lanes(types.Type):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 
 import numpy as np
 import scipy.sparse as sp
 
 from nepfield.steady.batches import kernels
 from nepfield.steady.batches.chord import Problem
-from nepfield.steady.batches.lanes import LANES
+from nepfield.steady.batches.lanes import LANES, rows
 from nepfield.steady.equation import Equation
 from nepfield.steady.linearisation import Linearisation, LinearPart
 
 _NOTHING = np.zeros(0)
-Rows = np.ndarray
 
 
 class _Discrete:
@@ -39,29 +37,6 @@ class _Discrete:
         self.adjoint = adjoint.indptr, adjoint.indices, adjoint.data
 
 
-def load_field(source: np.ndarray, lanes: np.ndarray, samples: np.ndarray, block: Rows) -> None:
-    """Put columns of a complex array into lanes of a block."""
-    if _in_a_row(lanes, samples):
-        columns = source[:, samples[0] : samples[0] + LANES]
-        rows = block.reshape(-1, 2, LANES)
-        rows[:, 0], rows[:, 1] = columns.real, columns.imag
-    else:
-        kernels.load_field(source, lanes, samples, block)
-
-
-def load_numbers(source: np.ndarray, lanes: np.ndarray, samples: np.ndarray, block: Rows) -> None:
-    """Put columns of a real array into lanes of a block of one row an entry."""
-    if _in_a_row(lanes, samples):
-        block.reshape(-1, LANES)[...] = source[:, samples[0] : samples[0] + LANES]
-    else:
-        kernels.load_numbers(source, lanes, samples, block)
-
-
-def _in_a_row(lanes: np.ndarray, samples: np.ndarray) -> bool:
-    """Whether the block is filled by neighbouring samples, as in the beginning."""
-    return len(lanes) == LANES and samples[-1] - samples[0] == LANES - 1
-
-
 class Reactions:
     """``H x + a B x + b conj(B x) = right`` in a block, with a and b at each point of each sample.
 
@@ -76,28 +51,20 @@ class Reactions:
 
     def __init__(self, part: LinearPart, right: np.ndarray, start: np.ndarray) -> None:
         self._discrete = _Discrete(part)
-        self._right, self.solution = right, start
-        self._make_block()
-
-    def _make_block(self) -> None:
-        self.field = np.zeros(2 * len(self._right) * LANES)
-        self._block_right = np.zeros_like(self.field)
+        # sample by sample, as they are loaded
+        self._right, self.solution = np.asfortranarray(right), start
+        self.field = rows(2 * len(self._right) * LANES)
+        self._block_right = rows(len(self.field))
         npoints = self._discrete.npoints
-        self._values = np.zeros(2 * npoints * LANES)
-        self._square = np.zeros(LANES)
-        self._direct = [np.zeros(npoints * LANES), _NOTHING]
+        self._values = rows(2 * npoints * LANES)
+        self._square = rows(LANES)
+        self._direct = [rows(npoints * LANES), _NOTHING]
         self._conjugate = [_NOTHING, _NOTHING]
-
-    def another(self) -> Reactions:
-        """The same problem with a block of its own."""
-        twin = copy(self)
-        twin._make_block()
-        return twin
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
-        load_field(self.solution, lanes, samples, self.field)
-        load_field(self._right, lanes, samples, self._block_right)
+        kernels.load_field(self.solution, lanes, samples, self.field)
+        kernels.load_field(self._right, lanes, samples, self._block_right)
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take solutions out of lanes of the block."""
@@ -138,10 +105,7 @@ class States(Reactions):
     ) -> None:
         super().__init__(part, -1j * drive, start)
         self._response = response
-
-    def _make_block(self) -> None:
-        super()._make_block()
-        self._density = np.zeros(self._discrete.npoints * LANES)
+        self._density = rows(self._discrete.npoints * LANES)
 
     def react(self, values: np.ndarray) -> None:
         """f(n)."""
@@ -156,17 +120,14 @@ class Responses(Reactions):
     """Linear responses ``(H + a) d + b conj(d) = right``."""
 
     def __init__(self, linear: Linearisation, right: np.ndarray, start: np.ndarray) -> None:
-        self._linear = linear
         super().__init__(linear.linear_part, right, start)
-
-    def _make_block(self) -> None:
-        super()._make_block()
+        self._linear = linear
         direct, conjugate = self._linear.direct, self._linear.conjugate
-        rows = self._discrete.npoints * LANES
+        size = self._discrete.npoints * LANES
         if direct is not None and np.iscomplexobj(direct):
-            self._direct[1] = np.zeros(rows)
+            self._direct[1] = rows(size)
         if conjugate is not None:
-            self._conjugate = [np.zeros(rows), np.zeros(rows)]
+            self._conjugate = [rows(size), rows(size)]
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
@@ -179,7 +140,7 @@ class Responses(Reactions):
                 continue
             for numbers, block in zip((field.real, field.imag), blocks, strict=True):
                 if len(block):
-                    load_numbers(numbers, lanes, samples, block)
+                    kernels.load_numbers(numbers, lanes, samples, block)
 
 
 class ByEquation:
@@ -201,24 +162,15 @@ class ByEquation:
     ) -> None:
         self._residual, self.solution = residual, start
         self._weight = 1 / part.space.mass_diagonal
-        self._make_block()
-
-    def _make_block(self) -> None:
-        n = len(self.solution)
-        self.field = np.zeros(2 * n * LANES)
+        n = len(start)
+        self.field = rows(2 * n * LANES)
         self._state = np.zeros((n, LANES), dtype=complex)
         self._samples = np.zeros(LANES, dtype=int)
-        self._square = np.zeros(LANES)
-
-    def another(self) -> ByEquation:
-        """The same problem with a block of its own."""
-        twin = copy(self)
-        twin._make_block()
-        return twin
+        self._square = rows(LANES)
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
-        load_field(self.solution, lanes, samples, self.field)
+        kernels.load_field(self.solution, lanes, samples, self.field)
         self._samples[lanes] = samples
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:

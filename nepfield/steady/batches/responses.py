@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nepfield.steady.batches.chord import iterate
+from nepfield.steady.batches.pieces import iterate_in_pieces
 from nepfield.steady.batches.problems import responses_problem
 from nepfield.steady.batches.triangles import share, shared, triangles_at
 from nepfield.steady.linearisation import Linearisation
@@ -54,9 +54,11 @@ def find_responses(
             triangles = triangles_at(part, mean)
         if triangles is None:
             break
-        problem = responses_problem(linear, right, solution)
-        found = iterate(problem, triangles, tolerance, scale, enough)
-        converged = np.isfinite(found.residual)
+        found = iterate_in_pieces(
+            lambda some, begin: responses_problem(linear.samples(some), right[:, some], begin),
+            triangles, left, solution, tolerance, scale, enough,
+        )  # fmt: skip
+        converged[left] = np.isfinite(found.residual[left])
         if known is None:
             share(part, triangles)
     return solution, converged

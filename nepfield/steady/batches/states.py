@@ -17,16 +17,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nepfield.steady.batches.choice import Reference
-from nepfield.steady.batches.chord import iterate
+from nepfield.steady.batches.chord import Outcome
 from nepfield.steady.batches.lanes import LANES
-from nepfield.steady.batches.problems import Problem, states_problem
+from nepfield.steady.batches.pieces import iterate_in_pieces
+from nepfield.steady.batches.problems import states_problem
 from nepfield.steady.batches.triangles import Triangles, share, shared, triangles_at
 from nepfield.steady.equation import Equation
 
 _STEPS = 10  # in which the pump is turned up
 _ROUGHLY = 1e-2  # residual of the states on the way, relative to their drive
 _PART = 16  # samples that are evaluated at once
-_TOGETHER = 1024  # samples that are copied at once
 _FEW = 32  # samples that stand for a batch in the mean of a
 
 
@@ -96,16 +96,12 @@ def find_states(
         """Those of the chosen samples that did not arrive."""
         if triangles is None:
             return chosen
-        for first in range(0, len(chosen), _TOGETHER):
-            some = chosen[first : first + _TOGETHER]
-            found = _iterated(
-                equation, triangles, drive[:, some], scale[some], state[:, some],
-                tolerance[some], enough[some], nudged[some],
-            )  # fmt: skip
-            iterations[some] += found.iterations
-            good = np.isfinite(found.residual)
-            state[:, some[good]] = found.state[:, good]
-            residual[some[good]] = found.residual[good]
+        found = iterate_in_pieces(
+            lambda some, begin: states_problem(equation, drive[:, some], begin),
+            triangles, chosen, state, tolerance, scale, enough, nudged.astype(int),
+        )  # fmt: skip
+        iterations[...] += found.iterations
+        residual[chosen] = found.residual[chosen]
         return chosen[~np.isfinite(residual[chosen])]
 
     known = shared(part) if nudged.any() else None
@@ -175,21 +171,30 @@ def ramp(
             used.append(mean_direct(equation, state[:, left if len(left) else slice(None)]))
         if not len(left):
             continue
-        loose = np.full(len(left), _ROUGHLY)
         triangles = triangles_at(equation.linear_part, used[step - 1])
         if triangles is None:
             alive[:] = False
             continue
-        found = _iterated(
-            equation, triangles, share * drive[:, left], share * scale[left], state[:, left],
-            loose, loose, np.zeros(len(left), dtype=bool),
-        )  # fmt: skip
-        good = np.isfinite(found.residual)
-        state[:, left[good]] = found.state[:, good]
-        alive[left[~good]] = False
+        found = _lead(equation, triangles, left, state, share * drive, share * scale)
+        alive[left] = np.isfinite(found.residual[left])
     if not path:
         used.append(mean_direct(equation, state[:, alive if alive.any() else slice(None)]))
     return used, state
+
+
+def _lead(
+    equation: Equation,
+    triangles: Triangles,
+    samples: np.ndarray,
+    state: np.ndarray,
+    drive: np.ndarray,
+    scale: np.ndarray,
+) -> Outcome:
+    """Bring the states of some samples roughly to a drive."""
+    return iterate_in_pieces(
+        lambda some, begin: states_problem(equation, drive[:, some], begin),
+        triangles, samples, state, np.full(len(scale), _ROUGHLY), scale,
+    )  # fmt: skip
 
 
 def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
@@ -202,26 +207,3 @@ def mean_direct(equation: Equation, state: np.ndarray) -> np.ndarray | None:
         part = direct.sum(axis=-1)
         total = part if total is None else total + part
     return None if total is None else total / count
-
-
-def _iterated(
-    equation: Equation,
-    triangles: Triangles,
-    drive: np.ndarray,
-    scale: np.ndarray,
-    start: np.ndarray,
-    tolerance: np.ndarray,
-    enough: np.ndarray,
-    nudged: np.ndarray,
-) -> Found:
-    """Chord iterations from `start`, which they change; the residuals are measured anew then."""
-    problem: Problem = states_problem(equation, drive, start)
-    found = iterate(problem, triangles, tolerance, scale, enough, nudged.astype(int))
-    state, residual = problem.solution, found.residual
-    for first in range(0, len(scale), _PART):
-        part = slice(first, first + _PART)
-        force = equation.residual(state[:, part], drive[:, part])
-        measured = equation.space.residual_norm(force) / scale[part]
-        certain = np.isfinite(residual[part]) & (measured <= enough[part] * (1 + 1e-6) + 1e-15)
-        residual[part] = np.where(certain, measured, np.inf)
-    return Found(state, residual, found.iterations)
