@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,13 @@ import numpy as np
 from nepfield.keys import Keys
 from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import checked_samples
+from nepfield.learning.warm import room
 from nepfield.reprs import Described, counted
 from nepfield.steady.steady import Steady
 from nepfield.systems.system import System
+
+TOGETHER = 1024
+"""Samples whose states are found at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,7 @@ class Evaluation(Described):
     metrics : dict of float
         As `Cost.metrics`.
     steady : Steady
+        Of many samples on a large domain the states lie in a temporary file, mapped to memory.
     """
 
     cost: float
@@ -66,12 +72,52 @@ def evaluate(
         As in `solve_steady`.
     """
     inputs, targets = checked_samples(system, cost, inputs, targets)
-    steady = system.equilibrate(inputs, None, initial, keys, **options)
+    steady = _equilibrated(system, inputs, initial, keys, options)
     good = steady.converged
-    outputs = np.where(good[:, None], cost.readout.outputs(steady.state), np.nan)
+    outputs = np.full((len(inputs), cost.readout.noutputs), np.nan)
+    costs = np.full(len(inputs), np.nan)
+    for piece in _pieces(len(inputs)):
+        state = np.asarray(steady.state[..., piece])
+        outputs[piece] = cost.readout.outputs(state)
+        costs[piece] = cost.value(cost.readout.signals(state), targets[piece].T)
+    outputs[~good] = np.nan
     if not good.any():
         return Evaluation(np.nan, outputs, {}, steady)
-    costs = cost.value(cost.readout.signals(steady.state[..., good]), targets[good].T)
     return Evaluation(
-        float(costs.mean()), outputs, cost.metrics(outputs[good], targets[good]), steady
+        float(costs[good].mean()), outputs, cost.metrics(outputs[good], targets[good]), steady
+    )
+
+
+def _pieces(count: int) -> list[slice]:
+    return [slice(first, first + TOGETHER) for first in range(0, count, TOGETHER)]
+
+
+def _equilibrated(
+    system: System,
+    inputs: np.ndarray,
+    initial: np.ndarray | None,
+    keys: Keys | None,
+    options: Mapping[str, Any],
+) -> Steady:
+    """Steady states of all samples, some at a time."""
+    count = len(inputs)
+    found: list[Steady] = []
+    states: np.ndarray | None = None
+    for piece in _pieces(count):
+        begin = None if initial is None else np.asarray(initial[..., piece])
+        steady = system.equilibrate(inputs[piece], None, begin, keys and keys[piece], **options)
+        if count <= TOGETHER:
+            return steady
+        if states is None:
+            states = room((count, *steady.state.shape[:-1]), steady.state.dtype)
+        states[..., piece] = steady.state
+        found.append(replace(steady, state=states[..., :0]))
+    assert states is not None
+    return Steady(
+        states,
+        np.concatenate([part.converged for part in found]),
+        np.concatenate([part.residual for part in found]),
+        np.concatenate([part.iterations for part in found]),
+        tuple(reason for part in found for reason in part.reason),
+        {name: np.concatenate([part.extra[name] for part in found]) for name in found[0].extra},
     )

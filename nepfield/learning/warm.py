@@ -40,6 +40,15 @@ def opened(path: Path, mode: str = "r") -> np.ndarray:
     return np.moveaxis(states, 0, -1)
 
 
+def room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Room for states of a shape (nsamples, ...), seen as (..., nsamples): in memory if they take
+    up to `USUAL` MB, else in a temporary file that ends with the array."""
+    if np.prod(shape, dtype=float) * dtype.itemsize <= USUAL * 2**20:
+        return np.moveaxis(np.empty(shape, dtype), 0, -1)
+    with tempfile.TemporaryFile() as file:
+        return np.moveaxis(np.memmap(file, dtype, "w+", shape=shape), 0, -1)
+
+
 class WarmStarts:
     """Where the states of a training are kept from one epoch to the next.
 

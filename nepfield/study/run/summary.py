@@ -20,6 +20,7 @@ from nepfield.learning.columns import describe_columns
 from nepfield.learning.costs import Cost
 from nepfield.learning.evaluation import Evaluation, evaluate
 from nepfield.learning.gradients import Gradient, gradient
+from nepfield.learning.record import MOST_FIGURED
 from nepfield.study.run import folder as files
 from nepfield.study.run.build import Study
 from nepfield.study.run.judging import last_cosine
@@ -203,9 +204,9 @@ def _figures(
     system: System, result: Evaluation, inputs: np.ndarray, estimate: Gradient
 ) -> dict[str, float]:
     """What the system measures of the free states, and of the response to the nudge; means."""
-    good = result.steady.converged
+    good = np.flatnonzero(result.steady.converged)[:MOST_FIGURED]
     found = dict.fromkeys(system.figure_labels, np.nan)
-    if good.any():
+    if len(good):
         found |= _means(system.figures(result.steady.samples(good), inputs[good]))
     used, response = estimate.used, estimate.response
     if response is not None and used.any():
