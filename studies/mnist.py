@@ -118,12 +118,19 @@ def summary(table: pd.DataFrame, images: int = 2000) -> str:
     return markdown(pd.DataFrame(rows, columns=columns))
 
 
-def told(values: pd.Series, seeds: list[int], images: int) -> list[str]:
-    """The accuracy of each seed and the mean with its interval, in percent."""
+def interval(values: pd.Series, images: int) -> tuple[float, float]:
+    """Mean of accuracies on so many images each, and half of its 95 % interval."""
     known = values.dropna()
     mean = float(known.mean())
-    half = 1.96 * np.sqrt(mean * (1 - mean) / (images * max(len(known), 1)))
-    each = [f"{100 * values[k]:.1f} %" if k in known else "-" for k in seeds]
+    return mean, float(1.96 * np.sqrt(mean * (1 - mean) / (images * max(len(known), 1))))
+
+
+def told(values: pd.Series, seeds: list[int], images: int) -> list[str]:
+    """The accuracy of each seed and the mean with its interval, in percent."""
+    mean, half = interval(values, images)
+    each = [
+        f"{100 * values[k]:.1f} %" if np.isfinite(values.get(k, np.nan)) else "-" for k in seeds
+    ]
     return [*each, f"{100 * mean:.1f} ± {100 * half:.1f} %"]
 
 

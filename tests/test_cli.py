@@ -597,7 +597,11 @@ def test_check_of_the_meshes(path: Path) -> None:
         assert f"boundary {name!r}: {len(facets)} facets" in result.stdout
 
 
-LARGE = ("mnist-15x150", "mnist-beyond", "mnist-cavity")
+LARGE = (
+    "mnist-15x150", "mnist-beyond", "mnist-cavity", "mnist-nonlinearity", "mnist-open-cavity",
+    "mnist-start-and-rule",
+)  # fmt: skip
+DOWNLOADED = ("mnist-full",)  # checked by tests/test_mnist_studies.py
 
 
 @pytest.mark.parametrize(
@@ -606,6 +610,7 @@ LARGE = ("mnist-15x150", "mnist-beyond", "mnist-cavity")
         pytest.param(path, id=name, marks=pytest.mark.slow if name in LARGE else ())
         for path in sorted(ROOT.glob("studies/*/study.toml"))
         for name in (path.parent.name,)
+        if name not in DOWNLOADED
     ],
 )
 def test_check_of_the_studies(path: Path) -> None:

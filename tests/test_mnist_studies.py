@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.sweeps.sweep import check_cases
 from nepfield.study.systems.systems import load_study
 from studies import __main__ as command
-from studies.common import STUDIES
+from studies.common import STUDIES, part_of, run_here
 from studies.mnist import STRENGTHS, linear_classifier, summary
 
 NAMES = sorted(path.parent.name for path in STUDIES.glob("mnist-*/study.toml"))
@@ -28,7 +30,24 @@ SIZES = {
     "mnist-5digit": (125, 25, 125, 5, 5),
     "mnist-beyond": (4000, 100, 4000, 10, 40),
     "mnist-cavity": (None, 100, 1000, 10, None),
+    "mnist-full": (2250, 225, 2250, 10, 10),
+    "mnist-nonlinearity": (2250, 225, 2250, 10, 10),
+    "mnist-open-cavity": (None, 100, 100, 10, None),
+    "mnist-start-and-rule": (2250, 225, 2250, 10, 10),
 }
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files as those of MNIST, of few images."""
+    folder = tmp_path_factory.mktemp("mnist")
+    import_module("studies.mnist-full.figures").write_stand_ins(folder, 2, per_class=12)
+    return folder
+
+
+def few_of(name: str, stand_ins: Path) -> list[str]:
+    """What makes a study small."""
+    return [*FEW, *([f"task.source={stand_ins}"] if name == "mnist-full" else [])]
 
 
 def test_every_study_is_here() -> None:
@@ -36,21 +55,24 @@ def test_every_study_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_study_is_made_of(name: str) -> None:
-    if name == "mnist-cavity":
+def test_what_a_study_is_made_of(name: str, stand_ins: Path) -> None:
+    if name.endswith("cavity"):
         pytest.importorskip("gmsh")
-    study = build(load_study(STUDIES / name / "study.toml", FEW))
+    study = build(load_study(STUDIES / name / "study.toml", few_of(name, stand_ins)))
     unknowns, inputs, pumps, outputs, places = SIZES[name]
     system, readout = study.system, study.cost.readout
     if unknowns is None:
-        assert system.space.ndof >= 5000
+        assert system.space.ndof >= (5000 if name == "mnist-cavity" else 3000)
     else:
         assert system.space.ndof == unknowns
         assert len(readout.output) == places
     assert (system.ninputs, len(system.pumps.weights), readout.noutputs) == (inputs, pumps, outputs)
     sets = study.task.sets()
-    assert list(sets) == ["train", "test"]  # what was chosen by is trained on
-    assert sets["test"][0].shape == (2 * outputs, inputs)
+    if name == "mnist-start-and-rule":
+        assert list(sets) == ["train", "validation", "test"]
+    else:
+        assert list(sets) == ["train", "test"]  # what was chosen by is trained on
+    assert sets["test"][0].shape == ((12 if name == "mnist-full" else 2) * outputs, inputs)
     assert system.pumps.parameter.is_trained == (name != "mnist-5x50-v-only")
     # every place that is read is in the middle of a cell, one cell a place
     if places is not None:
@@ -73,11 +95,41 @@ def test_sweeps_are_valid_and_choices_are_made_on_validation(name: str) -> None:
         for case in sweep.cases:
             task = sweep.config(case).task
             assert task.validation == 0.1
-            assert bool(task.train_with_validation) == (file.stem == "rules")
-        if file.stem == "rules":
+            told_by_test = file.stem == "rules" or name == "mnist-nonlinearity"
+            assert bool(task.train_with_validation) == told_by_test
+        if file.stem in ("rules", "sweep"):
             assert {case.seed for case in sweep.cases} == {0, 1, 2}
     if name == "mnist-5x50":
         check_cases(sweep)
+
+
+def test_a_training_on_stand_ins_for_all_of_mnist(stand_ins: Path, tmp_path: Path) -> None:
+    """Of each image two copies, and states in files beside the checkpoint."""
+    task = nf.mnist(stand_ins)
+    shipped = nf.mnist(train_per_class=12)
+    np.testing.assert_array_equal(task.inputs, np.tile(shipped.inputs, (2, 1)))
+    np.testing.assert_array_equal(task.test_inputs, shipped.inputs)
+    np.testing.assert_array_equal(task.test_targets, shipped.targets)
+    overrides = ["training.epochs=1", "training.warm_memory=0"]
+    path = STUDIES / "mnist-full" / "study.toml"
+    config = load_study(path, [*few_of("mnist-full", stand_ins), *overrides])
+    found = train_study(config, tmp_path / "run")
+    assert found["samples"] == {"train": 100, "test": 120}
+    assert list((tmp_path / "run").glob("*-warm-*.npy"))
+
+
+def test_signs_of_the_gradient_by_the_distance_from_the_readout(tmp_path: Path) -> None:
+    """Before any training NEP is right at the readout, and its response turns further away."""
+    figures = import_module("studies.mnist-start-and-rule.figures")
+    sweep = load_sweep(STUDIES / "mnist-start-and-rule" / "sweep.toml")
+    base = part_of(sweep, lambda case: case.label == figures.BASE and case.seed == 0, epochs=1)
+    few = {"task.train_per_class": 8}
+    swept = run_here(replace(base, fixed={**base.fixed, **few}), tmp_path / "runs")
+    signs = figures.signs_by_distance(swept, figures.BASE)
+    assert list(signs["distance"]) == list(range(11))
+    assert signs["potential"].iloc[0] == signs["weights"].iloc[0] == 1
+    assert (np.diff(signs["strength"]) < 0).all()
+    assert (np.diff(signs["phase"].iloc[:8]) > 0).all()
 
 
 def test_digits_are_learnt_in_hard_cells(tmp_path: Path) -> None:
@@ -109,10 +161,11 @@ def test_the_linear_classifier_and_the_table() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_study_learns(name: str, tmp_path: Path) -> None:
+def test_every_study_learns(name: str, stand_ins: Path, tmp_path: Path) -> None:
     overrides = ["task.train_per_class=20", "training.epochs=3", "training.batch=48"]
     path = STUDIES / name / "study.toml"
-    found = train_study(load_study(path, [*FEW, *overrides]), tmp_path / "run")
+    few = few_of(name, stand_ins)
+    found = train_study(load_study(path, [*few, *overrides]), tmp_path / "run")
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     assert history["cost"].iloc[-1] < history["cost"].iloc[0]
     assert found["cost"] < history["cost"].iloc[0]
@@ -123,6 +176,9 @@ def test_every_study_learns(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_trial_run(name: str, tmp_path: Path) -> None:
     table = command.main([name, "--quick", "--workers", "1", "--out", str(tmp_path)])[name]
+    if name == "mnist-full":
+        assert (tmp_path / name / "forecast.csv").exists()
+        return
     assert {0, 1} <= set(table["seed"])
-    assert (tmp_path / name / "rules.csv").exists()
+    assert any((tmp_path / name / file).exists() for file in ("rules.csv", "sweep.csv"))
     assert (tmp_path / name / "result.png").stat().st_size < 300_000
