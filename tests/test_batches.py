@@ -7,11 +7,11 @@ import pytest
 
 import nepfield as nf
 from nepfield.space.linalg import Factorisation
-from nepfield.steady.batches import choice
+from nepfield.steady.batches import choice, pieces
 from nepfield.steady.batches.acceleration import WINDOW, combine
-from nepfield.steady.batches.chord import iterate
-from nepfield.steady.batches.lanes import LANES
-from nepfield.steady.batches.problems import responses_problem
+from nepfield.steady.batches.chord import Outcome, iterate
+from nepfield.steady.batches.lanes import LANES, rows
+from nepfield.steady.batches.problems import responses_problem, states_problem
 from nepfield.steady.batches.states import find_states
 from nepfield.steady.batches.triangles import Triangles
 
@@ -296,3 +296,46 @@ def test_the_tolerance_of_responses_is_a_setting(alone: object) -> None:
     for value in (1e-2, 1e-5):
         errors.append(difference(device.gradient(tolerance=1e-12, response_tolerance=value), exact))
     assert errors[1] < 1e-4 < errors[0]
+
+
+@pytest.mark.parametrize("chosen", [np.arange(NSAMPLES), np.array([0, 1, 2, 5, 9, 31])])
+def test_pieces_on_threads_give_what_one_thread_gives(
+    monkeypatch: pytest.MonkeyPatch, chosen: np.ndarray
+) -> None:
+    """To the bit; samples that are not asked for stay as they were."""
+    device = lattice_device(0.0)
+    drive = device.system.drive(device.inputs).astype(complex)
+    scale = device.system.space.residual_norm(drive)
+    triangles = Triangles(Factorisation(device.system.operator))
+    goal = np.full(NSAMPLES, 1e-8)
+
+    def solve(workers: int) -> tuple[np.ndarray, Outcome]:
+        monkeypatch.setattr(pieces, "threads", lambda: workers)
+        state = np.zeros_like(drive)
+        found = pieces.iterate_in_pieces(
+            lambda some, start: states_problem(device.system, drive[:, some], start),
+            triangles, chosen, state, goal, scale,
+        )  # fmt: skip
+        return state, found
+
+    (alone, found), (shared, again) = solve(1), solve(3)
+    assert np.array_equal(alone, shared)
+    assert np.array_equal(found.residual, again.residual)
+    assert np.array_equal(found.iterations, again.iterations)
+    assert np.isfinite(found.residual[chosen]).all()
+    others = np.setdiff1d(np.arange(NSAMPLES), chosen)
+    assert not alone[:, others].any()
+    assert np.isinf(found.residual[others]).all()
+    # what the kernels measured is the certificate
+    residual = device.system.residual(alone[:, chosen], drive[:, chosen])
+    measured = device.system.space.residual_norm(residual) / scale[chosen]
+    assert measured == pytest.approx(found.residual[chosen], rel=1e-6, abs=1e-15)
+
+
+def test_no_row_of_lanes_lies_across_two_lines_of_the_cache() -> None:
+    for dtype in (np.float32, float):
+        array = rows(3, 5 * LANES, dtype=dtype)
+        assert array.shape == (3, 5 * LANES)
+        assert not array.any()
+        assert array.ctypes.data % 64 == 0
+        assert array.flags.c_contiguous
