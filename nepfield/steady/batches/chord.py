@@ -5,8 +5,8 @@
 M is the same for all samples and all iterations, so a step costs one pair of triangular solves, in
 single precision; x and F(x) are held in double precision, so that the residual is what it seems.
 Anderson's acceleration (type II, real inner products, least squares for each sample alone) makes of
-it what GMRES is to a fixed preconditioner. A sample leaves its lane when it has converged, and the
-next one takes its place.
+it what GMRES is to a fixed preconditioner. A sample leaves its lane when it has converged; new ones
+take the lanes when all have left, or when few hold up the others for long.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from nepfield.steady.batches.triangles import Triangles
 MOST = 100
 """Iterations after which a sample is given up."""
 _PATIENCE = 20  # iterations within which the residual has to fall by a tenth
-_TOGETHER = 8  # samples that enter at once: what they read lies side by side
+_TOGETHER = 8  # samples that enter at once, or more: what they read lies side by side
+_STRAGGLE = 16  # steps that half a block waits for the other half: most samples take as many steps
 _WORSE = 1e6  # times what a sample began with: it will not come back
 
 
@@ -136,19 +137,19 @@ def _iterate(
     first, best = np.ones(LANES), np.ones(LANES)
     improved = np.zeros(LANES, dtype=int)  # the age at which the residual last fell by a tenth
     wild = np.zeros(LANES, dtype=bool)  # a sample was lost there
-    waiting, slot, inside = 0, 0, 0
+    waiting, slot, inside, idle = 0, 0, 0, 0
     while True:
-        if waiting < count and inside <= LANES - _TOGETHER:
+        idle = idle + 1 if inside <= LANES - _TOGETHER else 0
+        if waiting < count and (not inside or idle > _STRAGGLE):
             (empty,) = np.nonzero(inhabitant < 0)
             lanes = empty[: count - waiting]
             samples = np.arange(waiting, waiting + len(lanes))
-            for rows_of in (before, step, *changes, *images) if wild[lanes].any() else ():
-                clear(
-                    rows_of, lanes[wild[lanes]]
-                )  # not even 0 times infinity may reach the next one
+            left_wild = lanes[wild[lanes]]
+            for kept in (before, step, *changes, *images) if len(left_wild) else ():
+                clear(kept, left_wild)  # not even 0 times infinity may reach the next one
             problem.load(lanes, samples)
             inhabitant[lanes], age[lanes], wild[lanes] = samples, 0, False
-            waiting, inside = waiting + len(lanes), inside + len(lanes)
+            waiting, inside, idle = waiting + len(lanes), inside + len(lanes), 0
         if not inside:
             return
         norm = problem.evaluate(triangles.place, force)
