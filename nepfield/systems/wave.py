@@ -57,9 +57,14 @@ def equilibrate(
         free = nudge.free
         with np.errstate(invalid="ignore"):  # what is not finite is refused below
             push = -1j * nudge.force(drive if free is None else free)
-    if initial is not None and np.count_nonzero(unknown := np.isnan(initial[0])):
-        initial = np.where(unknown, 0.0, initial)
-    return find_preferred(equation, drive, push=push, free=free, initial=initial, **options)
+    return find_preferred(equation, drive, push=push, free=free, initial=_known(initial), **options)
+
+
+def _known(initial: np.ndarray | None) -> np.ndarray | None:
+    """Starts in which those that are nan are the vacuum."""
+    if initial is None or not np.count_nonzero(unknown := np.isnan(initial[0])):
+        return initial
+    return np.where(unknown, 0.0, initial)
 
 
 def reference(
@@ -71,7 +76,9 @@ def reference(
         return None
     from nepfield.steady.batches.states import reference_of  # Numba takes half a second to load
 
-    start = np.zeros(drive.shape, complex) if initial is None else np.nan_to_num(initial)
+    start = _known(initial)
+    if start is None:
+        start = np.zeros(drive.shape, complex)
     return reference_of(equation, drive.astype(complex), start)
 
 
