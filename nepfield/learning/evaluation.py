@@ -89,7 +89,7 @@ def evaluate(
 
 
 def _pieces(count: int) -> list[slice]:
-    return [slice(first, first + TOGETHER) for first in range(0, count, TOGETHER)]
+    return [slice(first, first + TOGETHER) for first in range(0, max(count, 1), TOGETHER)]
 
 
 def _equilibrated(
