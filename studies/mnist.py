@@ -137,6 +137,8 @@ def told(values: pd.Series, seeds: list[int], images: int) -> list[str]:
 # -- the picture --------------------------------------------------------------------------
 
 MAPS = ("viridis", "RdBu_r", "inferno")
+WALLS = 10.0
+"""From here on V is a wall between cells, not what was learnt."""
 
 
 def draw(swept: Swept, job: Job) -> None:
@@ -152,9 +154,13 @@ def draw(swept: Swept, job: Job) -> None:
     names = study.config.task.classes or range(targets.shape[1])
     weights = per_element(space, system.pumps.image @ system.pumps.weights)
     high = float(np.quantile(density, 0.999))
+    potential = per_element(space, system.potential.at_points())
+    inside = potential[potential < WALLS]
+    told = f"$V$ ({inside.min():.2g} to {inside.max():.2g})"
+    large = float(np.abs(weights).max())
     panels = [
-        (per_element(space, system.potential.at_points()), "$V$", MAPS[0], None),
-        (weights, "$w$", MAPS[1], float(np.abs(weights).max())),
+        (np.minimum(potential, inside.max()), told, MAPS[0], None),
+        (weights, rf"$w$ ($\pm${large:.2g})", MAPS[1], large),
         *((density[:, k], str(names[k]), MAPS[2], high) for k in range(len(first))),
     ]
     width, height = np.ptp(space.domain.points, axis=0) + space.is_graph
@@ -177,7 +183,12 @@ def draw(swept: Swept, job: Job) -> None:
             axis.plot(*sites.T, "s", mfc="none", mec=edge, ms=2, mew=0.5)
         else:
             axis.axis(False)
-            axis.set_title(label, fontsize=8)
+            axis.set_title(label, fontsize=8, pad=2)
+            read = [space.domain.regions[name] for name in study.config.readout.regions or ()]
+            corners = [space.nodes[space.elements[cells]].mean(axis=(0, 1)) for cells in read]
+            edge = "black" if colors == MAPS[1] else "white"
+            axis.plot(*np.array(corners).T, "o", mfc="none", mec=edge, ms=5, mew=0.6)
+    figure.supxlabel(f"density for an image of each digit: 0 to {high:.2g}", fontsize=8)
     save_figure(figure, job.out / "result.png", colormaps=MAPS)
 
 
