@@ -196,10 +196,10 @@ def test_linear_waves_and_complex_responses(response: object, alone: object) -> 
 
 def test_an_heir_with_terms_of_its_own_is_solved_by_its_own_residual(alone: object) -> None:
     class Pairs(nf.GPE):
-        def residual(self, state, drive, local=None):  # type: ignore[no-untyped-def]
+        def residual(self, state, drive, local=None):
             return super().residual(state, drive, local) + 0.05 * state.conj()
 
-        def linearise(self, state, local=None):  # type: ignore[no-untyped-def]
+        def linearise(self, state, local=None):
             linear = super().linearise(state, local)
             linear.conjugate[...] += 0.05
             return linear

@@ -218,7 +218,7 @@ def test_what_readouts_read() -> None:
 
 
 def cost_of(system: nf.ElasticNetwork, cost: nf.MSE) -> float:
-    return nf.evaluate(system, cost, INPUTS, targets(cost.readout), **TIGHT).cost  # type: ignore[arg-type]
+    return nf.evaluate(system, cost, INPUTS, targets(cost.readout), **TIGHT).cost
 
 
 @pytest.mark.parametrize("name", readouts())
@@ -342,7 +342,7 @@ def test_readouts_that_do_not_fit_are_refused(make: Any, message: str) -> None:
     with pytest.raises(nf.InputError, match=message):
         make()
     with pytest.raises(nf.InputError, match="rule 'flow': elastic networks have ep"):
-        network().respond("flow", np.zeros((18, 1)), None, INPUTS)  # type: ignore[arg-type]
+        network().respond("flow", np.zeros((18, 1)), None, INPUTS)
 
 
 # -- studies --------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def fixed_steps(system: Any, drive: Driven, dt: float, time: float) -> np.ndarra
     motion = Motion(system, drive, np.zeros((system.space.ndof, len(INPUTS))))
     columns = np.arange(len(INPUTS))
     none = np.zeros(len(INPUTS), dtype=bool)
-    motion._solvers = lambda *_: [(slice(None), motion._stages.of_length(dt))]  # type: ignore[method-assign]
+    motion._solvers = lambda *_: [(slice(None), motion._stages.of_length(dt))]
     for k in range(round(time / dt)):
         motion.times[:] = k * dt
         motion.state, _, _ = motion._tried(columns, np.full(len(INPUTS), dt), none)

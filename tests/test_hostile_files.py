@@ -442,7 +442,7 @@ def limited() -> Iterator[None]:
         raise AssertionError(f"takes more than {SECONDS} s")
 
     status = Path("/proc/self/status").read_text()
-    used = int(re.search(r"VmData:\s*(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+    used = int(re.search(r"VmData:\s*(\d+) kB", status)[1]) * 1024
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)

@@ -145,14 +145,16 @@ def _values(
     colors = mpl.colormaps[cmap].with_extremes(bad="lightgrey")
     axes.imshow(
         values.T, extent=_extent(sides), origin="lower", aspect="auto", cmap=colors, norm=norm,
-        interpolation="nearest", zorder=0,
+        interpolation="bilinear" if len(known) == values.size else "nearest", zorder=0,
     )  # fmt: skip
     outside = "both" if len(known) and (known.max() > norm.vmax or known.min() < norm.vmin) else (
         "neither"
     )  # fmt: skip
-    figure.colorbar(
+    bar = figure.colorbar(
         ScalarMappable(norm, cmap), ax=axes, label=output_label(summary), extend=outside
     )
+    if len(known):  # an intensity has no colours below 0
+        bar.ax.set_ylim(max(norm.vmin, shown.min()), min(norm.vmax, shown.max()))
     if targets is not None:
         own = {"cmap": cmap, "norm": norm} if reached else {"cmap": "Greys", "vmin": 0, "vmax": 1}
         _points(axes, points, {"c": targets, **own})

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def write_page(run: Path, output: Path) -> Path:
             "a line; write a .png or a .gif instead."
         )
     try:
-        import trame_pyvista  # noqa: F401  asked for only
+        import_module("trame_pyvista")
     except ImportError as error:
         raise InputError(
             f"{output}: pages need the package trame-pyvista ({error}): "
@@ -137,14 +138,15 @@ async def _exported(plotter: Any) -> str:
 @contextmanager
 def _without(module: str) -> Iterator[None]:
     """A module cannot be imported in the block, as where it is not installed."""
-    kept = sys.modules.get(module)
-    sys.modules[module] = None  # type: ignore[assignment]  # as Python documents it
+    modules: dict[str, Any] = sys.modules  # None among them says that there is no such module
+    kept = modules.get(module)
+    modules[module] = None
     try:
         yield
     finally:
-        del sys.modules[module]
+        del modules[module]
         if kept is not None:
-            sys.modules[module] = kept
+            modules[module] = kept
 
 
 def _build(plotter: Any, shape: Shape, marks: Sequence[Outline], panels: Sequence[Panel]) -> None:

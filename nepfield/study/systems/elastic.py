@@ -20,6 +20,7 @@ from nepfield.study.text.sections import (
     PhysicsConfig,
     ReadoutConfig,
     SolverConfig,
+    TrainedConfig,
     TrainingConfig,
 )
 from nepfield.study.text.study import Begun, Sources, StudyConfig
@@ -69,10 +70,10 @@ class StiffnessConfig(ParameterConfig):
         return self
 
 
-class RestLengthConfig(ParameterConfig):
+class RestLengthConfig(TrainedConfig):
     """Rest lengths of the springs."""
 
-    initial: LengthsOrRun = Field(  # type: ignore[assignment]  # one word more
+    initial: LengthsOrRun = Field(
         default="mesh",
         description='starting values, "mesh" for the lengths in the domain, or the run folder',
     )

@@ -16,9 +16,12 @@ from pydantic.fields import FieldInfo
 from nepfield.errors import InputError
 from nepfield.study.text.kinds import Kind, keys_of
 from nepfield.study.text.quantities import Quantity
-from nepfield.study.text.study import StudyConfig, sections_in
+from nepfield.study.text.study import sections_in
 from nepfield.study.text.values import Form
 from nepfield.study.text.written import Written
+
+StudyClass = type[BaseModel]
+"""A class of `nepfield.study.text.study.StudyConfig`, or that itself, which is abstract."""
 
 Schema = dict[str, Any]
 
@@ -65,7 +68,7 @@ class SectionKeys:
     keys: tuple[Key, ...]
 
 
-def study_keys(study: type[StudyConfig]) -> list[SectionKeys]:
+def study_keys(study: StudyClass) -> list[SectionKeys]:
     """All sections of a study, in their order, with the sections in them."""
     own = tuple(
         _key(name, field, study)
@@ -77,7 +80,7 @@ def study_keys(study: type[StudyConfig]) -> list[SectionKeys]:
 
 
 def _sections_of(
-    model: type[BaseModel], path: tuple[str, ...], listed: bool, study: type[StudyConfig]
+    model: type[BaseModel], path: tuple[str, ...], listed: bool, study: StudyClass
 ) -> Iterator[SectionKeys]:
     for name, field in model.model_fields.items():
         kinds = sections_in(field.annotation)
@@ -105,7 +108,7 @@ def _is_list(annotation: Any) -> bool:
     )
 
 
-def chosen_keys(study: type[StudyConfig], section: str) -> list[SectionKeys]:
+def chosen_keys(study: StudyClass, section: str) -> list[SectionKeys]:
     """The sections of a name such as "pump" or "potential.imaginary", and those within them.
 
     Raises
@@ -135,7 +138,7 @@ def told(found: SectionKeys) -> str:
 # ---------------------------------------------------------------- one key
 
 
-def _key(name: str, field: FieldInfo, study: type[StudyConfig]) -> Key:
+def _key(name: str, field: FieldInfo, study: StudyClass) -> Key:
     default = "" if field.is_required() else _default(field, study)
     return Key(name, _takes(field.annotation, field.metadata, study), default, _said(field))
 
@@ -144,7 +147,7 @@ def _said(field: FieldInfo) -> str:
     return (field.description or "").strip()
 
 
-def _default(field: FieldInfo, study: type[StudyConfig]) -> str:
+def _default(field: FieldInfo, study: StudyClass) -> str:
     """A default as it would be written."""
     value = field.get_default(call_default_factory=True)
     for mark in field.metadata:
@@ -183,7 +186,7 @@ def _parts(annotation: Any) -> list[Any]:
     return [p for p in get_args(annotation) if p is not type(None)] if union else [annotation]
 
 
-def _takes(annotation: Any, metadata: Sequence[Any], study: type[StudyConfig]) -> str:
+def _takes(annotation: Any, metadata: Sequence[Any], study: StudyClass) -> str:
     """What a key takes in words."""
     annotation, marks = _split(annotation, metadata)
     quantity = next((m.words for m in marks if isinstance(m, Quantity)), "")
@@ -191,7 +194,7 @@ def _takes(annotation: Any, metadata: Sequence[Any], study: type[StudyConfig]) -
     return f"{words}; with [units] also {quantity}" if quantity else words
 
 
-def _plain_words(annotation: Any, marks: Sequence[Any], study: type[StudyConfig]) -> str:
+def _plain_words(annotation: Any, marks: Sequence[Any], study: StudyClass) -> str:
     for mark in marks:
         if isinstance(mark, Written):
             names = getattr(study, mark.study)() if mark.study else ()
@@ -233,7 +236,7 @@ def _limits(marks: Sequence[Any]) -> str:
 # ---------------------------------------------------------------- JSON schema
 
 
-def section_schema(model: type[BaseModel], study: type[StudyConfig]) -> Schema:
+def section_schema(model: type[BaseModel], study: StudyClass) -> Schema:
     """The JSON schema of a section."""
     properties = {name: field_schema(f, study) for name, f in model.model_fields.items()}
     required = [name for name, f in model.model_fields.items() if f.is_required()]
@@ -241,7 +244,7 @@ def section_schema(model: type[BaseModel], study: type[StudyConfig]) -> Schema:
     return schema | ({"required": required} if required else {})
 
 
-def field_schema(field: FieldInfo, study: type[StudyConfig]) -> Schema:
+def field_schema(field: FieldInfo, study: StudyClass) -> Schema:
     """The JSON schema of a key, with its description and default for editors to show."""
     kinds = sections_in(field.annotation)
     if kinds:
@@ -257,7 +260,7 @@ def field_schema(field: FieldInfo, study: type[StudyConfig]) -> Schema:
     return {**schema, "description": text}
 
 
-def _type_schema(annotation: Any, marks: Sequence[Any], study: type[StudyConfig]) -> Schema:
+def _type_schema(annotation: Any, marks: Sequence[Any], study: StudyClass) -> Schema:
     annotation, marks = _split(annotation, marks)
     chosen = next((m.study for m in marks if isinstance(m, Written) and m.study), "")
     if chosen:
@@ -282,7 +285,7 @@ def _with_text(schema: Schema) -> Schema:
     return found
 
 
-def _one_type(annotation: Any, marks: Sequence[Any], study: type[StudyConfig]) -> Schema:
+def _one_type(annotation: Any, marks: Sequence[Any], study: StudyClass) -> Schema:
     annotation, marks = _split(annotation, marks)
     if len(_parts(annotation)) > 1:
         return _type_schema(annotation, marks, study)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from annotated_types import Le
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
@@ -97,20 +97,26 @@ class PhysicsConfig(Section):
     )
 
 
-class ParameterConfig(Section):
-    """A parameter: its starting values, and how it is trained."""
+class TrainedConfig(Section):
+    """A parameter: its starting values, which may be told by a word, and how it is trained."""
 
-    initial: ParameterOrRun = Field(
-        default=0.0, description="starting values, or the run folder to take them from"
-    )
+    initial: ParameterOrRun | str
     bounds: Bounds | None = Field(default=None, description="limits in training")
     trainable: Flag = Field(default=True, description="whether training changes it")
     rate: Positive | None = Field(default=None, description="step size; absent: training.rate")
 
     @model_validator(mode="after")
-    def _check(self) -> ParameterConfig:
+    def _check(self) -> Self:
         check_inside(self.initial, self.bounds)
         return self
+
+
+class ParameterConfig(TrainedConfig):
+    """A parameter whose starting values are numbers or drawn."""
+
+    initial: ParameterOrRun = Field(
+        default=0.0, description="starting values, or the run folder to take them from"
+    )
 
 
 class ReadoutConfig(Section):

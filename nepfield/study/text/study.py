@@ -7,6 +7,7 @@ methods have defaults; what reads, runs, sweeps and reports studies knows a syst
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,11 @@ from nepfield.study.text.initial import starting_values
 from nepfield.study.text.quantities import UnitsConfig
 from nepfield.study.text.sections import (
     FiguresConfig,
-    ParameterConfig,
     PhysicsConfig,
     ReadoutConfig,
     SetReadoutConfig,
     SolverConfig,
+    TrainedConfig,
     TrainingConfig,
 )
 from nepfield.study.text.success import Limits
@@ -185,6 +186,7 @@ class StudyConfig(Section):
         """The domain; the mesh of a geometry is kept in the folder `meshes`."""
         return build_domain(self.domain, meshes)
 
+    @abstractmethod
     def build_system(self, domain: Domain, begun: Begun, sources: Sources) -> Any:
         """The system with its starting values; a system's class must have this.
 
@@ -200,12 +202,11 @@ class StudyConfig(Section):
         -------
         System
         """
-        raise NotImplementedError(f"{type(self).__name__} must have build_system")
 
     def build_readout(self, system: System) -> Readout:
         """What is read: by default the entries of a state at named sets of vertices."""
         if not isinstance(self.readout, SetReadoutConfig):
-            raise NotImplementedError(f"{type(self).__name__} must have build_readout")
+            raise TypeError(f"{type(self).__name__} needs a build_readout for its [readout]")
         with located("readout"):
             chosen = read_vertices(system.domain, self.readout.sets)
         shapes: tuple[dict[str, Any], ...] = tuple({"vertices": [int(k)]} for k in chosen)
@@ -239,19 +240,21 @@ class StudyConfig(Section):
         **labels
             ``symbol``, ``label`` and ``unit`` of `Parameter`.
         """
-        section: ParameterConfig = getattr(self, name)
+        section: TrainedConfig = getattr(self, name)
+        initial = section.initial
+        assert not isinstance(initial, str)  # what a word means its own system knows
         count = len(domain.points if on == "vertex" else domain.cells)
         with located(f"{name}.initial"):
             if begun is not None:
                 values = begun[name]
-            elif isinstance(section.initial, Path):
-                source = sources[section.initial]
+            elif isinstance(initial, Path):
+                source = sources[initial]
                 values = source.inside(source.values(name, count), section.bounds)
             else:
                 seed = (self.seed, zlib.crc32(name.encode()))
-                scaled = isinstance(section.initial, ScaledNormal) and on == "edge"
+                scaled = isinstance(initial, ScaledNormal) and on == "edge"
                 sizes = layer_sizes(domain) if scaled else None
-                values = starting_values(section.initial, count, seed, section.bounds, sizes)
+                values = starting_values(initial, count, seed, section.bounds, sizes)
         return Parameter(values, on, section.bounds, trainable=section.trainable, **labels)
 
     def rates(self) -> dict[str, float]:
@@ -275,9 +278,9 @@ class StudyConfig(Section):
         """The sections that decide what a run begins with."""
         return ("seed", "units", "domain", *self.parameter_sections())
 
-    def _parameters(self) -> Iterator[tuple[str, ParameterConfig]]:
+    def _parameters(self) -> Iterator[tuple[str, TrainedConfig]]:
         for name in type(self).model_fields:
-            if isinstance(section := getattr(self, name), ParameterConfig):
+            if isinstance(section := getattr(self, name), TrainedConfig):
                 yield name, section
 
     # ---------------------------------------------------------------- what is told of it
