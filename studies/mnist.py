@@ -156,10 +156,10 @@ def draw(swept: Swept, job: Job) -> None:
     high = float(np.quantile(density, 0.999))
     potential = per_element(space, system.potential.at_points())
     inside = potential[potential < WALLS]
-    told = f"$V$ ({inside.min():.2g} to {inside.max():.2g})"
+    title = f"$V$ ({inside.min():.2g} to {inside.max():.2g})"
     large = float(np.abs(weights).max())
     panels = [
-        (np.minimum(potential, inside.max()), told, MAPS[0], None),
+        (np.minimum(potential, inside.max()), title, MAPS[0], None),
         (weights, rf"$w$ ($\pm${large:.2g})", MAPS[1], large),
         *((density[:, k], str(names[k]), MAPS[2], high) for k in range(len(first))),
     ]
@@ -185,9 +185,9 @@ def draw(swept: Swept, job: Job) -> None:
             axis.axis(False)
             axis.set_title(label, fontsize=8, pad=2)
             read = [space.domain.regions[name] for name in study.config.readout.regions or ()]
-            corners = [space.nodes[space.elements[cells]].mean(axis=(0, 1)) for cells in read]
+            centers = [space.nodes[space.elements[cells]].mean(axis=(0, 1)) for cells in read]
             edge = "black" if colors == MAPS[1] else "white"
-            axis.plot(*np.array(corners).T, "o", mfc="none", mec=edge, ms=5, mew=0.6)
+            axis.plot(*np.array(centers).T, "o", mfc="none", mec=edge, ms=5, mew=0.6)
     figure.supxlabel(f"density for an image of each digit: 0 to {high:.2g}", fontsize=8)
     save_figure(figure, job.out / "result.png", colormaps=MAPS)
 

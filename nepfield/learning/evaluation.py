@@ -13,7 +13,7 @@ from nepfield.learning.costs import Cost
 from nepfield.learning.gradients import checked_samples
 from nepfield.learning.warm import room
 from nepfield.reprs import Described, counted
-from nepfield.steady.steady import Steady
+from nepfield.steady.steady import Steady, joined
 from nepfield.systems.system import System
 
 TOGETHER = 1024
@@ -89,7 +89,7 @@ def evaluate(
 
 
 def _pieces(count: int) -> list[slice]:
-    return [slice(first, first + TOGETHER) for first in range(0, max(count, 1), TOGETHER)]
+    return [slice(first, first + TOGETHER) for first in range(0, count, TOGETHER)]
 
 
 def _equilibrated(
@@ -101,23 +101,16 @@ def _equilibrated(
 ) -> Steady:
     """Steady states of all samples, some at a time."""
     count = len(inputs)
+    if count <= TOGETHER:
+        return system.equilibrate(inputs, None, initial, keys, **options)
     found: list[Steady] = []
     states: np.ndarray | None = None
     for piece in _pieces(count):
         begin = None if initial is None else np.asarray(initial[..., piece])
         steady = system.equilibrate(inputs[piece], None, begin, keys and keys[piece], **options)
-        if count <= TOGETHER:
-            return steady
         if states is None:
             states = room((count, *steady.state.shape[:-1]), steady.state.dtype)
         states[..., piece] = steady.state
         found.append(replace(steady, state=states[..., :0]))
     assert states is not None
-    return Steady(
-        states,
-        np.concatenate([part.converged for part in found]),
-        np.concatenate([part.residual for part in found]),
-        np.concatenate([part.iterations for part in found]),
-        tuple(reason for part in found for reason in part.reason),
-        {name: np.concatenate([part.extra[name] for part in found]) for name in found[0].extra},
-    )
+    return replace(joined(found), state=states)

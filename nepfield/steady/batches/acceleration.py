@@ -168,7 +168,10 @@ def accelerate(
 ) -> None:
     """Take a new correction r = M^-1 F into the memory, and go on by the best step.
 
-    Of what is remembered `filled` slots are in use, of which `slot` is the newest.
+    Of what is remembered `filled` slots are in use, of which `slot` is the newest. Correction,
+    before and step have shape (2 n LANES,), changes and images (WINDOW, 2 n LANES), all of 32 bits
+    in the order of the factors; gram (WINDOW, WINDOW LANES), products and weights (WINDOW LANES,);
+    order (n,); the field, (2 n LANES,) of 64 bits, is moved.
     """
     remember(correction, before, step, slot, filled, changes, images, gram, products)
     combine(gram, products, slot, age, weights)

@@ -96,10 +96,9 @@ def find_states(
         """Those of the chosen samples that did not arrive."""
         if triangles is None:
             return chosen
-        found = iterate_in_pieces(
-            lambda some, begin: states_problem(equation, drive[:, some], begin),
-            triangles, chosen, state, tolerance, scale, enough, nudged.astype(int),
-        )  # fmt: skip
+        found = _arrived(
+            equation, triangles, chosen, state, drive, scale, tolerance, enough, nudged.astype(int)
+        )
         iterations[...] += found.iterations
         residual[chosen] = found.residual[chosen]
         return chosen[~np.isfinite(residual[chosen])]
@@ -175,25 +174,30 @@ def ramp(
         if triangles is None:
             alive[:] = False
             continue
-        found = _lead(equation, triangles, left, state, share * drive, share * scale)
+        goal = np.full(len(scale), _ROUGHLY)
+        found = _arrived(equation, triangles, left, state, share * drive, share * scale, goal)
         alive[left] = np.isfinite(found.residual[left])
     if not path:
         used.append(mean_direct(equation, state[:, alive if alive.any() else slice(None)]))
     return used, state
 
 
-def _lead(
+def _arrived(
     equation: Equation,
     triangles: Triangles,
     samples: np.ndarray,
     state: np.ndarray,
     drive: np.ndarray,
     scale: np.ndarray,
+    tolerance: np.ndarray,
+    enough: np.ndarray | None = None,
+    least: np.ndarray | None = None,
 ) -> Outcome:
-    """Bring the states of some samples roughly to a drive."""
+    """Bring some samples of `state`, (ndof, nsamples), to the steady states of a drive; the others
+    as of `iterate_in_pieces`."""
     return iterate_in_pieces(
         lambda some, begin: states_problem(equation, drive[:, some], begin),
-        triangles, samples, state, np.full(len(scale), _ROUGHLY), scale,
+        triangles, samples, state, tolerance, scale, enough, least,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from nepfield.files import BRANCHES, EVOLUTION, START_FILE, check_within, remove
 from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.compare import compare_gradients
+from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.parts import Estimator
 from nepfield.learning.schedules import best_epoch
 from nepfield.learning.state import (
@@ -134,12 +135,14 @@ def _train(
             on_epoch(state)
 
     status, ended = "finished", np.nan
+    known: dict[str, Evaluation] = {}
     try:
         frames = Frames(study, out)
         result = study.train(
             checkpoint=checkpoint, resume=resume, on_epoch=after_epoch, estimator=estimator
         )
         system, history, ended = result.system, result.history, result.final.cost
+        known = {} if result.test is None else {"test": result.test}
     except KeyboardInterrupt:
         status = "interrupted"
         last = TrainingState.load(checkpoint) if checkpoint.exists() else None
@@ -147,7 +150,7 @@ def _train(
         history = [] if last is None else last.history
         History(history_of(checkpoint)).cut(history)  # a row may be ahead of its checkpoint
     epochs = TrainingState.load(checkpoint).epoch if checkpoint.exists() else 0
-    done = complete(study, system, out, epochs, history)
+    done = complete(study, system, out, epochs, history, known)
     summary = {
         "status": status,
         "epochs": epochs,

@@ -89,7 +89,12 @@ def _lengths(system: System) -> str:
 
 
 def complete(
-    study: Study, system: System, out: Path, epochs: int = 0, history: History = ()
+    study: Study,
+    system: System,
+    out: Path,
+    epochs: int = 0,
+    history: History = (),
+    known: Mapping[str, Evaluation] | None = None,
 ) -> Completed:
     """Evaluate a system, write fields.vtu, and return the figures for the summary.
 
@@ -103,10 +108,13 @@ def complete(
     epochs : int
         Epochs that it was trained.
     history : sequence of dict
+    known : dict of Evaluation, optional
+        Of sets that have been evaluated from the vacuum, by their names.
     """
     task, cost = study.task, study.cost
     found = {
-        name: evaluate(
+        name: (known or {}).get(name)
+        or evaluate(
             system, cost, inputs, targets,
             keys=_keys(study, epochs, inputs, name), **study.solver,
         )
