@@ -571,6 +571,28 @@ def test_of_many_samples_the_first_are_looked_at_closely() -> None:
     np.testing.assert_array_equal(found.unstable, [1, 0, np.nan])
 
 
+def test_states_are_judged_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, _ = reference()
+    steady = nf.solve_steady(system, np.array([[1.0], [0.05], [1.0], [0.9], [0.02], [1.1]]))
+    whole = nf.stability(system, steady, most=5)
+    linearised: list[int] = []
+    linearise = nf.GPE.linearise
+
+    def counted(self: nf.GPE, state: np.ndarray) -> Any:
+        linearised.append(state.shape[1])
+        return linearise(self, state)
+
+    monkeypatch.setattr(certificate, "_TOGETHER", 4)
+    monkeypatch.setattr(nf.GPE, "linearise", counted)
+    parts = nf.stability(system, steady, most=5)
+    assert max(linearised) == 4
+    assert whole.stability[5] == "unknown"
+    assert parts.reason == whole.reason
+    assert list(parts.stability) == list(whole.stability)
+    for name in ("growth", "frequency", "bound", "mode"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
 def test_the_quick_bound_is_the_bound() -> None:
     rng = np.random.default_rng(8)
     for kind in ("uniform", "complex", "robin"):

@@ -22,6 +22,7 @@ from nepfield.steady.stability.pointwise import Bounds, pointwise_bounds
 from nepfield.steady.steady import Steady
 
 _ROUNDING = 1e-9
+_TOGETHER = 1024  # samples that are linearised at a time
 TIERS = ("pointwise", "definite", "eigenvalues")
 
 
@@ -144,19 +145,22 @@ def stability(
             f"{system.space.ndof} unknowns."
         )
     count = len(steady.converged)
-    linear = system.linearise(steady.state)
-    bounds = pointwise_bounds(linear)
-    same = linear.direct is None  # a linear equation: all samples are alike
-    judged: dict[int, _Judged] = {}
+    most = count if most is None else most
+    samples: list[_Judged] = []
+    bounds: list[np.ndarray] = []
     with one_thread():
-        for k in np.flatnonzero(steady.converged).tolist():
-            column = 0 if same else k
-            if column not in judged:
-                last = tier if most is None or k < most else TIERS[0]
-                judged[column] = _judge(linear, bounds, column, steady.state[:, k], last)
-    not_found = _Judged(np.nan, "unknown", np.nan, None, "no steady state was found")
-    samples = [judged[0 if same else k] if steady.converged[k] else not_found for k in range(count)]
-    mode = np.zeros((2, *steady.state.shape), dtype=complex)
+        for first in range(0, count, _TOGETHER):
+            found, bound = _judge_some(
+                system,
+                np.asarray(steady.state[:, first : first + _TOGETHER]),
+                steady.converged[first : first + _TOGETHER],
+                tier,
+                most - first,
+            )
+            samples += found
+            bounds.append(bound)
+    # a sample's mode in one piece: memory is taken only by those that are computed
+    mode = np.zeros((count, 2, system.space.ndof), dtype=complex).transpose(1, 2, 0)
     for k, sample in enumerate(samples):
         if sample.mode is not None:
             mode[:, :, k] = sample.mode
@@ -164,7 +168,7 @@ def stability(
         growth=np.array([sample.growth for sample in samples]),
         stability=np.array([sample.stability for sample in samples]),
         frequency=np.array([sample.frequency for sample in samples]),
-        bound=np.broadcast_to(bounds.growth, count).copy(),
+        bound=np.concatenate(bounds) if bounds else np.zeros(0),
         mode=mode,
         reason=tuple(sample.reason for sample in samples),
         space=system.space,
@@ -178,6 +182,26 @@ class _Judged:
     frequency: float
     mode: np.ndarray | None
     reason: str
+
+
+def _judge_some(
+    system: Equation, states: np.ndarray, converged: np.ndarray, tier: str, most: int
+) -> tuple[list[_Judged], np.ndarray]:
+    """Some samples, and the pointwise bound on their growth."""
+    linear = system.linearise(states)
+    bounds = pointwise_bounds(linear)
+    same = linear.direct is None  # a linear equation: all samples are alike
+    judged: dict[int, _Judged] = {}
+    for k in np.flatnonzero(converged).tolist():
+        column = 0 if same else k
+        if column not in judged:
+            last = tier if k < most else TIERS[0]
+            judged[column] = _judge(linear, bounds, column, states[:, k], last)
+    not_found = _Judged(np.nan, "unknown", np.nan, None, "no steady state was found")
+    samples = [
+        judged[0 if same else k] if found else not_found for k, found in enumerate(converged)
+    ]
+    return samples, np.broadcast_to(bounds.growth, len(converged))
 
 
 def _judge(

@@ -11,6 +11,7 @@ from nepfield.keys import Keys
 from nepfield.learning.costs import Cost
 from nepfield.learning.evaluation import Evaluation
 from nepfield.learning.gradients import Gradient, cosine, gradient
+from nepfield.learning.record import MOST_FIGURED
 from nepfield.learning.rules import EXACT
 from nepfield.learning.verdict import TRUSTED_COSINE, advice, judge
 from nepfield.study.run.build import Study
@@ -120,7 +121,7 @@ def judged(
 
 def _uneven(cost: Cost, result: Evaluation, targets: np.ndarray) -> list[str]:
     """Advice where the wave varies so much within the readouts that no scale of it would do."""
-    good = result.steady.converged
+    good = np.flatnonzero(result.steady.converged)[:MOST_FIGURED]
     signals = cost.readout.signals(result.steady.state[..., good])
     floor = float(cost.floor(signals, targets[good].T).mean())
     if floor < _UNEVEN * result.cost:
