@@ -10,7 +10,7 @@ from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches import choice, pieces
 from nepfield.steady.batches.acceleration import WINDOW, combine
 from nepfield.steady.batches.chord import Outcome, iterate
-from nepfield.steady.batches.lanes import LANES, rows
+from nepfield.steady.batches.lanes import LANES, compiled, load16, load32, rows, store16, store32
 from nepfield.steady.batches.problems import responses_problem, states_problem
 from nepfield.steady.batches.states import find_states
 from nepfield.steady.batches.triangles import Triangles
@@ -249,6 +249,26 @@ def test_weights_of_remembered_steps_are_least_squares() -> None:
         assert np.count_nonzero(found[:, lane]) == len(used)
     assert found[4, 5] != 0
     assert found[2, 5] == 0
+
+
+@compiled
+def through_16_bits(numbers: np.ndarray, halves: np.ndarray) -> None:
+    for row in range(len(numbers) // LANES):
+        store16(halves, row, load32(numbers, row))
+        store32(numbers, row, load16(halves, row))
+
+
+def test_numbers_of_16_bits_keep_eight_digits_and_the_whole_range() -> None:
+    random = np.random.default_rng(7)
+    numbers = random.normal(size=(64, LANES)) * 10.0 ** random.integers(-37, 38, (64, LANES))
+    numbers[0] = 0.0
+    numbers[1] = np.inf
+    numbers[2] = np.nan
+    found = rows(numbers.size, dtype=np.float32)
+    found[:] = numbers.ravel()
+    through_16_bits(found, rows(numbers.size, dtype=np.uint16))
+    np.testing.assert_allclose(found, numbers.ravel().astype(np.float32), rtol=2.0**-8)
+    assert np.ptp(found[3 * LANES :] / numbers.ravel()[3 * LANES :]) > 2.0**-8
 
 
 def test_small_batches_never_come_here(monkeypatch: pytest.MonkeyPatch) -> None:

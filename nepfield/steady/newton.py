@@ -133,7 +133,7 @@ def find_steady(
             known = equation.local(free)
             force = equation.residual(free, drive, known)
             push = push + np.where(nudged, 1j * force, 0)
-            if initial is free:  # as usual: it need not be evaluated again
+            if initial is free and not blocks:  # it need not be evaluated again
                 begun = known, force + 1j * push
         drive = drive + push
     if blocks:

@@ -129,7 +129,7 @@ def _iterate(
     """Solve for all samples, which enter in their order."""
     count, size = len(scale), len(problem.field)
     force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
-    changes, images = (rows(WINDOW, size, dtype=np.float32) for _ in range(2))
+    changes, images = (rows(WINDOW, size, dtype=np.uint16) for _ in range(2))
     gram = rows(WINDOW, WINDOW * LANES)
     products, weights = rows(WINDOW * LANES), rows(WINDOW * LANES)
     inhabitant = np.full(LANES, -1)  # the sample in each lane; -1 for none

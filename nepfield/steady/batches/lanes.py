@@ -144,6 +144,51 @@ spread32: Any = _broadcaster(lanes32)
 spread64: Any = _broadcaster(lanes64)
 
 
+def _words(bits: int) -> ir.Type:
+    return ir.VectorType(ir.IntType(bits), LANES)
+
+
+def _same(bits: int, number: int) -> ir.Constant:
+    return ir.Constant(_words(bits), [number] * LANES)
+
+
+@intrinsic
+def _load16(typing: Any, array: Any, row: Any) -> Any:
+    """The upper halves of numbers of 32 bits, as `store16` leaves them."""
+    if not (isinstance(array, types.Array) and array.dtype == types.uint16):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row = context.cast(builder, args[1], signature.args[1], types.intp)
+        pointer = _address(context, builder, signature, args[0], row)
+        halves = builder.load(builder.bitcast(pointer, _words(16).as_pointer()), align=2)
+        whole = builder.shl(builder.zext(halves, _words(32)), _same(32, 16))
+        return builder.bitcast(whole, _vector(lanes32))
+
+    return lanes32(array, row), generate
+
+
+@intrinsic
+def _store16(typing: Any, array: Any, row: Any, value: Any) -> Any:
+    """The upper halves of numbers of 32 bits, rounded: 8 binary digits and the whole range."""
+    if not (isinstance(array, types.Array) and array.dtype == types.uint16 and value == lanes32):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row = context.cast(builder, args[1], signature.args[1], types.intp)
+        pointer = _address(context, builder, signature, args[0], row)
+        rounded = builder.add(builder.bitcast(args[2], _words(32)), _same(32, 0x8000))
+        halves = builder.trunc(builder.lshr(rounded, _same(32, 16)), _words(16))
+        builder.store(halves, builder.bitcast(pointer, _words(16).as_pointer()), align=2)
+        return context.get_dummy_value()
+
+    return types.void(array, row, value), generate
+
+
+load16: Any = _load16
+store16: Any = _store16
+
+
 @intrinsic
 def _narrowed(typing: Any, value: Any) -> Any:
     """64 bits to 32."""
