@@ -21,7 +21,17 @@ class Stub:
 
     def __init__(self, upper: sp.csr_array, kind: int, settings: object) -> None:
         assert (sp.tril(upper, -1).nnz, kind) == (0, 6)
+        self._upper = upper.copy()
+        self.refactor(upper.data)
+
+    def refactor(self, values: np.ndarray) -> None:
+        upper = self._upper.copy()
+        upper.data = values
         self._matrix = (upper + sp.triu(upper, 1).T).toarray()
+
+    def run_phase(self, phase: int) -> None:
+        assert phase == 0
+        del self._matrix
 
     def get_iparm_value(self, index: int) -> int:
         return self.perturbed if index == 13 else 0
@@ -34,6 +44,7 @@ class Stub:
 def library(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The library if it is installed, else the stub, for matrices of any size."""
     monkeypatch.setattr(pardiso, "_LEAST", 0)
+    pardiso._idle.clear()
     try:
         import pymklpardiso
     except ImportError:
@@ -57,6 +68,33 @@ def test_complex_symmetric_matrices_are_solved_by_it(library: Any) -> None:
         found = factors.solve(right)
         assert found.flags.c_contiguous
         assert found == pytest.approx(Factorisation(matrix).solve(right), abs=1e-12)
+
+
+def test_the_analysis_of_a_pattern_is_kept(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysed: list[int] = []
+    analyse = pardiso._analysed
+
+    def counted(library: Any, upper: sp.csr_array) -> Any:
+        analysed.append(upper.nnz)
+        return analyse(library, upper)
+
+    monkeypatch.setattr(pardiso, "_analysed", counted)
+    first, right = symmetric(), np.arange(40) + 1j
+    second = sp.csr_array(first + 0.5 * sp.eye_array(40))
+    fresh = pardiso.factors_of(second).solve(right)
+    again = pardiso.factors_of(first)  # the solver that has just become idle
+    assert len(analysed) == 1
+    assert again.solve(right) == pytest.approx(Factorisation(first).solve(right), abs=1e-12)
+    beside = pardiso.factors_of(second)  # while the other is in use
+    assert len(analysed) == 2
+    for factors, matrix in ((again, first), (beside, second)):
+        assert np.abs(matrix @ factors.solve(right) - right).max() < 1e-10
+    del again, factors
+    np.testing.assert_array_equal(pardiso.factors_of(second).solve(right), fresh)
+    assert len(analysed) == 2
+    other = symmetric(30)
+    assert np.abs(other @ pardiso.factors_of(other).solve(right[:30]) - right[:30]).max() < 1e-10
+    assert len(analysed) == 3
 
 
 def test_all_others_stay_with_superlu(library: Any) -> None:
