@@ -40,17 +40,16 @@ class Stub:
         return np.asfortranarray(np.linalg.solve(self._matrix, right))
 
 
-@pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The library if it is installed, else the stub, for matrices of any size."""
+@pytest.fixture(params=["installed", "stub"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The library if it is installed, and a stub of it, for matrices of any size."""
+    found: Any = SimpleNamespace(PardisoSolver=Stub, MTYPE_COMPLEX_SYM=6)
+    if request.param == "installed":
+        found = pytest.importorskip("pymklpardiso")
     monkeypatch.setattr(pardiso, "_LEAST", 0)
+    monkeypatch.setattr(pardiso, "_library", lambda: found)
     pardiso._idle.clear()
-    try:
-        import pymklpardiso
-    except ImportError:
-        pymklpardiso = SimpleNamespace(PardisoSolver=Stub, MTYPE_COMPLEX_SYM=6)
-        monkeypatch.setattr(pardiso, "_library", lambda: pymklpardiso)
-    return pymklpardiso
+    return found
 
 
 def symmetric(n: int = 40) -> sp.csr_array:

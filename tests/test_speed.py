@@ -15,18 +15,21 @@ import pytest
 from rich.console import Console
 
 import nepfield as nf
+from nepfield.space import pardiso
 from studies.speed import __main__ as main
-from studies.speed import against_pypde, runge_kutta, scaling, transients
+from studies.speed import against_pypde, runge_kutta, scaling, throughput, transients
 from studies.speed.assembly import compare_assembly
 from studies.speed.batch import compare_batch
 from studies.speed.cases import box, box_system
 from studies.speed.certificate import compare_certificates
 from studies.speed.dense_reference import DenseChain
+from studies.speed.factors import compare_factors
 from studies.speed.measure import Measurement, best_of, describe_machine
 from studies.speed.phases import compare_phases
 from studies.speed.report import COLUMNS, print_table, write_csv
 from studies.speed.small import compare_small
 from studies.speed.stepping import Limits, step_to_end, step_within
+from studies.speed.throughput import compare_throughput
 from studies.speed.workers import compare_workers
 
 
@@ -189,6 +192,26 @@ def test_a_batch_gives_the_states_of_its_samples() -> None:
     rows = compare_batch(4, 12, nsamples=30, repeats=1)
     assert values(rows, "difference of the states")[0] <= 1e-6
     assert values(rows, "ratio")[0] > 0
+
+
+def test_large_batches_give_the_gradients_of_the_robust_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(throughput, "_STEPS", 20)
+    rows = compare_throughput(nsamples=32, nx=30, n=18)
+    errors = values(rows, "error of the gradient")
+    assert len(errors) == 3  # below and among the modes, and on a mesh
+    assert max(errors) < 3e-4
+    assert min(values(rows, "ratio")) > 0
+
+
+def test_pardiso_and_superlu_find_the_same_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("pymklpardiso")
+    monkeypatch.setattr(pardiso, "_library", lambda: library)
+    rows = compare_factors(33)
+    assert values(rows, "difference of the states")[0] < 1e-9
+    assert values(rows, "of it factors")[0] > 0  # 4,225 unknowns are enough for it
+    assert values(rows, "of it solves")[0] > 0
 
 
 def test_minima_of_phases_are_where_their_motion_ends() -> None:

@@ -132,7 +132,9 @@ def _against_runge_kutta(device: Device, where: str, images: int = 4) -> list[Me
     def two_phases() -> None:
         for column in drive.T:
             for _ in range(2):
-                _runge_kutta(np.zeros(len(column), complex), potential, column.copy(), ny, nx)
+                _runge_kutta(
+                    np.zeros(len(column), complex), potential, column.copy(), ny, nx, _STEPS
+                )
 
     _runge_kutta(np.zeros(len(drive), complex), potential, drive[:, 0].copy(), ny, nx, 1)
     device.gradient()
@@ -234,7 +236,7 @@ def _runge_kutta(
     drive: np.ndarray,
     ny: int,
     nx: int,
-    steps: int = _STEPS,
+    steps: int,
 ) -> None:
     """Classical fourth-order Runge-Kutta, in place."""
     slope, total, trial = np.empty_like(psi), np.empty_like(psi), np.empty_like(psi)
