@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,12 +45,12 @@ def lattice_device(level: float, response: object = None) -> Device:
     return Device(system, cost, random.uniform(size=(NSAMPLES, len(pumps))))
 
 
-def mesh_device() -> Device:
+def mesh_device(response: object = None) -> Device:
     random = np.random.default_rng(2)
     space = nf.finite_elements(nf.read_domain("meshes/billiard.msh"), order=1)
     centers = random.uniform(0.25, 0.75, (5, 2)) * space.points.max(axis=0)
     pumps = [nf.gaussian_pump([float(x), float(y)], 0.5, 2.0) for x, y in centers]
-    system = nf.GPE(space, 0.5, pumps, nf.Saturation(-0.5), 0.1)
+    system = nf.GPE(space, 0.5, pumps, response or nf.Saturation(-0.5), 0.1)
     x, y = space.points[len(space.points) // 2]
     cost = nf.MSE(nf.readout(space, discs=[([float(x), float(y)], 1.0)]))
     return Device(system, cost, random.uniform(0.2, 1, (NSAMPLES, 5)))
@@ -176,11 +179,23 @@ def test_where_blocks_fail_on_the_way_states_are_still_found() -> None:
     assert (np.linalg.norm(residual, axis=0) <= 1e-8 * (1 + 1e-6) * scale).all()
 
 
+class Stiff(nf.Density):
+    """An heir with an f of its own, and the fraction of another."""
+
+    def f(self, n: np.ndarray) -> np.ndarray:
+        return self.g * n**2
+
+    def derivative(self, n: np.ndarray) -> np.ndarray:
+        return 2 * self.g * n
+
+
 @pytest.mark.parametrize(
     "response",
     [
         None,
         nf.CustomNonlinearity(lambda n: (0.2 - 0.02j) * n, lambda n: 0.2 - 0.02j),
+        nf.Saturation(0.4),
+        Stiff(0.2),
     ],
 )
 def test_linear_waves_and_complex_responses(response: object, alone: object) -> None:
@@ -192,6 +207,18 @@ def test_linear_waves_and_complex_responses(response: object, alone: object) -> 
     tight = device.gradient(tolerance=1e-10)
     alone()
     assert difference(tight, device.gradient(tolerance=1e-12)) < 1e-6
+
+
+@pytest.mark.parametrize("make", [partial(lattice_device, 0.0), mesh_device])
+def test_responses_that_python_evaluates_are_those_that_are_compiled(make: Any) -> None:
+    same = nf.CustomNonlinearity(lambda n: -0.5 / (1 + n), lambda n: 0.5 / (1 + n) ** 2)
+    compiled, by_python = make(response=nf.Saturation(-0.5)), make(response=same)
+    assert compiled.system.response_alone().fraction == (-0.5, 0.0, 1.0)
+    assert by_python.system.response_alone().fraction is None
+    first, second = compiled.gradient(tolerance=1e-10), by_python.gradient(tolerance=1e-10)
+    assert np.array_equal(first.steady.iterations, second.steady.iterations)
+    assert np.abs(first.steady.state - second.steady.state).max() < 1e-13
+    assert difference(first, second) < 1e-12
 
 
 def test_an_heir_with_terms_of_its_own_is_solved_by_its_own_residual(alone: object) -> None:
@@ -220,12 +247,12 @@ def test_triangles_solve_with_rows_and_columns_in_any_order() -> None:
     n = len(device.system.operator.toarray())
     right = random.normal(size=(2, n, LANES)).astype(np.float32)
     field = np.empty((n, 2, LANES), np.float32)
-    field[triangles.place] = right.transpose(1, 0, 2)
+    field[triangles.rows.place] = right.transpose(1, 0, 2)
     flat = field.ravel()
     triangles.solve(flat)
     solution = np.empty((n, LANES), complex)
     found = flat.reshape(n, 2, LANES)
-    solution[triangles.order] = found[:, 0] + 1j * found[:, 1]
+    solution[triangles.rows.order] = found[:, 0] + 1j * found[:, 1]
     exact = factors.solve(right[0] + 1j * right[1])
     assert np.abs(solution - exact).max() < 1e-5 * np.abs(exact).max()
 

@@ -10,7 +10,8 @@ equation is a frozen dataclass, so its residual can be asked for at another valu
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +20,26 @@ from nepfield.steady.linearisation import Linearisation, LinearPart
 
 Local = tuple[np.ndarray, ...]
 """What an equation works out of a state at the quadrature points; the last axis is the sample."""
+
+
+class Response(NamedTuple):
+    """f of ``F = H Psi + f(n) Psi + i P`` with n = |Psi|^2.
+
+    Attributes
+    ----------
+    f : callable
+        Of an array of densities.
+    fraction : tuple of float, optional
+        (a, b, c) of ``f = (a + b n) / (1 + c n)`` where it is that: compiled code then needs no
+        Python.
+    """
+
+    f: Callable[[np.ndarray], np.ndarray]
+    fraction: tuple[float, float, float] | None = None
+
+
+NO_RESPONSE = Response(np.zeros_like, (0.0, 0.0, 0.0))
+"""That of a linear wave."""
 
 
 class Equation(Protocol):

@@ -19,7 +19,7 @@ A = dkappa/dPsi = -i (H + a) and B = dkappa/dPsibar = -i b.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -39,6 +39,7 @@ from nepfield.reprs import Described, counted
 from nepfield.space.arrays import squared_magnitude
 from nepfield.space.space import Space
 from nepfield.steady.batches.choice import Reference
+from nepfield.steady.equation import NO_RESPONSE, Response
 from nepfield.steady.linearisation import Linearisation, LinearPart
 from nepfield.steady.stability.certificate import Stability, stability
 from nepfield.steady.steady import Steady
@@ -181,13 +182,21 @@ class GPE(Described):
         slope = self.nonlinearity.derivative(n)
         return Linearisation(self.linear_part, response + n * slope, slope * values**2)
 
-    def response_alone(self) -> Callable[[np.ndarray], np.ndarray] | None:
+    def response_alone(self) -> Response | None:
         """f(n) of ``F = H Psi + f(n) Psi + i P``, for code that evaluates F without `residual`;
         None where an heir has terms of its own."""
         own = type(self).residual is GPE.residual and type(self).local is GPE.local
         if not own:
             return None
-        return np.zeros_like if self.nonlinearity is None else self.nonlinearity.f
+        if self.nonlinearity is None:
+            return NO_RESPONSE
+        f, fraction = self.nonlinearity.f, getattr(self.nonlinearity, "fraction", None)
+        if fraction is not None:
+            a, b, c = fraction
+            n = np.array([0.0, 0.3, 1.0, 7.0])
+            if not np.allclose(f(n), (a + b * n) / (1 + c * n), rtol=1e-12, atol=0.0):
+                fraction = None  # an heir has an f of its own
+        return Response(f, fraction)
 
     def contracts(self, drive: np.ndarray) -> np.ndarray:
         """For which drives (ndof, nsamples) all waves from the vacuum end in one steady state.

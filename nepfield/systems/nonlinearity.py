@@ -17,7 +17,8 @@ class Nonlinearity(Protocol):
     """A local response f(n) to the density n = |Psi|^2, real or complex.
 
     One that is real may also have ``strongest(most)``, the largest ``|f'(n)| n`` of all densities
-    up to `most` (an array): with it a switch-on may be proved to end where it should.
+    up to `most` (an array): with it a switch-on may be proved to end where it should. One that is
+    ``(a + b n) / (1 + c n)`` may have ``fraction``, (a, b, c): large batches are then faster.
     """
 
     def f(self, n: np.ndarray) -> np.ndarray:
@@ -32,6 +33,11 @@ class Density:
     """Density response f_d(n) = g n."""
 
     g: float
+
+    @property
+    def fraction(self) -> tuple[float, float, float]:
+        """As `nepfield.steady.equation.Response` has it."""
+        return 0.0, self.g, 0.0
 
     def f(self, n: np.ndarray) -> np.ndarray:
         """The response at density n."""
@@ -51,6 +57,11 @@ class Saturation:
     """Saturation response f_s(n) = g / (1 + n)."""
 
     g: float
+
+    @property
+    def fraction(self) -> tuple[float, float, float]:
+        """As `nepfield.steady.equation.Response` has it."""
+        return self.g, 0.0, 1.0
 
     def f(self, n: np.ndarray) -> np.ndarray:
         """The response at density n."""

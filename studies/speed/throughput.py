@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import patch
 
 import numba
 import numpy as np
 
 import nepfield as nf
-from nepfield.steady.batches import choice
+from nepfield.steady.batches import choice, pieces
+from nepfield.steady.batches.chord import Outcome, iterate
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.triangles import Triangles
 from studies.speed.cases import box
@@ -116,7 +118,7 @@ def _seconds(device: Device, case: str) -> Measurement:
     return Measurement(_NAME, case, "an image", seconds / len(device.inputs), "s")
 
 
-def _fresh(device: Device) -> object:
+def _fresh(device: Device) -> Callable[[], nf.Gradient]:
     """The gradient of a system of which nothing was solved yet, as after each step."""
     return lambda: Device(
         device.system.with_parameters({}), device.cost, device.inputs, device.targets, device.before
@@ -164,26 +166,25 @@ def _against_runge_kutta(device: Device, where: str, images: int = 4) -> list[Me
 
 def _counted(device: Device) -> tuple[nf.Gradient, float]:
     """The gradient, and the seconds that its triangular solves take by themselves."""
-    made: list[Triangles] = []
-    solve = Triangles.solve  # before it is patched
+    made: list[int] = []
+    used: list[Triangles] = []
 
-    def counting(self: Triangles, field: np.ndarray) -> None:
-        made.append(self)
-        solve(self, field)
+    def counting(problem: Any, triangles: Triangles, *args: Any) -> Outcome:
+        found = iterate(problem, triangles, *args)
+        made.append(found.solves)
+        used.append(triangles)
+        return found
 
-    with patch.object(Triangles, "solve", counting):
-        found = Device(
-            device.system.with_parameters({}), device.cost, device.inputs, device.targets,
-            device.before,
-        ).gradient()  # fmt: skip
+    with patch.object(pieces, "iterate", counting):
+        found = _fresh(device)()
     field = np.zeros(2 * device.system.space.ndof * LANES, np.float32)
     times = []
     for _ in range(50):
         start = time.process_time()
         for _ in range(10):
-            made[0].solve(field)
+            used[0].solve(field)
         times.append((time.process_time() - start) / 10)
-    return found, len(made) * min(times)
+    return found, sum(made) * min(times)
 
 
 def _against_before(device: Device) -> list[Measurement]:

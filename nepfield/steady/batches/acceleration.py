@@ -7,6 +7,8 @@ what is lost there is two thousandths of a step's share in the next one, which t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from nepfield.steady.batches.lanes import (
@@ -15,6 +17,7 @@ from nepfield.steady.batches.lanes import (
     load16,
     load32,
     load64,
+    rows,
     spread32,
     spread64,
     store16,
@@ -31,6 +34,50 @@ EMPTY, GOING, DONE, LOST = 0, 1, 2, 3
 """Verdicts on lanes."""
 _DEPENDENT = 1e-5  # share of a difference that is new: below it is rounding in 16 bits
 _CHUNK = 32  # rows whose products are added in 32 bits
+
+
+class Memory(NamedTuple):
+    """What a block remembers of its steps, in the order of the factors.
+
+    Attributes
+    ----------
+    force : ndarray, shape (2 n LANES,)
+        The residual, and then the correction that follows from it; 32 bits, as `before` and `step`.
+    before, step : ndarray, shape (2 n LANES,)
+        The last correction, and the last step.
+    changes, images : ndarray, shape (WINDOW, 2 n LANES)
+        Of 16 bits: how corrections changed from step to step, and the steps less these changes.
+    gram : ndarray, shape (WINDOW, WINDOW LANES)
+        Products of all changes.
+    products, weights : ndarray, shape (WINDOW LANES,)
+        Those of the changes with the correction, and what follows.
+    slot : ndarray of int, shape (1,)
+        Where the newest change goes.
+    steps : ndarray of int, shape (1,)
+        Taken so far.
+    """
+
+    force: Array
+    before: Array
+    step: Array
+    changes: Array
+    images: Array
+    gram: Array
+    products: Array
+    weights: Array
+    slot: Array
+    steps: Array
+
+
+def new_memory(size: int) -> Memory:
+    """An empty memory for fields of so many numbers."""
+    force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
+    changes, images = (rows(WINDOW, size, dtype=np.uint16) for _ in range(2))
+    return Memory(
+        force, before, step, changes, images,
+        rows(WINDOW, WINDOW * LANES), rows(WINDOW * LANES), rows(WINDOW * LANES),
+        np.zeros(1, int), np.zeros(1, int),
+    )  # fmt: skip
 
 
 @compiled
@@ -154,69 +201,93 @@ def advance(
 
 
 @compiled
-def accelerate(
-    correction: Array,
-    order: Array,
-    slot: int,
-    filled: int,
-    age: Array,
-    before: Array,
-    step: Array,
-    changes: Array,
-    images: Array,
-    gram: Array,
-    products: Array,
-    weights: Array,
-    field: Array,
-) -> None:
-    """Take a new correction r = M^-1 F into the memory, and go on by the best step.
+def accelerate(memory: Memory, filled: int, order: Array, age: Array, field: Array) -> None:
+    """Take the correction r = M^-1 F in `memory.force` into the memory, and go on by the best step.
 
-    Of what is remembered `filled` slots are in use, of which `slot` is the newest. Correction,
-    before and step have shape (2 n LANES,), of 32 bits, changes and images (WINDOW, 2 n LANES), of
-    16 bits, all in the order of the factors; gram (WINDOW, WINDOW LANES), products and weights
-    (WINDOW LANES,); order (n,); the field, (2 n LANES,) of 64 bits, is moved.
+    Of what is remembered `filled` slots are in use. Of `order` (n,) the field, (2 n LANES,) of 64
+    bits, is moved.
     """
-    remember(correction, before, step, slot, filled, changes, images, gram, products)
-    combine(gram, products, slot, age, weights)
-    advance(correction, images, weights, slot, filled, order, step, field)
+    slot = memory.slot[0]
+    remember(
+        memory.force, memory.before, memory.step, slot, filled,
+        memory.changes, memory.images, memory.gram, memory.products,
+    )  # fmt: skip
+    combine(memory.gram, memory.products, slot, age, memory.weights)
+    advance(memory.force, memory.images, memory.weights, slot, filled, order, memory.step, field)
+    memory.slot[0] = (slot + 1) % WINDOW
+    memory.steps[0] += 1
+
+
+class Goals(NamedTuple):
+    """When a sample is done or given up.
+
+    Attributes
+    ----------
+    goal, enough : ndarray, shape (nsamples,)
+        Norms of the residual: the one that is wanted, and that for samples that come no further.
+    least : ndarray of int, shape (nsamples,)
+        Steps that a sample takes in any case.
+    most, patience : int
+        Steps after which it is given up, and those within which the norm has to fall by a tenth.
+    worse : float
+        Times its first norm: it will not come back.
+    """
+
+    goal: Array
+    enough: Array
+    least: Array
+    most: int
+    patience: int
+    worse: float
+
+
+class Block(NamedTuple):
+    """The samples in the lanes of a block, a number a lane.
+
+    `inhabitant` is the sample (-1 for none), `improved` the age at which its norm last fell by a
+    tenth.
+    """
+
+    inhabitant: Array
+    verdict: Array
+    age: Array
+    improved: Array
+    norm: Array
+    first: Array
+    best: Array
+
+
+def new_block() -> Block:
+    """Empty lanes."""
+    verdict, age, improved = np.zeros((3, LANES), dtype=int)
+    norm, first, best = np.ones((3, LANES))
+    return Block(np.full(LANES, -1), verdict, age, improved, norm, first, best)
 
 
 @compiled
-def judge(
-    norm: Array,
-    inhabitant: Array,
-    goal: Array,
-    enough: Array,
-    least: Array,
-    most: int,
-    patience: int,
-    worse: float,
-    age: Array,
-    first: Array,
-    best: Array,
-    improved: Array,
-    verdict: Array,
-) -> int:
+def judge(block: Block, goals: Goals) -> tuple[int, bool]:
     """What becomes of the sample in each lane, EMPTY, GOING, DONE or LOST; the age of the oldest
-    that goes on, -1 if none does."""
-    oldest = -1
+    that goes on, -1 if none does, and whether one does not."""
+    oldest, ended = -1, False
     for lane in range(LANES):
-        verdict[lane] = EMPTY
-        sample = inhabitant[lane]
+        block.verdict[lane] = EMPTY
+        sample = block.inhabitant[lane]
         if sample < 0:
             continue
-        size, steps = norm[lane], age[lane]
+        size, steps = block.norm[lane], block.age[lane]
         if steps == 0:
-            first[lane], best[lane], improved[lane] = size, size, 0
-        if size < 0.9 * best[lane]:
-            best[lane], improved[lane] = size, steps
-        ready = steps >= least[sample]
-        going = size <= worse * first[lane] and steps < most and steps - improved[lane] < patience
-        if ready and size <= goal[sample]:
-            verdict[lane] = DONE
+            block.first[lane], block.best[lane], block.improved[lane] = size, size, 0
+        if size < 0.9 * block.best[lane]:
+            block.best[lane], block.improved[lane] = size, steps
+        ready = steps >= goals.least[sample]
+        going = size <= goals.worse * block.first[lane] and steps < goals.most
+        going = going and steps - block.improved[lane] < goals.patience
+        if ready and size <= goals.goal[sample]:
+            block.verdict[lane] = DONE
         elif going:
-            verdict[lane] = GOING
+            block.verdict[lane] = GOING
             oldest = max(oldest, steps)
         else:
-            verdict[lane] = DONE if ready and size <= enough[sample] else LOST
-    return oldest
+            block.verdict[lane] = DONE if ready and size <= goals.enough[sample] else LOST
+        ended = ended or block.verdict[lane] != GOING
+    return oldest, ended

@@ -19,13 +19,14 @@ from nepfield.steady.batches.acceleration import (
     DONE,
     GOING,
     LOST,
-    WINDOW,
-    accelerate,
-    judge,
+    Goals,
+    new_block,
+    new_memory,
 )
 from nepfield.steady.batches.kernels import clear
-from nepfield.steady.batches.lanes import LANES, rows
+from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.triangles import Triangles
+from nepfield.steady.batches.turns import Work, move
 
 MOST = 100
 """Iterations after which a sample is given up."""
@@ -55,8 +56,8 @@ class Problem(Protocol):
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take x out of these lanes, as that of samples of the batch."""
 
-    def evaluate(self, place: np.ndarray, force: np.ndarray) -> np.ndarray:
-        """F(x), of which each unknown goes to its place in `force`; the norms of F, (LANES,)."""
+    def turns(self, work: Work, most: int) -> tuple[int, int]:
+        """As `nepfield.steady.batches.turns.take_turns`."""
 
 
 class Outcome(NamedTuple):
@@ -67,10 +68,13 @@ class Outcome(NamedTuple):
     residual : ndarray, shape (nsamples,)
         Norm of F over the scale; infinite for samples that were given up.
     iterations : ndarray of int, shape (nsamples,)
+    solves : int
+        Pairs of triangular solves of a block.
     """
 
     residual: np.ndarray
     iterations: np.ndarray
+    solves: int = 0
 
 
 def iterate(
@@ -98,81 +102,52 @@ def iterate(
     most : int
     """
     count = len(tolerance)
-    outcome = Outcome(np.full(count, np.inf), np.zeros(count, dtype=int))
-    goals = _Goals(
+    goals = Goals(
         tolerance * scale,
         (tolerance if enough is None else enough) * scale,
         np.zeros(count, dtype=int) if least is None else least,
         most,
+        _PATIENCE,
+        _WORSE,
     )
     with np.errstate(all="ignore"):  # a sample that is lost may overflow before it is seen
-        _iterate(problem, triangles, goals, scale, outcome)
-    return outcome
+        return _iterate(problem, triangles, goals, scale)
 
 
-class _Goals(NamedTuple):
-    """When a sample is done; arrays (nsamples,)."""
-
-    goal: np.ndarray
-    enough: np.ndarray
-    least: np.ndarray
-    most: int
-
-
-def _iterate(
-    problem: Problem,
-    triangles: Triangles,
-    goals: _Goals,
-    scale: np.ndarray,
-    outcome: Outcome,
-) -> None:
+def _iterate(problem: Problem, triangles: Triangles, goals: Goals, scale: np.ndarray) -> Outcome:
     """Solve for all samples, which enter in their order."""
-    count, size = len(scale), len(problem.field)
-    force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
-    changes, images = (rows(WINDOW, size, dtype=np.uint16) for _ in range(2))
-    gram = rows(WINDOW, WINDOW * LANES)
-    products, weights = rows(WINDOW * LANES), rows(WINDOW * LANES)
-    inhabitant = np.full(LANES, -1)  # the sample in each lane; -1 for none
-    verdict, age = np.zeros(LANES, dtype=int), np.zeros(LANES, dtype=int)
-    first, best = np.ones(LANES), np.ones(LANES)
-    improved = np.zeros(LANES, dtype=int)  # the age at which the residual last fell by a tenth
+    count = len(scale)
+    residual, iterations = np.full(count, np.inf), np.zeros(count, dtype=int)
+    memory, block = new_memory(len(problem.field)), new_block()
+    work = Work(triangles.rows, memory, block, goals)
+    inhabitant, age = block.inhabitant, block.age
     wild = np.zeros(LANES, dtype=bool)  # a sample was lost there
-    waiting, slot, inside, idle = 0, 0, 0, 0
+    waiting, inside, idle = 0, 0, 0
     while True:
-        idle = idle + 1 if inside <= LANES - _TOGETHER else 0
         if waiting < count and (not inside or idle > _STRAGGLE):
             (empty,) = np.nonzero(inhabitant < 0)
             lanes = empty[: count - waiting]
             samples = np.arange(waiting, waiting + len(lanes))
             left_wild = lanes[wild[lanes]]
-            for kept in (before, step, *changes, *images) if len(left_wild) else ():
-                clear(kept, left_wild)  # not even 0 times infinity may reach the next one
+            for kept in (memory.before, memory.step, *memory.changes, *memory.images):
+                if len(left_wild):
+                    clear(kept, left_wild)  # not even 0 times infinity may reach the next one
             problem.load(lanes, samples)
             inhabitant[lanes], age[lanes], wild[lanes] = samples, 0, False
             waiting, inside, idle = waiting + len(lanes), inside + len(lanes), 0
         if not inside:
-            return
-        norm = problem.evaluate(triangles.place, force)
-        oldest = judge(
-            norm, inhabitant, *goals, _PATIENCE, _WORSE, age, first, best, improved, verdict
-        )
-        if (verdict > GOING).any():
-            (done,), (lost,) = np.nonzero(verdict == DONE), np.nonzero(verdict == LOST)
+            return Outcome(residual, iterations, int(memory.steps[0]))
+        few = inside <= LANES - _TOGETHER and waiting < count
+        oldest, times = problem.turns(work, _STRAGGLE + 1 - idle if few else goals.most + 1)
+        idle = idle + times if few else 0
+        (done,), (lost,) = np.nonzero(block.verdict == DONE), np.nonzero(block.verdict == LOST)
+        if len(done):
             samples = inhabitant[done]
-            if len(done):
-                problem.unload(done, samples)
-                outcome.residual[samples] = norm[done] / scale[samples]
-            wild[lost] = True
-            (ended,) = np.nonzero(verdict > GOING)
-            outcome.iterations[inhabitant[ended]] = age[ended]
-            inhabitant[ended], inside = -1, inside - len(ended)
-        if oldest < 0:
-            continue
-        filled = min(oldest + 1, WINDOW)
-        triangles.solve(force)
-        accelerate(
-            force, triangles.order, slot, filled, age,
-            before, step, changes, images, gram, products, weights, problem.field,
-        )  # fmt: skip
-        slot = (slot + 1) % WINDOW
-        age += 1
+            problem.unload(done, samples)
+            residual[samples] = block.norm[done] / scale[samples]
+        wild[lost] = True
+        (ended,) = np.nonzero(block.verdict > GOING)
+        iterations[inhabitant[ended]] = age[ended]
+        inhabitant[ended], inside = -1, inside - len(ended)
+        if oldest >= 0:
+            move(work, oldest, problem.field)

@@ -2,10 +2,13 @@
 
 Fields of a block are flat arrays of rows of `LANES` numbers: of unknown i row 2 i holds the real
 parts and row 2 i + 1 the imaginary parts. Sparse matrices are given by rows (CSR). No lane is ever
-mixed with another, so what becomes of a sample does not depend on its neighbours.
+mixed with another, so what becomes of a sample does not depend on its neighbours. Arrays are taken
+out of tuples before a loop: inside it Numba would count references at each access.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,24 +27,65 @@ from nepfield.steady.batches.lanes import (
 Array = np.ndarray
 
 
-@compiled
-def substitute(
-    lower_start: Array,
-    lower_column: Array,
-    lower_real: Array,
-    lower_imag: Array,
-    upper_start: Array,
-    upper_column: Array,
-    upper_real: Array,
-    upper_imag: Array,
-    pivot_real: Array,
-    pivot_imag: Array,
-    field: Array,
-) -> None:
-    """Solve with a lower triangle, of unit diagonal, and then an upper one, in place.
+class Rows(NamedTuple):
+    """Triangular factors by rows: strict triangles, the pivots as reciprocals.
 
-    The triangles are strict; the pivots are given as reciprocals.
+    `place` is where the right-hand side of each unknown stands in a field that is to be solved for,
+    `order` the unknown at each place of the solution.
     """
+
+    lower_start: Array
+    lower_column: Array
+    lower_real: Array
+    lower_imag: Array
+    upper_start: Array
+    upper_column: Array
+    upper_real: Array
+    upper_imag: Array
+    pivot_real: Array
+    pivot_imag: Array
+    place: Array
+    order: Array
+
+
+class Equations(NamedTuple):
+    """``H x + B^T w (a + b conj) B x = right`` for a block of samples.
+
+    H, B and B^T w come by rows. On a graph the points are the unknowns, of weight 1, and B is left
+    out. What is 0 everywhere is an array of length 0. With a `fraction`, three numbers, a follows
+    from the density n at each point, ``(f0 + f1 n) / (1 + f2 n)``, and b is 0.
+    """
+
+    is_graph: bool
+    start: Array
+    column: Array
+    real: Array
+    imag: Array
+    values_start: Array
+    values_column: Array
+    values_value: Array
+    adjoint_start: Array
+    adjoint_column: Array
+    adjoint_value: Array
+    weight: Array
+    field: Array
+    right: Array
+    values: Array
+    direct_real: Array
+    direct_imag: Array
+    conjugate_real: Array
+    conjugate_imag: Array
+    fraction: Array
+
+
+@compiled
+def substitute(rows: Rows, field: Array) -> None:
+    """Solve with a lower triangle, of unit diagonal, and then an upper one, in place."""
+    lower_start, lower_column = rows.lower_start, rows.lower_column
+    lower_real, lower_imag = rows.lower_real, rows.lower_imag
+    upper_start, upper_column = rows.upper_start, rows.upper_column
+    upper_real, upper_imag = rows.upper_real, rows.upper_imag
+    pivot_real, pivot_imag = rows.pivot_real, rows.pivot_imag
     n = len(lower_start) - 1
     zero = spread32(0.0)
     for i in range(n):
@@ -75,7 +119,47 @@ def substitute(
 
 
 @compiled
-def evaluate(start: Array, column: Array, value: Array, field: Array, values: Array) -> None:
+def evaluate(equations: Equations, place: Array, force: Array, norm: Array) -> None:
+    """The left side less the right one, of which rows go to their places in `force` (32 bits, in
+    the order of the factors), and its norm."""
+    e = equations
+    if e.is_graph:
+        residual_of_graph(
+            e.start, e.column, e.real, e.imag, e.field,
+            e.direct_real, e.direct_imag, e.conjugate_real, e.conjugate_imag, e.fraction,
+            e.right, place, force, norm,
+        )  # fmt: skip
+    else:
+        at_points(e.values_start, e.values_column, e.values_value, e.field, e.values)
+        react(
+            e.direct_real, e.direct_imag, e.conjugate_real, e.conjugate_imag, e.fraction, e.values
+        )
+        residual(
+            e.start, e.column, e.real, e.imag, e.field,
+            e.adjoint_start, e.adjoint_column, e.adjoint_value, e.values,
+            e.right, e.weight, place, force, norm,
+        )  # fmt: skip
+    for lane in range(LANES):
+        norm[lane] = np.sqrt(norm[lane])
+
+
+@compiled
+def densities(equations: Equations, density: Array) -> None:
+    """The density of the field at the points, a row a point."""
+    values = equations.field
+    if not equations.is_graph:
+        values = equations.values
+        at_points(
+            equations.values_start, equations.values_column, equations.values_value,
+            equations.field, values,
+        )  # fmt: skip
+    for i in range(len(density) // LANES):
+        x, y = load64(values, 2 * i), load64(values, 2 * i + 1)
+        store64(density, i, x * x + y * y)
+
+
+@compiled
+def at_points(start: Array, column: Array, value: Array, field: Array, values: Array) -> None:
     """A real sparse matrix times a field."""
     for i in range(len(start) - 1):
         real, imag = spread64(0.0), spread64(0.0)
@@ -88,25 +172,24 @@ def evaluate(start: Array, column: Array, value: Array, field: Array, values: Ar
 
 
 @compiled
-def densities(values: Array, density: Array) -> None:
-    """The squared magnitude of values, a row a point."""
-    for i in range(len(density) // LANES):
-        real, imag = load64(values, 2 * i), load64(values, 2 * i + 1)
-        store64(density, i, real * real + imag * imag)
-
-
-@compiled
 def react(
     direct_real: Array,
     direct_imag: Array,
     conjugate_real: Array,
     conjugate_imag: Array,
+    fraction: Array,
     values: Array,
 ) -> None:
-    """``a v + b conj(v)`` in place; what is 0 everywhere is an array of length 0."""
+    """``a v + b conj(v)`` in place."""
     for i in range(len(values) // (2 * LANES)):
         x, y = load64(values, 2 * i), load64(values, 2 * i + 1)
-        a = load64(direct_real, i)
+        if len(fraction):
+            n = x * x + y * y
+            a = spread64(fraction[0]) + spread64(fraction[1]) * n
+            if fraction[2] != 0.0:
+                a = a / (spread64(1.0) + spread64(fraction[2]) * n)
+        else:
+            a = load64(direct_real, i)
         real, imag = a * x, a * y
         if len(direct_imag):
             a = load64(direct_imag, i)
@@ -137,11 +220,10 @@ def residual(
     force: Array,
     square: Array,
 ) -> None:
-    """``H x + B^T r - right``, where r are reactions at the points, of which rows lie at `place`.
+    """``H x + B^T w r - right``, where r are reactions at the points.
 
-    Parameters are H by rows, the field x, B^T times the quadrature weights, r, and the right-hand
-    side. It fills `force` (32 bits, in the order of the factors), and `square`, the sum of its
-    squares times `weight`, as the residual's norm takes them.
+    It fills `force`, and `square`, the sum of its squares times `weight`, as the residual's norm
+    takes them.
     """
     total = spread64(0.0)
     for i in range(len(start) - 1):
@@ -178,6 +260,7 @@ def residual_of_graph(
     direct_imag: Array,
     conjugate_real: Array,
     conjugate_imag: Array,
+    fraction: Array,
     right: Array,
     place: Array,
     force: Array,
@@ -188,9 +271,14 @@ def residual_of_graph(
     total = spread64(0.0)
     for i in range(len(start) - 1):
         x, y = load64(field, 2 * i), load64(field, 2 * i + 1)
-        a = load64(direct_real, i)
-        real = a * x - load64(right, 2 * i)
-        imag = a * y - load64(right, 2 * i + 1)
+        if len(fraction):
+            n = x * x + y * y
+            a = spread64(fraction[0]) + spread64(fraction[1]) * n
+            if fraction[2] != 0.0:
+                a = a / (spread64(1.0) + spread64(fraction[2]) * n)
+        else:
+            a = load64(direct_real, i)
+        real, imag = a * x, a * y
         if len(direct_imag):
             a = load64(direct_imag, i)
             real -= a * y
@@ -199,6 +287,8 @@ def residual_of_graph(
             b, c = load64(conjugate_real, i), load64(conjugate_imag, i)
             real += b * x + c * y
             imag += c * x - b * y
+        real -= load64(right, 2 * i)
+        imag -= load64(right, 2 * i + 1)
         for k in range(start[i], start[i + 1]):
             x = load64(field, 2 * column[k])
             y = load64(field, 2 * column[k] + 1)
@@ -251,14 +341,16 @@ def clear(rows: Array, lanes: Array) -> None:
 
 
 @compiled
-def put(source: Array, weight: Array, place: Array, force: Array, square: Array) -> None:
-    """Put F, a complex array of a column a lane, into a block of 32 bits; `square` as `residual`
-    has it."""
+def put(source: Array, weight: Array, place: Array, force: Array, norm: Array) -> None:
+    """Put F, a complex array of a column a lane, into a block of 32 bits; `norm` as `evaluate` has
+    it."""
     for lane in range(LANES):
-        square[lane] = 0.0
+        norm[lane] = 0.0
     for i in range(len(source)):
         for lane in range(LANES):
             value = source[i, lane]
             force[2 * place[i] * LANES + lane] = value.real
             force[(2 * place[i] + 1) * LANES + lane] = value.imag
-            square[lane] += weight[i] * (value.real * value.real + value.imag * value.imag)
+            norm[lane] += weight[i] * (value.real * value.real + value.imag * value.imag)
+    for lane in range(LANES):
+        norm[lane] = np.sqrt(norm[lane])

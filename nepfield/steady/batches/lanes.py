@@ -240,7 +240,12 @@ def _arithmetic(symbol: Callable, name: str) -> None:
     overload(symbol)(rule)
 
 
-for _symbol, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+for _symbol, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
     _arithmetic(_symbol, _name)
 _arithmetic(operator.iadd, "fadd")
 _arithmetic(operator.isub, "fsub")

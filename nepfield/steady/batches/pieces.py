@@ -51,9 +51,9 @@ def iterate_in_pieces(
         Of the whole batch; the residual of samples that were not asked for is infinite.
     """
     nsamples = len(scale)
-    outcome = Outcome(np.full(nsamples, np.inf), np.zeros(nsamples, dtype=int))
+    residual, iterations = np.full(nsamples, np.inf), np.zeros(nsamples, dtype=int)
 
-    def run(piece: Samples) -> None:
+    def run(piece: Samples) -> int:
         problem = problem_of(piece, solution[:, piece].copy("F"))
         found = iterate(
             problem,
@@ -64,22 +64,22 @@ def iterate_in_pieces(
             None if least is None else least[piece],
         )
         solution[:, piece] = problem.solution
-        outcome.residual[piece], outcome.iterations[piece] = found
+        residual[piece], iterations[piece] = found.residual, found.iterations
+        return found.solves
 
     if not len(samples):
-        return outcome
+        return Outcome(residual, iterations)
     workers = min(threads(), max(len(samples) // _LEAST, 1))
     firsts = np.arange(0, len(samples), LANES)
     shares = np.array_split(firsts, max(workers, -(-len(samples) // _MOST)))
     ends = [*(share[0] for share in shares), len(samples)]
     pieces = [_side_by_side(samples[first:end]) for first, end in pairwise(ends)]
     if workers == 1:
-        for piece in pieces:
-            run(piece)
-        return outcome
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(run, pieces))
-    return outcome
+        solves = sum(map(run, pieces))
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            solves = sum(pool.map(run, pieces))
+    return Outcome(residual, iterations, solves)
 
 
 def _side_by_side(samples: np.ndarray) -> Samples:

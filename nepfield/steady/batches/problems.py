@@ -8,33 +8,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.steady.batches import kernels
+from nepfield.steady.batches.acceleration import judge
 from nepfield.steady.batches.chord import Problem
+from nepfield.steady.batches.kernels import Equations
 from nepfield.steady.batches.lanes import LANES, rows
-from nepfield.steady.equation import Equation
+from nepfield.steady.batches.turns import Work, take_turns
+from nepfield.steady.equation import NO_RESPONSE, Equation
 from nepfield.steady.linearisation import Linearisation, LinearPart
 
 _NOTHING = np.zeros(0)
-
-
-class _Discrete:
-    """What blocks need of a space and H: sparse matrices by rows, and weights of the norm."""
-
-    def __init__(self, part: LinearPart) -> None:
-        space = part.space
-        operator = part.operator
-        self.operator = (
-            operator.indptr, operator.indices,
-            np.ascontiguousarray(operator.data.real), np.ascontiguousarray(operator.data.imag),
-        )  # fmt: skip
-        self.weight = 1 / space.mass_diagonal
-        self.npoints = len(space.w)
-        self.is_graph = space.is_graph and space.single is None
-        if self.is_graph:
-            return
-        values = space.B
-        self.values = values.indptr, values.indices, values.data
-        adjoint = sp.csr_array((sp.diags_array(space.w) @ values).T)
-        self.adjoint = adjoint.indptr, adjoint.indices, adjoint.data
+_NO_PLACES = np.zeros(0, np.int32)
 
 
 class Reactions:
@@ -47,54 +30,71 @@ class Reactions:
     right : ndarray, shape (ndof, nsamples)
     start : ndarray, shape (ndof, nsamples)
         Where to begin; the solutions take its place.
+    fraction : tuple of float, optional
+        Of a response, as `Response` has it; then b = 0 and a is found in the block.
+    is_complex, paired : bool
+        Whether a has an imaginary part, and whether there is a b.
     """
 
-    def __init__(self, part: LinearPart, right: np.ndarray, start: np.ndarray) -> None:
-        self._discrete = _Discrete(part)
+    def __init__(
+        self,
+        part: LinearPart,
+        right: np.ndarray,
+        start: np.ndarray,
+        fraction: tuple[float, ...] | None = None,
+        is_complex: bool = False,
+        paired: bool = False,
+    ) -> None:
+        space, operator = part.space, part.operator
         # sample by sample, as they are loaded
         self._right, self.solution = np.asfortranarray(right), start
         self.field = rows(2 * len(self._right) * LANES)
-        self._block_right = rows(len(self.field))
-        npoints = self._discrete.npoints
-        self._values = rows(2 * npoints * LANES)
-        self._square = rows(LANES)
-        self._direct = [rows(npoints * LANES), _NOTHING]
-        self._conjugate = [_NOTHING, _NOTHING]
+        npoints = len(space.w)
+        is_graph = space.is_graph and space.single is None
+        values = adjoint = (_NO_PLACES, _NO_PLACES, _NOTHING)
+        if not is_graph:
+            values = space.B.indptr, space.B.indices, space.B.data
+            turned = sp.csr_array((sp.diags_array(space.w) @ space.B).T)
+            adjoint = turned.indptr, turned.indices, turned.data
+
+        def numbers(wanted: bool) -> np.ndarray:
+            return rows(npoints * LANES) if wanted else _NOTHING
+
+        self.equations = Equations(
+            is_graph,
+            operator.indptr,
+            operator.indices,
+            np.ascontiguousarray(operator.data.real),
+            np.ascontiguousarray(operator.data.imag),
+            *values,
+            *adjoint,
+            1 / space.mass_diagonal,
+            self.field,
+            rows(len(self.field)),
+            _NOTHING if is_graph else rows(2 * npoints * LANES),
+            numbers(fraction is None),
+            numbers(is_complex),
+            numbers(paired),
+            numbers(paired),
+            np.array(fraction or (), dtype=float),
+        )
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
         kernels.load_field(self.solution, lanes, samples, self.field)
-        kernels.load_field(self._right, lanes, samples, self._block_right)
+        kernels.load_field(self._right, lanes, samples, self.equations.right)
 
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take solutions out of lanes of the block."""
         kernels.unload_field(self.field, lanes, samples, self.solution)
 
-    def react(self, values: np.ndarray) -> None:
-        """Find a at the points, where it depends on the values B x there."""
-
-    def evaluate(self, place: np.ndarray, force: np.ndarray) -> np.ndarray:
-        """F(x) and its norms."""
-        discrete = self._discrete
-        if discrete.is_graph:
-            self.react(self.field)
-            kernels.residual_of_graph(
-                *discrete.operator, self.field, *self._direct, *self._conjugate,
-                self._block_right, place, force, self._square,
-            )  # fmt: skip
-            return np.sqrt(self._square)
-        kernels.evaluate(*discrete.values, self.field, self._values)
-        self.react(self._values)
-        kernels.react(*self._direct, *self._conjugate, self._values)
-        kernels.residual(
-            *discrete.operator, self.field, *discrete.adjoint, self._values,
-            self._block_right, discrete.weight, place, force, self._square,
-        )  # fmt: skip
-        return np.sqrt(self._square)
+    def turns(self, work: Work, most: int) -> tuple[int, int]:
+        """As `take_turns`."""
+        return take_turns(self.equations, work, most)
 
 
 class States(Reactions):
-    """Steady states of ``H Psi + f(n) Psi + i P = 0``."""
+    """Steady states of ``H Psi + f(n) Psi + i P = 0`` with any f, which Python evaluates."""
 
     def __init__(
         self,
@@ -103,38 +103,44 @@ class States(Reactions):
         drive: np.ndarray,
         start: np.ndarray,
     ) -> None:
-        super().__init__(part, -1j * drive, start)
+        is_complex = np.iscomplexobj(response(np.ones(1)))
+        super().__init__(part, -1j * drive, start, is_complex=is_complex)
         self._response = response
-        self._density = rows(self._discrete.npoints * LANES)
+        self._density = rows(len(self.equations.direct_real))
 
-    def react(self, values: np.ndarray) -> None:
-        """f(n)."""
-        kernels.densities(values, self._density)
+    def turns(self, work: Work, most: int) -> tuple[int, int]:
+        """One of them."""
+        equations = self.equations
+        kernels.densities(equations, self._density)
         found = np.asarray(self._response(self._density))
-        self._direct[0] = np.ascontiguousarray(found.real, dtype=float)
-        if np.iscomplexobj(found):
-            self._direct[1] = np.ascontiguousarray(found.imag)
+        equations.direct_real[:] = found.real
+        if len(equations.direct_imag):
+            equations.direct_imag[:] = found.imag
+        return take_turns(equations, work, 1)
 
 
 class Responses(Reactions):
     """Linear responses ``(H + a) d + b conj(d) = right``."""
 
     def __init__(self, linear: Linearisation, right: np.ndarray, start: np.ndarray) -> None:
-        super().__init__(linear.linear_part, right, start)
+        direct, conjugate = linear.direct, linear.conjugate
+        super().__init__(
+            linear.linear_part,
+            right,
+            start,
+            NO_RESPONSE.fraction if direct is None else None,
+            direct is not None and np.iscomplexobj(direct),
+            conjugate is not None,
+        )
         self._linear = linear
-        direct, conjugate = self._linear.direct, self._linear.conjugate
-        size = self._discrete.npoints * LANES
-        if direct is not None and np.iscomplexobj(direct):
-            self._direct[1] = rows(size)
-        if conjugate is not None:
-            self._conjugate = [rows(size), rows(size)]
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
         super().load(lanes, samples)
+        here, linear = self.equations, self._linear
         for field, blocks in (
-            (self._linear.direct, self._direct),
-            (self._linear.conjugate, self._conjugate),
+            (linear.direct, (here.direct_real, here.direct_imag)),
+            (linear.conjugate, (here.conjugate_real, here.conjugate_imag)),
         ):
             if field is None:
                 continue
@@ -166,7 +172,6 @@ class ByEquation:
         self.field = rows(2 * n * LANES)
         self._state = np.zeros((n, LANES), dtype=complex)
         self._samples = np.zeros(LANES, dtype=int)
-        self._square = rows(LANES)
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Put samples of the batch into lanes of the block."""
@@ -177,21 +182,24 @@ class ByEquation:
         """Take solutions out of lanes of the block."""
         kernels.unload_field(self.field, lanes, samples, self.solution)
 
-    def evaluate(self, place: np.ndarray, force: np.ndarray) -> np.ndarray:
-        """F(x) and its norms."""
+    def turns(self, work: Work, most: int) -> tuple[int, int]:
+        """One of them."""
         every = np.arange(LANES)
         kernels.unload_field(self.field, every, every, self._state)
         found = np.ascontiguousarray(self._residual(self._state, self._samples), dtype=complex)
-        kernels.put(found, self._weight, place, force, self._square)
-        return np.sqrt(self._square)
+        kernels.put(found, self._weight, work.rows.place, work.memory.force, work.block.norm)
+        oldest, _ = judge(work.block, work.goals)
+        return oldest, 1
 
 
 def states_problem(equation: Equation, drive: np.ndarray, start: np.ndarray) -> Problem:
     """Steady states of an equation; `start` (ndof, nsamples) becomes the solution."""
     ask = getattr(equation, "response_alone", None)
     response = None if ask is None else ask()
+    if response is not None and response.fraction is not None:
+        return Reactions(equation.linear_part, -1j * drive, start, response.fraction)
     if response is not None:
-        return States(equation.linear_part, response, drive, start)
+        return States(equation.linear_part, response.f, drive, start)
     return ByEquation(
         equation.linear_part,
         lambda state, samples: equation.residual(state, drive[:, samples]),

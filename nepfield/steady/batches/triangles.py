@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.space.linalg import Factorisation
-from nepfield.steady.batches.kernels import substitute
+from nepfield.steady.batches.kernels import Rows, substitute
 from nepfield.steady.linearisation import LinearPart
 
 _NAME = "triangles"
@@ -26,31 +26,29 @@ class Triangles:
 
     Attributes
     ----------
-    place : ndarray of int, shape (n,)
-        Where the right-hand side of each unknown stands in the field that `solve` takes.
-    order : ndarray of int, shape (n,)
-        The unknown at each place of the field that it leaves.
+    rows : Rows
     """
 
     def __init__(self, factors: Factorisation) -> None:
-        lower, upper, rows, columns = factors.triangles()
+        lower, upper, place, columns = factors.triangles()
         pivots = 1 / upper.diagonal()
-        self._arrays = (
+        order = np.empty_like(columns)
+        order[columns] = np.arange(len(columns))
+        self.rows = Rows(
             *_by_rows(sp.tril(lower, -1)),
             *_by_rows(sp.triu(upper, 1)),
             np.ascontiguousarray(pivots.real, np.float32),
             np.ascontiguousarray(pivots.imag, np.float32),
+            place,
+            order,
         )
-        self.place = rows
-        self.order = np.empty_like(columns)
-        self.order[columns] = np.arange(len(columns))
 
     def solve(self, field: np.ndarray) -> None:
         """Solve for a block, a flat array as `nepfield.steady.batches.kernels` has it, in place."""
-        substitute(*self._arrays, field)
+        substitute(self.rows, field)
 
 
-def _by_rows(matrix: sp.sparray) -> tuple[np.ndarray, ...]:
+def _by_rows(matrix: sp.sparray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     matrix = matrix.tocsr()
     data = matrix.data
     return (
