@@ -27,17 +27,20 @@ from nepfield.systems.system import (
     trained,
 )
 
+_PORTIONS = 32  # of a batch, at most
+
 
 @dataclass(frozen=True, eq=False)
 class Gradient(Described):
     """An estimate of the gradient of the mean cost of a batch: sums and counts.
 
-    Parts of a batch can be added: ``first + second`` is the gradient of both together.
+    Parts of a batch can be added: ``first + second`` is the gradient of both together, to the last
+    bit where the first has whole portions.
 
     Attributes
     ----------
-    sums : dict of ndarray
-        Sums over the samples used of dC/dtheta, by parameter name.
+    portions : dict of ndarray, shape (nvalues, nportions)
+        Sums of dC/dtheta over the samples used, so many neighbours at a time, by parameter name.
     measures : dict of float or ndarray
         Of each parameter's support.
     per_sample : ndarray, shape (nsamples,)
@@ -59,7 +62,7 @@ class Gradient(Described):
         same.
     """
 
-    sums: Values
+    portions: Values
     measures: dict[str, float | np.ndarray]
     per_sample: np.ndarray
     outputs: np.ndarray
@@ -74,6 +77,11 @@ class Gradient(Described):
     def count(self) -> int:
         """Number of samples used."""
         return int(np.count_nonzero(self.used))
+
+    @cached_property
+    def sums(self) -> Values:
+        """Sums of dC/dtheta over the samples used."""
+        return {name: portions.sum(axis=1) for name, portions in self.portions.items()}
 
     @cached_property
     def params(self) -> Values:
@@ -103,16 +111,19 @@ class Gradient(Described):
             return float(self.errors[self.used].mean() / size) if size > 0 else np.nan
 
     def __add__(self, other: Gradient) -> Gradient:
-        if self.rule != other.rule or self.sums.keys() != other.sums.keys():
+        if self.rule != other.rule or self.portions.keys() != other.portions.keys():
             raise InputError(
-                f"gradients by {self.rule} of {', '.join(self.sums)} and by {other.rule} of "
-                f"{', '.join(other.sums)}: only parts of one batch can be added."
+                f"gradients by {self.rule} of {', '.join(self.portions)} and by {other.rule} of "
+                f"{', '.join(other.portions)}: only parts of one batch can be added."
             )
         found = [part.response for part in (self, other) if part.response is not None]
         response = np.concatenate(found, axis=-1) if found else None
         return replace(
             self,
-            sums={name: total + other.sums[name] for name, total in self.sums.items()},
+            portions={
+                name: np.concatenate([portions, other.portions[name]], axis=1)
+                for name, portions in self.portions.items()
+            },
             per_sample=np.concatenate([self.per_sample, other.per_sample]),
             outputs=np.concatenate([self.outputs, other.outputs]),
             steady=joined([self.steady, other.steady]),
@@ -233,9 +244,11 @@ def estimate(
     keys: Keys | None = None,
     steady: Steady | None = None,
     initial: np.ndarray | None = None,
+    portion: int | None = None,
     **options: Any,
 ) -> Gradient:
-    """`gradient` of samples that have been checked; those that fail are left out."""
+    """`gradient` of samples that have been checked; those that fail are left out. Of a part of a
+    batch `portion` is what `portion_of` says of the whole."""
     if steady is None:
         steady = system.equilibrate(inputs, None, initial, keys and keys.fold("free"), **options)
     used = steady.converged.copy()
@@ -254,14 +267,13 @@ def estimate(
         find = rule_of(rule, corrections, gradient_tolerance)
         found = find(system, free, push, inputs, beta, keys, options)
         used[chosen] = found.solved
-    if np.count_nonzero(used):
-        kept = columns_of(found.solved)
-        sums = {
-            name: _of_trained(parameter, found.columns[name][:, kept].sum(axis=1))
-            for name, parameter in parameters.items()
-        }
-    else:
-        sums = {name: np.zeros_like(parameter.values) for name, parameter in parameters.items()}
+    portion = portion or portion_of(len(used))
+    portions = {
+        name: _of_trained(parameter, _in_portions(found.columns[name], used, chosen, portion))
+        if np.count_nonzero(used)
+        else np.zeros((parameter.values.size, 1), parameter.values.dtype)
+        for name, parameter in parameters.items()
+    }
     measures = {name: parameter.measure for name, parameter in parameters.items()}
     errors, measurements = found.error, found.measurements
     if errors is not None and len(errors) < len(used):
@@ -269,7 +281,7 @@ def estimate(
     if measurements is not None and len(measurements) < len(used):
         measurements = _spread(measurements, chosen, np.zeros(len(used), dtype=int))
     return Gradient(
-        sums, measures, per_sample, outputs, steady, used, rule, found.response, errors,
+        portions, measures, per_sample, outputs, steady, used, rule, found.response, errors,
         measurements,
     )  # fmt: skip
 
@@ -279,11 +291,33 @@ def _spread(values: np.ndarray, chosen: slice | np.ndarray, whole: np.ndarray) -
     return whole
 
 
-def _of_trained(parameter: Parameter, derivative: np.ndarray) -> np.ndarray:
-    """The derivative, with zeros for numbers that are not trained."""
+def portion_of(count: int) -> int:
+    """Samples of a batch of so many that are summed together, a power of two: 16 to 32 portions,
+    or one a sample."""
+    return 1 << max(0, int(np.ceil(np.log2(max(count, 1) / _PORTIONS))))
+
+
+def _in_portions(
+    columns: np.ndarray, used: np.ndarray, chosen: slice | np.ndarray, portion: int
+) -> np.ndarray:
+    """Sums over neighbours of columns, which are those of the chosen samples."""
+    if len(used) != columns.shape[1] or not used.all():
+        every = np.zeros((len(columns), len(used)), columns.dtype)
+        every[:, chosen] = columns
+        every[:, ~used] = 0
+        columns = every
+    total = columns[:, ::portion].copy()
+    for k in range(1, portion):
+        more = columns[:, k::portion]
+        total[:, : more.shape[1]] += more
+    return total
+
+
+def _of_trained(parameter: Parameter, portions: np.ndarray) -> np.ndarray:
+    """The derivatives, with zeros for numbers that are not trained."""
     if parameter.trainable is True:
-        return derivative
-    return np.where(parameter.trainable, derivative, 0.0)
+        return portions
+    return np.where(np.reshape(parameter.trainable, (-1, 1)), portions, 0.0)
 
 
 def checked_rule(

@@ -1,13 +1,15 @@
 """A batch in parts, each estimated somewhere else, and added up.
 
-Splitting a batch changes nothing but the order of sums: what samples share is made of the whole
-batch before (`System.reference`, where a system has it), and random numbers belong to samples.
+Splitting a batch changes nothing, to the last bit: what samples share is made of the whole batch
+before (`System.reference`, where a system has it), random numbers belong to samples, and sums are
+made of the same portions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from nepfield.fields.parameters import Values
 from nepfield.keys import Keys
 from nepfield.learning.costs import Cost
-from nepfield.learning.gradients import Gradient, estimate
+from nepfield.learning.gradients import Gradient, estimate, portion_of
 from nepfield.steady.batches.choice import LEAST
 from nepfield.systems.system import System, trained
 
@@ -76,11 +78,14 @@ class InParts:
         **options: Any,
     ) -> Gradient:
         """As `estimate`."""
-        most, ask = min(self._most, len(inputs)), getattr(system, "reference", None)
-        shared = {}
+        count, portion = len(inputs), portion_of(len(inputs))
+        firsts = np.arange(0, count, portion)
+        most, ask = min(self._most, len(firsts)), getattr(system, "reference", None)
+        shared: dict[str, Any] = {"portion": portion}
         if ask is not None:
             # in smaller parts they would be solved another way
-            most = min(most, len(inputs) // LEAST)
+            while most > 1 and count - np.array_split(firsts, most)[-1][0] < LEAST:
+                most -= 1
             if most > 1:
                 shared["reference"] = ask(inputs, initial, **options)
                 most = most if shared["reference"] is not None else 1
@@ -89,6 +94,7 @@ class InParts:
                 system, cost, inputs, targets, rule, beta, keys=keys, initial=initial, **options
             )
         values = {name: parameter.values for name, parameter in trained(system).items()}
+        ends = [*(share[0] for share in np.array_split(firsts, most)), count]
         parts = [
             Part(
                 values,
@@ -103,6 +109,6 @@ class InParts:
                     "initial": None if initial is None else initial[..., chosen],
                 },
             )
-            for chosen in np.array_split(np.arange(len(inputs)), most)
+            for chosen in (slice(first, end) for first, end in pairwise(ends))
         ]
         return reduce(lambda first, second: first + second, self._run(system, cost, parts))
