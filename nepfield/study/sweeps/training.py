@@ -1,7 +1,8 @@
 """One training on several processes or a cluster: each batch in parts, by Dask distributed.
 
-The parts of a batch are equally many samples; what comes back is added in the order of the samples,
-so it does not matter which worker does which part, how often it is begun, and who dies.
+What comes back is put together in the order of the samples, in portions that do not depend on the
+parts, so it does not matter how many workers there are, which does which part, how often it is
+begun, and who dies.
 """
 
 from __future__ import annotations
