@@ -200,24 +200,6 @@ def advance(
             store64(field, place, load64(field, place) + widened(total))
 
 
-@compiled
-def accelerate(memory: Memory, filled: int, order: Array, age: Array, field: Array) -> None:
-    """Take the correction r = M^-1 F in `memory.force` into the memory, and go on by the best step.
-
-    Of what is remembered `filled` slots are in use. Of `order` (n,) the field, (2 n LANES,) of 64
-    bits, is moved.
-    """
-    slot = memory.slot[0]
-    remember(
-        memory.force, memory.before, memory.step, slot, filled,
-        memory.changes, memory.images, memory.gram, memory.products,
-    )  # fmt: skip
-    combine(memory.gram, memory.products, slot, age, memory.weights)
-    advance(memory.force, memory.images, memory.weights, slot, filled, order, memory.step, field)
-    memory.slot[0] = (slot + 1) % WINDOW
-    memory.steps[0] += 1
-
-
 class Goals(NamedTuple):
     """When a sample is done or given up.
 

@@ -26,7 +26,7 @@ from nepfield.steady.batches.acceleration import (
 from nepfield.steady.batches.kernels import clear
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.triangles import Triangles
-from nepfield.steady.batches.turns import Work, move
+from nepfield.steady.batches.turns import Work
 
 MOST = 100
 """Iterations after which a sample is given up."""
@@ -56,7 +56,7 @@ class Problem(Protocol):
     def unload(self, lanes: np.ndarray, samples: np.ndarray) -> None:
         """Take x out of these lanes, as that of samples of the batch."""
 
-    def turns(self, work: Work, most: int) -> tuple[int, int]:
+    def turns(self, work: Work, oldest: int, most: int) -> tuple[int, int]:
         """As `nepfield.steady.batches.turns.take_turns`."""
 
 
@@ -138,8 +138,8 @@ def _iterate(problem: Problem, triangles: Triangles, goals: Goals, scale: np.nda
         if not inside:
             return Outcome(residual, iterations, int(memory.steps[0]))
         few = inside <= LANES - _TOGETHER and waiting < count
-        oldest, times = problem.turns(work, _STRAGGLE + 1 - idle if few else goals.most + 1)
-        idle = idle + times if few else 0
+        oldest, looks = problem.turns(work, -1, _STRAGGLE + 1 - idle if few else goals.most + 1)
+        idle = idle + looks if few else 0
         (done,), (lost,) = np.nonzero(block.verdict == DONE), np.nonzero(block.verdict == LOST)
         if len(done):
             samples = inhabitant[done]
@@ -149,5 +149,5 @@ def _iterate(problem: Problem, triangles: Triangles, goals: Goals, scale: np.nda
         (ended,) = np.nonzero(block.verdict > GOING)
         iterations[inhabitant[ended]] = age[ended]
         inhabitant[ended], inside = -1, inside - len(ended)
-        if oldest >= 0:
-            move(work, oldest, problem.field)
+        if len(ended) and oldest >= 0:
+            problem.turns(work, oldest, 0)

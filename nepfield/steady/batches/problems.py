@@ -12,12 +12,11 @@ from nepfield.steady.batches.acceleration import judge
 from nepfield.steady.batches.chord import Problem
 from nepfield.steady.batches.kernels import Equations
 from nepfield.steady.batches.lanes import LANES, rows
-from nepfield.steady.batches.turns import Work, take_turns
+from nepfield.steady.batches.turns import Work, move, take_turns
 from nepfield.steady.equation import NO_RESPONSE, Equation
 from nepfield.steady.linearisation import Linearisation, LinearPart
 
 _NOTHING = np.zeros(0)
-_NO_PLACES = np.zeros(0, np.int32)
 
 
 class Reactions:
@@ -51,23 +50,23 @@ class Reactions:
         self.field = rows(2 * len(self._right) * LANES)
         npoints = len(space.w)
         is_graph = space.is_graph and space.single is None
-        values = adjoint = (_NO_PLACES, _NO_PLACES, _NOTHING)
+        values = adjoint = sp.csr_array((0, 0))
         if not is_graph:
-            values = space.B.indptr, space.B.indices, space.B.data
-            turned = sp.csr_array((sp.diags_array(space.w) @ space.B).T)
-            adjoint = turned.indptr, turned.indices, turned.data
+            values = space.B
+            adjoint = sp.csr_array((sp.diags_array(space.w) @ space.B).T)
 
         def numbers(wanted: bool) -> np.ndarray:
             return rows(npoints * LANES) if wanted else _NOTHING
 
         self.equations = Equations(
             is_graph,
-            operator.indptr,
-            operator.indices,
+            *_pattern(operator),
             np.ascontiguousarray(operator.data.real),
             np.ascontiguousarray(operator.data.imag),
-            *values,
-            *adjoint,
+            *_pattern(values),
+            values.data,
+            *_pattern(adjoint),
+            adjoint.data,
             1 / space.mass_diagonal,
             self.field,
             rows(len(self.field)),
@@ -88,9 +87,14 @@ class Reactions:
         """Take solutions out of lanes of the block."""
         kernels.unload_field(self.field, lanes, samples, self.solution)
 
-    def turns(self, work: Work, most: int) -> tuple[int, int]:
+    def turns(self, work: Work, oldest: int, most: int) -> tuple[int, int]:
         """As `take_turns`."""
-        return take_turns(self.equations, work, most)
+        return take_turns(self.equations, work, oldest, most)
+
+
+def _pattern(matrix: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Where rows start, and the columns; always of one type, or all would be compiled again."""
+    return matrix.indptr.astype(np.int32, copy=False), matrix.indices.astype(np.int32, copy=False)
 
 
 class States(Reactions):
@@ -108,15 +112,18 @@ class States(Reactions):
         self._response = response
         self._density = rows(len(self.equations.direct_real))
 
-    def turns(self, work: Work, most: int) -> tuple[int, int]:
-        """One of them."""
+    def turns(self, work: Work, oldest: int, most: int) -> tuple[int, int]:
+        """As `take_turns`, one look at most."""
         equations = self.equations
+        take_turns(equations, work, oldest, 0)
+        if not most:
+            return oldest, 0
         kernels.densities(equations, self._density)
         found = np.asarray(self._response(self._density))
         equations.direct_real[:] = found.real
         if len(equations.direct_imag):
             equations.direct_imag[:] = found.imag
-        return take_turns(equations, work, 1)
+        return take_turns(equations, work, -1, 1)
 
 
 class Responses(Reactions):
@@ -182,13 +189,19 @@ class ByEquation:
         """Take solutions out of lanes of the block."""
         kernels.unload_field(self.field, lanes, samples, self.solution)
 
-    def turns(self, work: Work, most: int) -> tuple[int, int]:
-        """One of them."""
+    def turns(self, work: Work, oldest: int, most: int) -> tuple[int, int]:
+        """As `take_turns`, one look at most."""
+        if oldest >= 0:
+            move(work, oldest, self.field)
+        if not most:
+            return oldest, 0
         every = np.arange(LANES)
         kernels.unload_field(self.field, every, every, self._state)
         found = np.ascontiguousarray(self._residual(self._state, self._samples), dtype=complex)
         kernels.put(found, self._weight, work.rows.place, work.memory.force, work.block.norm)
-        oldest, _ = judge(work.block, work.goals)
+        oldest, ended = judge(work.block, work.goals)
+        if oldest >= 0 and not ended:
+            move(work, oldest, self.field)
         return oldest, 1
 
 

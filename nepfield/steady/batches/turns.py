@@ -13,8 +13,10 @@ from nepfield.steady.batches.acceleration import (
     Block,
     Goals,
     Memory,
-    accelerate,
+    advance,
+    combine,
     judge,
+    remember,
 )
 from nepfield.steady.batches.kernels import Equations, Rows, evaluate, substitute
 from nepfield.steady.batches.lanes import LANES, compiled
@@ -31,23 +33,50 @@ class Work(NamedTuple):
 
 @compiled
 def move(work: Work, oldest: int, field: Array) -> None:
-    """Take the step that follows from the residual; the oldest sample has this age."""
-    rows, memory, block = work.rows, work.memory, work.block
-    substitute(rows, memory.force)
-    accelerate(memory, min(oldest + 1, WINDOW), rows.order, block.age, field)
+    """Take the residual F in memory for a correction r = M^-1 F, remember it, and go on by the best
+    step; the oldest sample has this age."""
+    rows, memory, age = work.rows, work.memory, work.block.age
+    force, step, images = memory.force, memory.step, memory.images
+    gram, products, weights = memory.gram, memory.products, memory.weights
+    slot, filled = memory.slot[0], min(oldest + 1, WINDOW)
+    substitute(rows, force)
+    remember(force, memory.before, step, slot, filled, memory.changes, images, gram, products)
+    combine(gram, products, slot, age, weights)
+    advance(force, images, weights, slot, filled, rows.order, step, field)
+    memory.slot[0] = (slot + 1) % WINDOW
+    memory.steps[0] += 1
     for lane in range(LANES):
-        block.age[lane] += 1
+        age[lane] += 1
 
 
 @compiled
-def take_turns(equations: Equations, work: Work, most: int) -> tuple[int, int]:
-    """Look at the residual and move, until a sample has come to its end or the residual has been
-    looked at so many times; the age of the oldest that goes on (-1 for none), and the times."""
-    times = 1
+def take_turns(equations: Equations, work: Work, oldest: int, most: int) -> tuple[int, int]:
+    """Move and look at the residual in turns, until a sample has come to its end.
+
+    Parameters
+    ----------
+    equations : Equations
+    work : Work
+    oldest : int
+        Age of the oldest sample, if the first thing is to move; else -1.
+    most : int
+        Looks after which there is a last move, and that is all.
+
+    Returns
+    -------
+    oldest : int
+        Age of the oldest sample that goes on, -1 for none. Where one has come to its end the others
+        have not yet moved.
+    looks : int
+    """
+    looks = 0
     while True:
+        if oldest >= 0:
+            move(work, oldest, equations.field)
+        if looks == most:
+            return oldest, looks
         evaluate(equations, work.rows.place, work.memory.force, work.block.norm)
         oldest, ended = judge(work.block, work.goals)
-        if ended or times >= most:
-            return oldest, times
-        move(work, oldest, equations.field)
-        times += 1
+        looks += 1
+        if ended:
+            return oldest, looks
