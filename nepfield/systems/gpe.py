@@ -194,7 +194,8 @@ class GPE(Described):
         if fraction is not None:
             a, b, c = fraction
             n = np.array([0.0, 0.3, 1.0, 7.0])
-            if not np.allclose(f(n), (a + b * n) / (1 + c * n), rtol=1e-12, atol=0.0):
+            found, meant = f(n), (a + b * n) / (1 + c * n)
+            if np.iscomplexobj(found) or not np.allclose(found, meant, rtol=1e-12, atol=0.0):
                 fraction = None  # an heir has an f of its own
         return Response(f, fraction)
 
