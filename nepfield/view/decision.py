@@ -49,7 +49,7 @@ def run_decision(run: Path) -> tuple[Figure, list[str]] | None:
     found = read_table(run / DECISION, "input", "output")
     if found is None:
         return None
-    samples = read_table(run / OUTPUTS, "target", "output")
+    samples = read_table(run / OUTPUTS, "input", "target", "output")
     try:
         return decision_figure(found, samples, read_summary(run), run_title(run))
     except (ValueError, KeyError, IndexError, OverflowError) as error:

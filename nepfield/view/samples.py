@@ -58,8 +58,9 @@ def read_table(path: Path, *stems: str) -> pd.DataFrame | None:
         return None
     try:
         table = pd.read_csv(io.StringIO(read_text(path, LARGEST)))
-        for stem in stems:
-            block(table, stem)
+        counts = {stem: block(table, stem).shape[1] for stem in stems}
+        if "target" in counts and counts["target"] != counts["output"]:
+            raise ValueError(f"{counts['target']} targets, but {counts['output']} outputs")
         if "class" in table.columns:
             table["class"] = table["class"].astype(np.int64)
         if "target" in stems:
@@ -131,7 +132,9 @@ def scatter_figure(table: pd.DataFrame, summary: Mapping[str, Any], name: str = 
     figure = new_figure(1.2 + 3.4 * rows, 1.6 + 3.6 * columns)
     title(figure, name if shown == count else f"{name} ({shown} of {count} outputs)")
     axes = figure.subplots(rows, columns, squeeze=False)
-    allowed = summary.get("tolerance") or [None] * count
+    allowed = summary.get("tolerance") or ()
+    if len(allowed) != count:
+        allowed = [None] * count
     for k, one in enumerate(axes.flat):
         if k >= shown:
             one.remove()
