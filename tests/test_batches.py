@@ -10,7 +10,7 @@ import pytest
 
 import nepfield as nf
 from nepfield.space.linalg import Factorisation
-from nepfield.steady.batches import choice, pieces
+from nepfield.steady.batches import choice, kernels, lanes, pieces
 from nepfield.steady.batches.acceleration import WINDOW, combine
 from nepfield.steady.batches.chord import Outcome, iterate
 from nepfield.steady.batches.lanes import LANES, compiled, load16, load32, rows, store16, store32
@@ -179,14 +179,19 @@ def test_where_blocks_fail_on_the_way_states_are_still_found() -> None:
     assert (np.linalg.norm(residual, axis=0) <= 1e-8 * (1 + 1e-6) * scale).all()
 
 
-class Stiff(nf.Density):
+class Capped(nf.Density):
     """An heir with an f of its own, and the fraction of another."""
 
     def f(self, n: np.ndarray) -> np.ndarray:
-        return self.g * n**2
+        return self.g * np.minimum(n, 0.05)
 
     def derivative(self, n: np.ndarray) -> np.ndarray:
-        return 2 * self.g * n
+        return self.g * (n < 0.05)
+
+
+def emerging(n: np.ndarray) -> np.ndarray:
+    """Loss that is not there at all densities."""
+    return np.where(n > 0.05, 0.2 * n - 0.3j * (n - 0.05), 0.2 * n) if (n > 0.05).any() else 0.2 * n
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,8 @@ class Stiff(nf.Density):
         None,
         nf.CustomNonlinearity(lambda n: (0.2 - 0.02j) * n, lambda n: 0.2 - 0.02j),
         nf.Saturation(0.4),
-        Stiff(0.2),
+        Capped(2.0),
+        nf.CustomNonlinearity(emerging, lambda n: 0.2 - 0.3j * (n > 0.05)),
     ],
 )
 def test_linear_waves_and_complex_responses(response: object, alone: object) -> None:
@@ -237,6 +243,62 @@ def test_an_heir_with_terms_of_its_own_is_solved_by_its_own_residual(alone: obje
     tight = device.gradient(tolerance=1e-10)
     alone()
     assert difference(tight, device.gradient(tolerance=1e-12)) < 1e-6
+
+
+def test_a_sample_that_overflows_does_not_reach_the_next_one_in_its_lane() -> None:
+    device = lattice_device(-1.0)
+    drive = device.system.drive(device.inputs).astype(complex)
+    drive[:, :5] *= 1e60
+    scale = device.system.space.residual_norm(drive)
+    scale[2] *= 1e12  # one that is done at once, and moves on beside the others
+    triangles = Triangles(Factorisation(device.system.operator))
+
+    def solve(samples: np.ndarray) -> tuple[np.ndarray, Outcome]:
+        some = drive[:, samples]
+        problem = states_problem(device.system, some, np.zeros_like(some))
+        return problem.solution, iterate(
+            problem, triangles, np.full(len(samples), 1e-8), scale[samples]
+        )
+
+    state, found = solve(np.arange(NSAMPLES))
+    assert not np.isfinite(found.residual[:2]).any()
+    assert np.isfinite(found.residual[5:]).all()
+    for k in (5, 16, 20, 39):
+        assert np.array_equal(solve(np.array([k]))[0][:, 0], state[:, k])
+
+
+def test_blocks_take_few_steps_and_wait_for_few() -> None:
+    device = lattice_device(-1.5)
+    drive = device.system.drive(device.inputs).astype(complex)
+    drive[:, :4] *= 3  # these take longer
+    scale = device.system.space.residual_norm(drive)
+    triangles = Triangles(Factorisation(device.system.operator))
+    problem = states_problem(device.system, drive, np.zeros_like(drive))
+    loaded: list[int] = []
+    load = problem.load
+
+    def counted(lanes: np.ndarray, samples: np.ndarray) -> None:
+        loaded.append(len(lanes))
+        load(lanes, samples)
+
+    problem.load = counted  # type: ignore[method-assign]
+    found = iterate(problem, triangles, np.full(NSAMPLES, 1e-8), scale)
+    assert np.isfinite(found.residual).all()
+    assert found.iterations[4:].max() <= 30
+    assert found.solves <= 150
+    assert loaded[0] == LANES
+    assert sum(loaded) == NSAMPLES
+
+
+def test_compiled_code_on_disk_belongs_to_all_files_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stamp() -> object:
+        return lanes.compiled(through_16_bits.py_func)._cache._cache_file._source_stamp
+
+    before = stamp()
+    assert stamp() == before
+    monkeypatch.setattr(lanes, "_SOURCES", "another")
+    assert stamp() != before
+    assert kernels.evaluate._cache._cache_file._source_stamp[1] == before[1]
 
 
 def test_triangles_solve_with_rows_and_columns_in_any_order() -> None:

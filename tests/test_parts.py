@@ -133,6 +133,38 @@ def test_samples_from_the_vacuum_and_from_states_share_what_the_whole_batch_has(
     assert whole.converged.all()
 
 
+def test_a_part_that_begins_from_the_vacuum_goes_on_as_the_others() -> None:
+    random = np.random.default_rng(4)
+    space = nf.graph(nf.lattice(6, 12))
+    system = nf.GPE(space, -0.5, [nf.site_pump(4), nf.site_pump(55)], nf.Density(0.3), 0.1)
+    cost = nf.MSE(nf.readout(space, sites=[20]))
+    inputs, targets = random.uniform(size=(70, 2)), random.uniform(0, 0.1, size=(70, 1))
+    start = nf.solve_steady(system, 0.9 * inputs).state
+    start[:, :40] = np.nan
+    for rule in ("adjoint", "nep"):
+        whole, parts = (
+            way(system.with_parameters({}), cost, inputs, targets, rule, 0.01,
+                initial=start, tolerance=1e-5)
+            for way in (estimate, InParts(here, 2))
+        )  # fmt: skip
+        for name, total in whole.sums.items():
+            assert np.array_equal(parts.sums[name], total)
+
+
+def test_parts_of_any_number_have_the_sums_of_the_whole() -> None:
+    random = np.random.default_rng(5)
+    space = nf.graph(nf.lattice(6, 12))
+    system = nf.GPE(space, -0.5, [nf.site_pump(4), nf.site_pump(55)], nf.Density(0.3), 0.1)
+    cost = nf.MSE(nf.readout(space, sites=[20]))
+    inputs, targets = random.uniform(size=(301, 2)), random.uniform(0, 0.1, size=(301, 1))
+    whole = estimate(system, cost, inputs, targets, "adjoint", 0.01, tolerance=1e-5)
+    assert whole.portions["potential"].shape == (space.ndof, 76)  # of four samples each
+    for most in (2, 3, 7):
+        parts = InParts(here, most)(system, cost, inputs, targets, "adjoint", 0.01, tolerance=1e-5)
+        assert np.array_equal(parts.sums["potential"], whole.sums["potential"])
+        assert parts.cost == whole.cost
+
+
 def test_workers_that_cannot_be_are_refused(tmp_path: Path) -> None:
     path = study(tmp_path, "nep")
     for words, said in (

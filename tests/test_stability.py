@@ -593,6 +593,18 @@ def test_states_are_judged_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
+def test_a_linear_wave_is_judged_once_however_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = nf.graph(nf.lattice(3, 3))
+    loss = np.full(9, 0.2)
+    loss[4] = -0.05  # gain, less than the others lose: only eigenvalues tell
+    system = nf.GPE(space, 0.5 - 1j * (loss - 0.1), [nf.site_pump(0)], None, 0.1)
+    steady = nf.solve_steady(system, np.linspace(0.1, 1, 10)[:, None])
+    monkeypatch.setattr(certificate, "_TOGETHER", 4)
+    found = nf.stability(system, steady, most=2)
+    assert set(found.stability) == {"stable"}
+    assert len(set(found.growth)) == 1
+
+
 def test_the_quick_bound_is_the_bound() -> None:
     rng = np.random.default_rng(8)
     for kind in ("uniform", "complex", "robin"):

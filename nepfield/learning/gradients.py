@@ -27,7 +27,7 @@ from nepfield.systems.system import (
     trained,
 )
 
-_PORTIONS = 32  # of a batch, at most
+_PORTIONS = 128  # of a batch, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +271,7 @@ def estimate(
     portions = {
         name: _of_trained(parameter, _in_portions(found.columns[name], used, chosen, portion))
         if np.count_nonzero(used)
-        else np.zeros((parameter.values.size, 1), parameter.values.dtype)
+        else np.zeros((parameter.values.size, -(-len(used) // portion)), parameter.values.dtype)
         for name, parameter in parameters.items()
     }
     measures = {name: parameter.measure for name, parameter in parameters.items()}
@@ -292,7 +292,7 @@ def _spread(values: np.ndarray, chosen: slice | np.ndarray, whole: np.ndarray) -
 
 
 def portion_of(count: int) -> int:
-    """Samples of a batch of so many that are summed together, a power of two: 16 to 32 portions,
+    """Samples of a batch of so many that are summed together, a power of two: 64 to 128 portions,
     or one a sample."""
     return 1 << max(0, int(np.ceil(np.log2(max(count, 1) / _PORTIONS))))
 

@@ -1,8 +1,9 @@
 """A batch in parts, each estimated somewhere else, and added up.
 
-Splitting a batch changes nothing, to the last bit: what samples share is made of the whole batch
-before (`System.reference`, where a system has it), random numbers belong to samples, and sums are
-made of the same portions.
+Splitting a batch changes nothing: what samples share is made of the whole batch before
+(`System.reference`, where a system has it), random numbers belong to samples, and sums are made of
+the same portions. Of waves whose samples all have their states not a bit changes, of all else no
+more than rounding and the solver's tolerance.
 """
 
 from __future__ import annotations

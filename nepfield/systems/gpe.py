@@ -48,7 +48,7 @@ from nepfield.systems import wave
 from nepfield.systems.frames import WaveFrame, wave_frame
 from nepfield.systems.gpe_fields import pump_marks, wave_fields
 from nepfield.systems.near_equilibrium import near_equilibrium, nudge_losses
-from nepfield.systems.nonlinearity import Nonlinearity
+from nepfield.systems.nonlinearity import Nonlinearity, fraction_of
 from nepfield.systems.system import Figures, Push, checked_inputs
 
 
@@ -190,14 +190,7 @@ class GPE(Described):
             return None
         if self.nonlinearity is None:
             return NO_RESPONSE
-        f, fraction = self.nonlinearity.f, getattr(self.nonlinearity, "fraction", None)
-        if fraction is not None:
-            a, b, c = fraction
-            n = np.array([0.0, 0.3, 1.0, 7.0])
-            found, meant = f(n), (a + b * n) / (1 + c * n)
-            if np.iscomplexobj(found) or not np.allclose(found, meant, rtol=1e-12, atol=0.0):
-                fraction = None  # an heir has an f of its own
-        return Response(f, fraction)
+        return Response(self.nonlinearity.f, fraction_of(self.nonlinearity))
 
     def contracts(self, drive: np.ndarray) -> np.ndarray:
         """For which drives (ndof, nsamples) all waves from the vacuum end in one steady state.

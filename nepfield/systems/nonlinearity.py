@@ -94,3 +94,15 @@ class CustomNonlinearity:
     def derivative(self, n: np.ndarray) -> np.ndarray:
         """df/dn."""
         return np.broadcast_to(self.response_derivative(n), np.shape(n))
+
+
+def fraction_of(nonlinearity: Nonlinearity) -> tuple[float, float, float] | None:
+    """The fraction that a response is; None where it has none, or an heir has another f."""
+    owners = [
+        next((kind for kind in type(nonlinearity).__mro__ if name in vars(kind)), None)
+        for name in ("f", "fraction")
+    ]
+    if owners[1] is None or owners[0] is not owners[1]:
+        return None
+    fraction: tuple[float, float, float] = nonlinearity.fraction  # type: ignore[attr-defined]
+    return None if np.iscomplexobj(np.array(fraction)) else fraction

@@ -80,6 +80,23 @@ def new_memory(size: int) -> Memory:
     )  # fmt: skip
 
 
+def forget(memory: Memory, lanes: np.ndarray) -> None:
+    """Take samples out of the memory: a weight of 0 is not enough, for they may have overflowed."""
+    for kept in (memory.before, memory.step, *memory.changes, *memory.images):
+        if len(lanes) == LANES:
+            kept[:] = 0
+        else:
+            clear(kept, lanes)
+
+
+@compiled
+def clear(numbers: Array, lanes: Array) -> None:
+    """Zeros in lanes of an array of rows."""
+    for i in range(len(numbers) // LANES):
+        for k in range(len(lanes)):
+            numbers[i * LANES + lanes[k]] = 0
+
+
 @compiled
 def remember(
     correction: Array,

@@ -18,12 +18,11 @@ import numpy as np
 from nepfield.steady.batches.acceleration import (
     DONE,
     GOING,
-    LOST,
     Goals,
+    forget,
     new_block,
     new_memory,
 )
-from nepfield.steady.batches.kernels import clear
 from nepfield.steady.batches.lanes import LANES
 from nepfield.steady.batches.triangles import Triangles
 from nepfield.steady.batches.turns import Work
@@ -121,31 +120,27 @@ def _iterate(problem: Problem, triangles: Triangles, goals: Goals, scale: np.nda
     memory, block = new_memory(len(problem.field)), new_block()
     work = Work(triangles.rows, memory, block, goals)
     inhabitant, age = block.inhabitant, block.age
-    wild = np.zeros(LANES, dtype=bool)  # a sample was lost there
     waiting, inside, idle = 0, 0, 0
     while True:
-        if waiting < count and (not inside or idle > _STRAGGLE):
+        if waiting < count and (not inside or idle >= _STRAGGLE):
             (empty,) = np.nonzero(inhabitant < 0)
             lanes = empty[: count - waiting]
             samples = np.arange(waiting, waiting + len(lanes))
-            left_wild = lanes[wild[lanes]]
-            for kept in (memory.before, memory.step, *memory.changes, *memory.images):
-                if len(left_wild):
-                    clear(kept, left_wild)  # not even 0 times infinity may reach the next one
+            if waiting:
+                forget(memory, lanes)
             problem.load(lanes, samples)
-            inhabitant[lanes], age[lanes], wild[lanes] = samples, 0, False
+            inhabitant[lanes], age[lanes] = samples, 0
             waiting, inside, idle = waiting + len(lanes), inside + len(lanes), 0
         if not inside:
             return Outcome(residual, iterations, int(memory.steps[0]))
         few = inside <= LANES - _TOGETHER and waiting < count
-        oldest, looks = problem.turns(work, -1, _STRAGGLE + 1 - idle if few else goals.most + 1)
+        oldest, looks = problem.turns(work, -1, _STRAGGLE - idle if few else goals.most + 1)
         idle = idle + looks if few else 0
-        (done,), (lost,) = np.nonzero(block.verdict == DONE), np.nonzero(block.verdict == LOST)
+        (done,) = np.nonzero(block.verdict == DONE)
         if len(done):
             samples = inhabitant[done]
             problem.unload(done, samples)
             residual[samples] = block.norm[done] / scale[samples]
-        wild[lost] = True
         (ended,) = np.nonzero(block.verdict > GOING)
         iterations[inhabitant[ended]] = age[ended]
         inhabitant[ended], inside = -1, inside - len(ended)

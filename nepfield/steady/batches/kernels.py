@@ -333,14 +333,6 @@ def unload_field(block: Array, lanes: Array, samples: Array, target: Array) -> N
 
 
 @compiled
-def clear(rows: Array, lanes: Array) -> None:
-    """Zeros in lanes of an array of rows."""
-    for i in range(len(rows) // LANES):
-        for k in range(len(lanes)):
-            rows[i * LANES + lanes[k]] = 0.0
-
-
-@compiled
 def put(source: Array, weight: Array, place: Array, force: Array, norm: Array) -> None:
     """Put F, a complex array of a column a lane, into a block of 32 bits; `norm` as `evaluate` has
     it."""

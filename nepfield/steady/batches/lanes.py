@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +34,23 @@ LANES = 16
 _LINE = 64  # bytes
 
 
+_FILES = sorted(Path(__file__).parent.glob("*.py"))
+_SOURCES = sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
+
+
 def compiled(function: Callable) -> Any:
-    """Compile a function at its first call, and keep it on disk where there is a place for that."""
+    """Compile a function at its first call, and keep it on disk where there is a place for that.
+
+    What is kept holds code of all files here, but Numba asks only whether that of the function has
+    changed; so a digest of all of them is added to what it compares.
+    """
     try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written to
+        made: Any = njit(cache=True, nogil=True)(function)
+        kept = made._cache._cache_file
+        kept._source_stamp = kept._source_stamp, _SOURCES
+    except (RuntimeError, AttributeError):  # no place that can be written to, or another Numba
         return njit(nogil=True)(function)
+    return made
 
 
 def rows(*shape: int, dtype: Any = float) -> np.ndarray:

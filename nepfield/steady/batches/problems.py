@@ -75,7 +75,7 @@ class Reactions:
             numbers(is_complex),
             numbers(paired),
             numbers(paired),
-            np.array(fraction or (), dtype=float),
+            np.array(() if fraction is None else fraction, dtype=float),
         )
 
     def load(self, lanes: np.ndarray, samples: np.ndarray) -> None:
@@ -107,8 +107,7 @@ class States(Reactions):
         drive: np.ndarray,
         start: np.ndarray,
     ) -> None:
-        is_complex = np.iscomplexobj(response(np.ones(1)))
-        super().__init__(part, -1j * drive, start, is_complex=is_complex)
+        super().__init__(part, -1j * drive, start, is_complex=True)
         self._response = response
         self._density = rows(len(self.equations.direct_real))
 
@@ -120,9 +119,7 @@ class States(Reactions):
             return oldest, 0
         kernels.densities(equations, self._density)
         found = np.asarray(self._response(self._density))
-        equations.direct_real[:] = found.real
-        if len(equations.direct_imag):
-            equations.direct_imag[:] = found.imag
+        equations.direct_real[:], equations.direct_imag[:] = found.real, found.imag
         return take_turns(equations, work, -1, 1)
 
 

@@ -123,8 +123,10 @@ def find_states(
                     equation, drive[:, missing], scale[missing], shares.path
                 )
                 solve(missing, triangles)
-            if not len(warm):
+            if shares.warm is None:
                 share(part, triangles)
+            elif not len(warm):  # the others have begun from states: what follows is theirs
+                share(part, triangles_at(part, shares.warm))
     lost = ~np.isfinite(residual)
     state[:, lost] = start[:, lost]
     return Found(state, residual, iterations)

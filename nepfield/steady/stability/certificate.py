@@ -148,6 +148,7 @@ def stability(
     most = count if most is None else most
     samples: list[_Judged] = []
     bounds: list[np.ndarray] = []
+    alike: list[_Judged] = []
     with one_thread():
         for first in range(0, count, _TOGETHER):
             found, bound = _judge_some(
@@ -156,6 +157,7 @@ def stability(
                 steady.converged[first : first + _TOGETHER],
                 tier,
                 most - first,
+                alike,
             )
             samples += found
             bounds.append(bound)
@@ -185,22 +187,27 @@ class _Judged:
 
 
 def _judge_some(
-    system: Equation, states: np.ndarray, converged: np.ndarray, tier: str, most: int
+    system: Equation,
+    states: np.ndarray,
+    converged: np.ndarray,
+    tier: str,
+    most: int,
+    alike: list[_Judged],
 ) -> tuple[list[_Judged], np.ndarray]:
-    """Some samples, and the pointwise bound on their growth."""
+    """Some samples, and the pointwise bound on their growth. Of a linear equation all samples are
+    alike: the first that is judged is kept there."""
     linear = system.linearise(states)
     bounds = pointwise_bounds(linear)
-    same = linear.direct is None  # a linear equation: all samples are alike
-    judged: dict[int, _Judged] = {}
-    for k in np.flatnonzero(converged).tolist():
-        column = 0 if same else k
-        if column not in judged:
-            last = tier if k < most else TIERS[0]
-            judged[column] = _judge(linear, bounds, column, states[:, k], last)
     not_found = _Judged(np.nan, "unknown", np.nan, None, "no steady state was found")
-    samples = [
-        judged[0 if same else k] if found else not_found for k, found in enumerate(converged)
-    ]
+    samples = [not_found] * len(converged)
+    for k in np.flatnonzero(converged).tolist():
+        if linear.direct is None and alike:
+            samples[k] = alike[0]
+            continue
+        column = 0 if linear.direct is None else k
+        samples[k] = _judge(linear, bounds, column, states[:, k], tier if k < most else TIERS[0])
+        if linear.direct is None:
+            alike.append(samples[k])
     return samples, np.broadcast_to(bounds.growth, len(converged))
 
 

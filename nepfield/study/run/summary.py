@@ -145,13 +145,7 @@ def complete(
         **last_cosine(study, system, estimate, history, epochs),
         **({} if estimate.errors is None else {"gradient_error": estimate.error}),
         **_certified(
-            study.config.summary(
-                study,
-                system,
-                result.steady.samples(np.arange(len(good))[:MOST_FIGURED]),
-                epochs,
-                history,
-            ),
+            study.config.summary(study, system, result.steady, epochs, history),
             certificate,
         ),
         "versions": {

@@ -13,6 +13,7 @@ from nepfield.errors import InputError, located
 from nepfield.fields.names import told_outputs
 from nepfield.fields.pumps import pump_inputs
 from nepfield.fields.readouts import Readout, readout
+from nepfield.learning.record import MOST_FIGURED
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
 from nepfield.reprs import counted
@@ -257,8 +258,8 @@ class GPEStudy(StudyConfig):
         history: Sequence[Mapping[str, float]] = (),
     ) -> dict[str, Any]:
         """Weights, size, cells a length of the wave, and the time that a laboratory needs."""
-        good = steady.converged
-        lengths = resolution(study, system, steady.state[:, good] if good.any() else None)
+        good = np.flatnonzero(steady.converged)[:MOST_FIGURED]
+        lengths = resolution(study, system, steady.state[:, good] if len(good) else None)
         weights = system.pumps.weights
         found = super().summary(study, system, steady, epochs, history) | {
             "weights": weights,

@@ -217,7 +217,7 @@ def _parts(study: Built, steady: Steady) -> Mapping[str, float]:
     good = steady.converged
     if not good.any():
         return {}
-    readout, targets = study.cost.readout, study.task.targets[: len(good)][good].T
+    readout, targets = study.cost.readout, study.task.targets[good].T
     state = steady.state[..., good]
     signals = readout.signals(state)
     at_means = readout.outputs(state).T[readout.output]

@@ -322,7 +322,7 @@ class StudyConfig(Section):
         system : System
             The study's, or with trained parameters.
         steady : Steady
-            For the inputs of the task, of many the first thousand.
+            For the inputs of the task.
         epochs : int
             Of the training that led here; 0 where none did.
         history : sequence of dict
