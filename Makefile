@@ -29,7 +29,7 @@ demo: .venv/stamp
 
 # A process a core: threads of their own would only wait for each other.
 test: .venv/stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: .venv/stamp
 	$(BIN)/ruff check .

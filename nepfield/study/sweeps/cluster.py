@@ -235,8 +235,13 @@ class _Work:
                 )
             write_error(folder, error)
             problem = f"{case.folder} failed: {error}"
-        else:
+        elif future.status == "cancelled":  # with the scheduler
             self._lost()
+        else:  # what came of it died with its worker before it was fetched
+            self._check_scheduler()
+            self.deaths[case.number] = self.deaths.get(case.number, 0) + 1
+            self._submit(case)
+            return
         self.failed += bool(problem)
         self._tell(problem)
 
