@@ -27,9 +27,8 @@ demo: .venv/stamp
 	$(BIN)/nepfield train studies/xor-billiard/study.toml --out $(RUN) --resume
 	@echo "Pictures: $(RUN)/figures/    fields for ParaView: $(RUN)/fields.vtu    numbers: $(RUN)/summary.json"
 
-# A process a core: threads of their own would only wait for each other.
 test: .venv/stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/stamp
 	$(BIN)/ruff check .

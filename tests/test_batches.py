@@ -267,7 +267,7 @@ def test_a_sample_that_overflows_does_not_reach_the_next_one_in_its_lane() -> No
         assert np.array_equal(solve(np.array([k]))[0][:, 0], state[:, k])
 
 
-def test_blocks_take_few_steps_and_wait_for_few() -> None:
+def test_blocks_take_few_steps_and_wait_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
     device = lattice_device(-1.5)
     drive = device.system.drive(device.inputs).astype(complex)
     drive[:, :4] *= 3  # these take longer
@@ -281,7 +281,7 @@ def test_blocks_take_few_steps_and_wait_for_few() -> None:
         loaded.append(len(lanes))
         load(lanes, samples)
 
-    problem.load = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(problem, "load", counted)
     found = iterate(problem, triangles, np.full(NSAMPLES, 1e-8), scale)
     assert np.isfinite(found.residual).all()
     assert found.iterations[4:].max() <= 30

@@ -17,7 +17,7 @@ LOSS = 0.1
 
 
 def empty(space: nf.Space, **more: object) -> nf.GPE:
-    return nf.GPE(space, 0.0, [], None, LOSS, **more)  # type: ignore[arg-type]
+    return nf.GPE(space, 0.0, [], None, LOSS, **more)
 
 
 def box_levels(sides: tuple[float, float]) -> np.ndarray:
@@ -170,7 +170,7 @@ def test_modes_are_kept_as_fields_and_say_what_they_are() -> None:
 )
 def test_modes_refuse_what_makes_no_sense(call: object, message: str) -> None:
     with pytest.raises(nf.InputError, match=message):
-        call(empty(nf.graph(nf.lattice(5))))  # type: ignore[operator]
+        call(empty(nf.graph(nf.lattice(5))))
 
 
 # ---------------------------------------------------------------- fluctuations

@@ -116,11 +116,18 @@ def test_what_would_be_solved_another_way_is_not_split() -> None:
     assert set(calls) == {2}  # of 32 samples at least
 
 
-def test_samples_from_the_vacuum_and_from_states_share_what_the_whole_batch_has() -> None:
-    random = np.random.default_rng(2)
+def device(nsamples: int) -> tuple[nf.GPE, nf.MSE, np.ndarray, np.ndarray]:
+    """A wave with two pumps, a cost, inputs and targets."""
+    random = np.random.default_rng(4)
     space = nf.graph(nf.lattice(6, 12))
     system = nf.GPE(space, -0.5, [nf.site_pump(4), nf.site_pump(55)], nf.Density(0.3), 0.1)
-    inputs = random.uniform(size=(80, 2))
+    inputs, targets = random.uniform(size=(nsamples, 2)), random.uniform(0, 0.1, (nsamples, 1))
+    return system, nf.MSE(nf.readout(space, sites=[20])), inputs, targets
+
+
+def test_samples_from_the_vacuum_and_from_states_share_what_the_whole_batch_has() -> None:
+    system, _, inputs, _ = device(80)
+    random = np.random.default_rng(2)
     start = nf.solve_steady(system, 0.9 * inputs).state
     start[:, random.uniform(size=80) < 0.4] = np.nan
     shared = system.reference(inputs, start)
@@ -134,11 +141,7 @@ def test_samples_from_the_vacuum_and_from_states_share_what_the_whole_batch_has(
 
 
 def test_a_part_that_begins_from_the_vacuum_goes_on_as_the_others() -> None:
-    random = np.random.default_rng(4)
-    space = nf.graph(nf.lattice(6, 12))
-    system = nf.GPE(space, -0.5, [nf.site_pump(4), nf.site_pump(55)], nf.Density(0.3), 0.1)
-    cost = nf.MSE(nf.readout(space, sites=[20]))
-    inputs, targets = random.uniform(size=(70, 2)), random.uniform(0, 0.1, size=(70, 1))
+    system, cost, inputs, targets = device(70)
     start = nf.solve_steady(system, 0.9 * inputs).state
     start[:, :40] = np.nan
     for rule in ("adjoint", "nep"):
@@ -152,13 +155,9 @@ def test_a_part_that_begins_from_the_vacuum_goes_on_as_the_others() -> None:
 
 
 def test_parts_of_any_number_have_the_sums_of_the_whole() -> None:
-    random = np.random.default_rng(5)
-    space = nf.graph(nf.lattice(6, 12))
-    system = nf.GPE(space, -0.5, [nf.site_pump(4), nf.site_pump(55)], nf.Density(0.3), 0.1)
-    cost = nf.MSE(nf.readout(space, sites=[20]))
-    inputs, targets = random.uniform(size=(301, 2)), random.uniform(0, 0.1, size=(301, 1))
+    system, cost, inputs, targets = device(301)
     whole = estimate(system, cost, inputs, targets, "adjoint", 0.01, tolerance=1e-5)
-    assert whole.portions["potential"].shape == (space.ndof, 76)  # of four samples each
+    assert whole.portions["potential"].shape == (system.space.ndof, 76)  # of four samples each
     for most in (2, 3, 7):
         parts = InParts(here, most)(system, cost, inputs, targets, "adjoint", 0.01, tolerance=1e-5)
         assert np.array_equal(parts.sums["potential"], whole.sums["potential"])

@@ -188,8 +188,7 @@ def test_a_plane_wave_is_a_state_to_second_and_third_order(
         domain = make(n) if make(n).seams else nf.periodic(make(n), ACROSS)
         space = nf.finite_elements(domain, order)
         steady = nf.solve_steady(plane_wave(space, k, 0.4, 0.3, 0.8), ONE, tolerance=1e-10)
-        exact = lambda points: np.sqrt(0.8) * np.exp(1j * (points @ k))  # noqa: E731
-        errors.append(l2_error(space, steady.state, exact))
+        errors.append(l2_error(space, steady.state, lambda x: np.sqrt(0.8) * np.exp(1j * (x @ k))))
     rates = -observed_rates(sizes, errors)
     assert rates[-1] > order + 0.8
     assert errors[-1] < (0.05 if order == 1 else 0.001)
@@ -232,8 +231,13 @@ def test_a_ring_mesh_and_its_unrolled_strip_have_the_same_state() -> None:
     So the strip with the potential |z|^2 (V - i loss) and the drive |z|^2 P has the ring's state.
     """
     loss, potential = 0.2, -0.5
-    spot = lambda z: np.exp(-(np.abs(z - (1.2 + 0.4j)) ** 2) / 0.18)  # noqa: E731
-    unroll = lambda points: points[:, 0] + 1j * points[:, 1]  # noqa: E731
+
+    def spot(z: np.ndarray) -> np.ndarray:
+        return np.exp(-(np.abs(z - (1.2 + 0.4j)) ** 2) / 0.18)
+
+    def unroll(points: np.ndarray) -> np.ndarray:
+        return points[:, 0] + 1j * points[:, 1]
+
     width = np.log(2.0)
     differences, sizes = [], [1, 2]
     for n in sizes:
@@ -349,9 +353,10 @@ def test_an_experiment_may_stand_anywhere_on_a_ring(dim: int) -> None:
 
 def test_an_absorber_reaches_across_a_seam() -> None:
     """Along a wavy wall, as in the middle of a channel that is three times as long."""
-    wavy = lambda r: np.column_stack(  # noqa: E731
-        [r[:, 0], r[:, 1] * (1 + 0.2 * np.sin(2 * np.pi * r[:, 0]))]
-    )
+
+    def wavy(r: np.ndarray) -> np.ndarray:
+        return np.column_stack([r[:, 0], r[:, 1] * (1 + 0.2 * np.sin(2 * np.pi * r[:, 0]))])
+
     space = nf.finite_elements(nf.periodic(box(8, 4, "quad", shape=wavy), ACROSS))
     layer = nf.absorbing_layer(space, "top", 0.5, 1.0)
     long = nf.finite_elements(box(24, 4, "quad", (3.0, 1.0), wavy))

@@ -34,7 +34,7 @@ def interval(
     """Pumps in the left half of a box whose lowest level is 0.077."""
     pumps = [nf.gaussian_pump([1.5], 0.4, weight), nf.gaussian_pump([3.0], 0.4, -weight)]
     potential = nf.potential(INTERVAL, 0.0, bounds=(low, 1.0))
-    return nf.GPE(INTERVAL, potential, pumps, nonlinearity, loss)  # type: ignore[arg-type]
+    return nf.GPE(INTERVAL, potential, pumps, nonlinearity, loss)
 
 
 def far_end() -> nf.Readout:
@@ -91,7 +91,7 @@ def test_no_potential_within_the_bounds_exceeds_the_bounds(
         potential = nf.potential(space, 0.03, bounds=(0.03, 1.0))
         absorber = nf.absorbing_layer(space, "wall", 1.0, 0.3)
         pumps = [nf.gaussian_pump([1.5], 0.4, 2.0), nf.gaussian_pump([3.0], 0.4, 2.0j)]
-        system = nf.GPE(space, potential, pumps, nonlinearity, 0.02, absorber)  # type: ignore[arg-type]
+        system = nf.GPE(space, potential, pumps, nonlinearity, 0.02, absorber)
         readout = nf.readout(space, discs=[([6.5], 0.5)])
     inputs = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     bounds = brightness_bounds(system, readout, inputs)
@@ -232,7 +232,7 @@ def test_wanted_intensities_are_the_criterion_of_success() -> None:
 def test_what_has_no_reach_is_refused() -> None:
     oscillators = nf.Oscillators(nf.complete_graph(3), coupling=1.0, clamped=[0])
     with pytest.raises(nf.InputError, match="no reach"):
-        nf.reach(oscillators, far_end(), np.eye(1), np.eye(1))  # type: ignore[arg-type]
+        nf.reach(oscillators, far_end(), np.eye(1), np.eye(1))
     with pytest.raises(nf.InputError, match="wanted: an array of shape"):
         nf.reach(interval(), far_end(), np.eye(2), np.eye(2))
     with pytest.raises(nf.InputError, match="inputs"):

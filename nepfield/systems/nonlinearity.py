@@ -97,12 +97,13 @@ class CustomNonlinearity:
 
 
 def fraction_of(nonlinearity: Nonlinearity) -> tuple[float, float, float] | None:
-    """The fraction that a response is; None where it has none, or an heir has another f."""
+    """The fraction that a response is, (a, b, c) of ``(a + b n) / (1 + c n)``; None where it has
+    none, or an heir has another f."""
     owners = [
         next((kind for kind in type(nonlinearity).__mro__ if name in vars(kind)), None)
         for name in ("f", "fraction")
     ]
     if owners[1] is None or owners[0] is not owners[1]:
         return None
-    fraction: tuple[float, float, float] = nonlinearity.fraction  # type: ignore[attr-defined]
+    fraction: tuple[float, float, float] | None = getattr(nonlinearity, "fraction", None)
     return None if np.iscomplexobj(np.array(fraction)) else fraction
