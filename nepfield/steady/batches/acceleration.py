@@ -241,10 +241,16 @@ class Goals(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The samples in the lanes of a block, a number a lane.
+    """The samples in the lanes of a block; all arrays have shape (LANES,).
 
-    `inhabitant` is the sample (-1 for none), `improved` the age at which its norm last fell by a
-    tenth.
+    Attributes
+    ----------
+    inhabitant, verdict : ndarray of int
+        The sample, -1 for none, and what `judge` says of it.
+    age, improved : ndarray of int
+        Steps that it has taken, and at how many its norm last fell by a tenth.
+    norm, first, best : ndarray
+        Of its residual: now, at the beginning, and the least.
     """
 
     inhabitant: Array
