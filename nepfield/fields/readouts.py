@@ -18,7 +18,7 @@ from nepfield.fields.places import Site, checked_point, extent, region_indicator
 from nepfield.keys import Keys
 from nepfield.mesh.seams import nearest_images
 from nepfield.reprs import Described, counted, listed
-from nepfield.space.linalg import fastest
+from nepfield.space.linalg import fastest, real_times
 from nepfield.space.space import Space
 
 
@@ -117,13 +117,17 @@ class Intensities(Described):
         return self.profiles.shape[0]
 
     @cached_property
-    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, sp.csr_array | np.ndarray]:
-        """Output, point and share of each signal, and the sum of signals at each point."""
+    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Output, point and share of each signal."""
         profiles = self.profiles.tocoo()
-        ones = (np.ones(profiles.nnz), (profiles.col, np.arange(profiles.nnz)))
-        scatter = sp.csr_array(sp.coo_array(ones, shape=(profiles.shape[1], profiles.nnz)))
-        weight = profiles.data * self.space.w[profiles.col]
-        return profiles.row, profiles.col, weight, fastest(scatter)
+        return profiles.row, profiles.col, profiles.data * self.space.w[profiles.col]
+
+    @cached_property
+    def _values(self) -> tuple[sp.csr_array, sp.csr_array]:
+        """Values of a state at the point of each signal, (nsignals, ndof), and the transpose: a
+        readout sees a small part of the domain."""
+        values = self.space.B[self._entries[1]]
+        return values, values.T.tocsr()
 
     @property
     def output(self) -> np.ndarray:
@@ -141,7 +145,7 @@ class Intensities(Described):
 
     def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """``|Psi|^2`` at the points of all regions, shape (nsignals, nsamples)."""
-        return np.abs(self.space.evaluate(state)[self._entries[1]]) ** 2
+        return np.abs(real_times(self._values[0], state)) ** 2
 
     def means(self, signals: np.ndarray) -> np.ndarray:
         """Weighted sums of signals over each region, shape (noutputs, ...)."""
@@ -157,8 +161,8 @@ class Intensities(Described):
 
     def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """dC/dPsibar in weak form, ``dC/dn Psi`` at the points, shape (ndof, nsamples)."""
-        by_density = self._entries[3] @ slope
-        return self.space.integrate_points(by_density * self.space.evaluate(state))
+        values, transposed = self._values
+        return real_times(transposed, slope * real_times(values, state))
 
     def stiffness(
         self,

@@ -181,10 +181,6 @@ class Space(Described):
         weighted = self.w * values if values.ndim == 1 else self.w[:, None] * values
         return real_times(self._B_transposed, weighted)
 
-    def integrate_points(self, values: np.ndarray) -> np.ndarray:
-        """`integrate` of values that have their quadrature weights already: ``B.T values``."""
-        return values if self.is_graph else real_times(self._B_transposed, values)
-
     @cached_property
     def _pattern(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index pointers and columns of all matrices, and the place of each element's entries."""

@@ -3,6 +3,8 @@
 Steps that are remembered stand in slots of a ring, which all lanes share; how many of them are a
 lane's own is its age. They are numbers of 16 bits, so that all of them stay near the processor:
 what is lost there is two thousandths of a step's share in the next one, which takes no more steps.
+Nor does it take more where products are summed over one unknown in four: hundreds of numbers are
+enough for eight shares.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ from nepfield.steady.batches.lanes import (
 
 Array = np.ndarray
 
-WINDOW = 6
+WINDOW = 8
 """Steps that Anderson's acceleration remembers."""
 EMPTY, GOING, DONE, LOST = 0, 1, 2, 3
 """Verdicts on lanes."""
 _DEPENDENT = 1e-5  # share of a difference that is new: below it is rounding in 16 bits
-_CHUNK = 32  # rows whose products are added in 32 bits
+_CHUNK = 128  # rows whose products are added in 32 bits
+_EVERY, _FEWEST = 4, 64  # one unknown in so many counts in products, but never fewer
 
 
 class Memory(NamedTuple):
@@ -110,12 +113,13 @@ def remember(
     products: Array,
 ) -> None:
     """changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this
-    change with all changes go to `gram`, those of r to `products`."""
+    change with all changes go to `gram`, those of r to `products`, over some of the unknowns."""
     nrows = len(correction) // LANES
     for j in range(WINDOW):
         store64(gram[slot], j, spread64(0.0))
         store64(products, j, spread64(0.0))
     newest, image = changes[slot], images[slot]
+    apart = 2 * max(1, min(_EVERY, nrows // (2 * _FEWEST)))
     for first in range(0, nrows, _CHUNK):
         last = min(first + _CHUNK, nrows)
         for i in range(first, last):
@@ -129,7 +133,7 @@ def remember(
             older = changes[j]
             with_change, with_new = spread32(0.0), spread32(0.0)
             more_change, more_new = spread32(0.0), spread32(0.0)  # sums that need not wait
-            for i in range(first, last, 2):
+            for i in range(first, last, apart):
                 other = load16(older, i)
                 with_change += load16(newest, i) * other
                 with_new += load32(correction, i) * other
@@ -199,22 +203,21 @@ def advance(
 
     It is summed from the newest to the oldest, so that it does not matter in which slot they are.
     """
-    shares = weights.astype(np.float32)
+    shares, kept = weights.astype(np.float32), images.reshape(-1)
     nrows = 2 * len(order)
-    for first in range(0, nrows, _CHUNK):
-        last = min(first + _CHUNK, nrows)
-        for i in range(first, last):
-            store32(step, i, load32(correction, i))
+    for i in range(len(order)):
+        real, imag = load32(correction, 2 * i), load32(correction, 2 * i + 1)
         for a in range(filled):
             j = (slot - a) % WINDOW
-            share, image = load32(shares, j), images[j]
-            for i in range(first, last):
-                store32(step, i, load32(step, i) + share * load16(image, i))
-        for i in range(first, last):
-            total = spread32(0.0) - load32(step, i)
-            store32(step, i, total)
-            place = 2 * order[i // 2] + i % 2
-            store64(field, place, load64(field, place) + widened(total))
+            share, row = load32(shares, j), j * nrows + 2 * i
+            real += share * load16(kept, row)
+            imag += share * load16(kept, row + 1)
+        real, imag = spread32(0.0) - real, spread32(0.0) - imag
+        store32(step, 2 * i, real)
+        store32(step, 2 * i + 1, imag)
+        place = 2 * order[i]
+        store64(field, place, load64(field, place) + widened(real))
+        store64(field, place + 1, load64(field, place + 1) + widened(imag))
 
 
 class Goals(NamedTuple):

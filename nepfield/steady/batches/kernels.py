@@ -51,12 +51,13 @@ class Rows(NamedTuple):
 class Equations(NamedTuple):
     """``H x + B^T w (a + b conj) B x = right`` for a block of samples.
 
-    H, B and B^T w come by rows. On a graph the points are the unknowns, of weight 1, and B is left
-    out. What is 0 everywhere is an array of length 0. With a `fraction`, three numbers, a follows
-    from the density n at each point, ``(f0 + f1 n) / (1 + f2 n)``, and b is 0.
+    H and B come by rows. On a graph the points are the unknowns, of weight 1, and B is left out.
+    What is 0 everywhere is an array of length 0. With a `fraction`, three numbers, a follows from
+    the density n at each point, ``(f0 + f1 n) / (1 + f2 n)``, and b is 0.
 
-    The field and `right` have shape (2 n LANES,), `values`, what becomes of the field at the
-    points, (2 npoints LANES,), and the parts of a (direct) and b (conjugate) (npoints LANES,).
+    The field, `right`, and `total`, where the left side is added up, have shape (2 n LANES,), the
+    parts of a (direct) and b (conjugate) (npoints LANES,). `weight` (npoints,) is w, and `norm`
+    (n,) that of the squares in the norm of a residual.
     """
 
     is_graph: bool
@@ -67,13 +68,11 @@ class Equations(NamedTuple):
     values_start: Array
     values_column: Array
     values_value: Array
-    adjoint_start: Array
-    adjoint_column: Array
-    adjoint_value: Array
     weight: Array
+    norm: Array
     field: Array
     right: Array
-    values: Array
+    total: Array
     direct_real: Array
     direct_imag: Array
     conjugate_real: Array
@@ -133,14 +132,11 @@ def evaluate(equations: Equations, place: Array, force: Array, norm: Array) -> N
             e.right, place, force, norm,
         )  # fmt: skip
     else:
-        at_points(e.values_start, e.values_column, e.values_value, e.field, e.values)
-        react(
-            e.direct_real, e.direct_imag, e.conjugate_real, e.conjugate_imag, e.fraction, e.values
-        )
-        residual(
+        residual_of_mesh(
             e.start, e.column, e.real, e.imag, e.field,
-            e.adjoint_start, e.adjoint_column, e.adjoint_value, e.values,
-            e.right, e.weight, place, force, norm,
+            e.values_start, e.values_column, e.values_value, e.weight,
+            e.direct_real, e.direct_imag, e.conjugate_real, e.conjugate_imag, e.fraction,
+            e.right, e.total, e.norm, place, force, norm,
         )  # fmt: skip
     for lane in range(LANES):
         norm[lane] = np.sqrt(norm[lane])
@@ -149,43 +145,73 @@ def evaluate(equations: Equations, place: Array, force: Array, norm: Array) -> N
 @compiled
 def densities(equations: Equations, density: Array) -> None:
     """The density of the field at the points, a row a point."""
-    values = equations.field
-    if not equations.is_graph:
-        values = equations.values
-        at_points(
-            equations.values_start, equations.values_column, equations.values_value,
-            equations.field, values,
-        )  # fmt: skip
+    field = equations.field
+    if equations.is_graph:
+        for i in range(len(density) // LANES):
+            x, y = load64(field, 2 * i), load64(field, 2 * i + 1)
+            store64(density, i, x * x + y * y)
+        return
+    start, column = equations.values_start, equations.values_column
+    value = equations.values_value
     for i in range(len(density) // LANES):
-        x, y = load64(values, 2 * i), load64(values, 2 * i + 1)
+        x, y = spread64(0.0), spread64(0.0)
+        for k in range(start[i], start[i + 1]):
+            b = spread64(value[k])
+            x += b * load64(field, 2 * column[k])
+            y += b * load64(field, 2 * column[k] + 1)
         store64(density, i, x * x + y * y)
 
 
 @compiled
-def at_points(start: Array, column: Array, value: Array, field: Array, values: Array) -> None:
-    """A real sparse matrix times a field."""
-    for i in range(len(start) - 1):
-        real, imag = spread64(0.0), spread64(0.0)
-        for k in range(start[i], start[i + 1]):
-            b = spread64(value[k])
-            real += b * load64(field, 2 * column[k])
-            imag += b * load64(field, 2 * column[k] + 1)
-        store64(values, 2 * i, real)
-        store64(values, 2 * i + 1, imag)
-
-
-@compiled
-def react(
+def residual_of_mesh(
+    start: Array,
+    column: Array,
+    matrix_real: Array,
+    matrix_imag: Array,
+    field: Array,
+    values_start: Array,
+    values_column: Array,
+    values_value: Array,
+    weight: Array,
     direct_real: Array,
     direct_imag: Array,
     conjugate_real: Array,
     conjugate_imag: Array,
     fraction: Array,
-    values: Array,
+    right: Array,
+    total: Array,
+    norm: Array,
+    place: Array,
+    force: Array,
+    square: Array,
 ) -> None:
-    """``a v + b conj(v)`` in place."""
-    for i in range(len(values) // (2 * LANES)):
-        x, y = load64(values, 2 * i), load64(values, 2 * i + 1)
+    """``H x + B^T w (a + b conj) B x - right``.
+
+    It fills `force`, and `square`, the sum of its squares times `norm`, as the residual's norm
+    takes them. What acts at a point is spread from there at once: the points are many more than
+    the unknowns, and would leave no room near the processor.
+    """
+    for i in range(len(start) - 1):
+        real = spread64(0.0) - load64(right, 2 * i)
+        imag = spread64(0.0) - load64(right, 2 * i + 1)
+        for k in range(start[i], start[i + 1]):
+            x = load64(field, 2 * column[k])
+            y = load64(field, 2 * column[k] + 1)
+            a = spread64(matrix_real[k])
+            real += a * x
+            imag += a * y
+            if matrix_imag[k] != 0.0:
+                b = spread64(matrix_imag[k])
+                real -= b * y
+                imag += b * x
+        store64(total, 2 * i, real)
+        store64(total, 2 * i + 1, imag)
+    for i in range(len(values_start) - 1):
+        x, y = spread64(0.0), spread64(0.0)
+        for k in range(values_start[i], values_start[i + 1]):
+            b = spread64(values_value[k])
+            x += b * load64(field, 2 * values_column[k])
+            y += b * load64(field, 2 * values_column[k] + 1)
         if len(fraction):
             n = x * x + y * y
             a = spread64(fraction[0]) + spread64(fraction[1]) * n
@@ -202,54 +228,19 @@ def react(
             b, c = load64(conjugate_real, i), load64(conjugate_imag, i)
             real += b * x + c * y
             imag += c * x - b * y
-        store64(values, 2 * i, real)
-        store64(values, 2 * i + 1, imag)
-
-
-@compiled
-def residual(
-    start: Array,
-    column: Array,
-    matrix_real: Array,
-    matrix_imag: Array,
-    field: Array,
-    adjoint_start: Array,
-    adjoint_column: Array,
-    adjoint_value: Array,
-    reaction: Array,
-    right: Array,
-    weight: Array,
-    place: Array,
-    force: Array,
-    square: Array,
-) -> None:
-    """``H x + B^T w r - right``, where r are reactions at the points.
-
-    It fills `force`, and `square`, the sum of its squares times `weight`, as the residual's norm
-    takes them.
-    """
-    total = spread64(0.0)
+        w = spread64(weight[i])
+        real, imag = w * real, w * imag
+        for k in range(values_start[i], values_start[i + 1]):
+            j, b = 2 * values_column[k], spread64(values_value[k])
+            store64(total, j, load64(total, j) + b * real)
+            store64(total, j + 1, load64(total, j + 1) + b * imag)
+    squares = spread64(0.0)
     for i in range(len(start) - 1):
-        real = spread64(0.0) - load64(right, 2 * i)
-        imag = spread64(0.0) - load64(right, 2 * i + 1)
-        for k in range(start[i], start[i + 1]):
-            x = load64(field, 2 * column[k])
-            y = load64(field, 2 * column[k] + 1)
-            a = spread64(matrix_real[k])
-            real += a * x
-            imag += a * y
-            if matrix_imag[k] != 0.0:
-                b = spread64(matrix_imag[k])
-                real -= b * y
-                imag += b * x
-        for k in range(adjoint_start[i], adjoint_start[i + 1]):
-            b = spread64(adjoint_value[k])
-            real += b * load64(reaction, 2 * adjoint_column[k])
-            imag += b * load64(reaction, 2 * adjoint_column[k] + 1)
-        total += spread64(weight[i]) * (real * real + imag * imag)
+        real, imag = load64(total, 2 * i), load64(total, 2 * i + 1)
+        squares += spread64(norm[i]) * (real * real + imag * imag)
         store32(force, 2 * place[i], narrowed(real))
         store32(force, 2 * place[i] + 1, narrowed(imag))
-    store64(square, 0, total)
+    store64(square, 0, squares)
 
 
 @compiled
@@ -269,9 +260,8 @@ def residual_of_graph(
     force: Array,
     square: Array,
 ) -> None:
-    """``H x + a x + b conj(x) - right``: `react` and `residual` where the points are the unknowns,
-    of weight 1. Their formulas stand here again: through functions of a row it is three times
-    slower."""
+    """`residual_of_mesh` where the points are the unknowns, of weight 1. Its formulas stand here
+    again: through functions of a row it is three times slower."""
     total = spread64(0.0)
     for i in range(len(start) - 1):
         x, y = load64(field, 2 * i), load64(field, 2 * i + 1)
@@ -324,6 +314,16 @@ def load_numbers(source: Array, lanes: Array, samples: Array, block: Array) -> N
     for i in range(len(source)):
         for k in range(len(lanes)):
             block[i * LANES + lanes[k]] = source[i, samples[k]]
+
+
+@compiled
+def load_parts(source: Array, lanes: Array, samples: Array, real: Array, imag: Array) -> None:
+    """Put columns of a complex array into lanes of two blocks of one row an entry."""
+    for i in range(len(source)):
+        for k in range(len(lanes)):
+            value = source[i, samples[k]]
+            real[i * LANES + lanes[k]] = value.real
+            imag[i * LANES + lanes[k]] = value.imag
 
 
 @compiled

@@ -50,10 +50,7 @@ class Reactions:
         self.field = rows(2 * len(self._right) * LANES)
         npoints = len(space.w)
         is_graph = space.is_graph and space.single is None
-        values = adjoint = sp.csr_array((0, 0))
-        if not is_graph:
-            values = space.B
-            adjoint = sp.csr_array((sp.diags_array(space.w) @ space.B).T)
+        values = sp.csr_array((0, 0)) if is_graph else space.B
 
         def numbers(wanted: bool) -> np.ndarray:
             return rows(npoints * LANES) if wanted else _NOTHING
@@ -65,12 +62,11 @@ class Reactions:
             np.ascontiguousarray(operator.data.imag),
             *_pattern(values),
             values.data,
-            *_pattern(adjoint),
-            adjoint.data,
+            space.w,
             1 / space.mass_diagonal,
             self.field,
             rows(len(self.field)),
-            _NOTHING if is_graph else rows(2 * npoints * LANES),
+            _NOTHING if is_graph else rows(len(self.field)),
             numbers(fraction is None),
             numbers(is_complex),
             numbers(paired),
@@ -142,15 +138,14 @@ class Responses(Reactions):
         """Put samples of the batch into lanes of the block."""
         super().load(lanes, samples)
         here, linear = self.equations, self._linear
-        for field, blocks in (
-            (linear.direct, (here.direct_real, here.direct_imag)),
-            (linear.conjugate, (here.conjugate_real, here.conjugate_imag)),
+        for field, real, imag in (
+            (linear.direct, here.direct_real, here.direct_imag),
+            (linear.conjugate, here.conjugate_real, here.conjugate_imag),
         ):
-            if field is None:
-                continue
-            for numbers, block in zip((field.real, field.imag), blocks, strict=True):
-                if len(block):
-                    kernels.load_numbers(numbers, lanes, samples, block)
+            if field is not None and len(imag):
+                kernels.load_parts(field.astype(complex, copy=False), lanes, samples, real, imag)
+            elif field is not None:
+                kernels.load_numbers(field, lanes, samples, real)
 
 
 class ByEquation:
