@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pyvista = pytest.importorskip("pyvista")
+from matplotlib.figure import Figure  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from nepfield.errors import InputError  # noqa: E402
@@ -19,6 +20,8 @@ from nepfield.view import opengl, shapes  # noqa: E402
 from nepfield.view import render as fields  # noqa: E402
 from nepfield.view.curves import plot_training  # noqa: E402
 from nepfield.view.outputs import plot_outputs  # noqa: E402
+from nepfield.view.painting import outline  # noqa: E402
+from nepfield.view.panels import Panel  # noqa: E402
 from nepfield.view.records import read_history  # noqa: E402
 from nepfield.view.render import (  # noqa: E402
     PicturesUnavailable,
@@ -307,6 +310,18 @@ def test_sites_of_a_lattice_are_outlined(tmp_path: Path) -> None:
     centers = [(m.lines[0].min(axis=0) + m.lines[0].max(axis=0)) / 2 for m in marks]
     np.testing.assert_allclose(centers, [[1, 1], [4, 2], [0, 0]], atol=1e-6)
     assert marks[0].label == "w = 1"
+
+
+def test_an_outline_leaves_in_sight_what_it_is_around(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "run", lattice_mesh(4, 300), LATTICE))
+    shape = shapes.graph_shape(run.grid)
+    marks = [mark for mark in shapes.find_marks(run, shape) if mark.kind == "readout"]
+    axes = Figure().subplots()
+    outline(axes, shape, marks, Panel("", None), named=False)
+    ring = np.array(axes.lines[0].get_data())
+    assert np.ptp(ring, axis=1) == pytest.approx([0.02 * 299] * 2, rel=0.01)
+    assert ring.mean(axis=1) == pytest.approx(np.mean(marks[0].lines[0], axis=0), abs=1)
+    assert axes.lines[0].get_linewidth() < 1
 
 
 def test_marks_of_a_mesh(disc_run: Path) -> None:

@@ -18,6 +18,7 @@ from nepfield.view.runs import Array
 from nepfield.view.shapes import Outline, Shape
 
 PLAIN = "#e8e8e8"
+_SMALLEST = 0.02  # of the picture's size, that of an outline
 _DASHED, _SOLID = ("--", (0, (5, 1, 1, 1))), ("-", (0, (1, 0.8)), "-.")
 
 
@@ -145,8 +146,8 @@ def outline(
     thin: dict[str, Any] = dict(linewidths=0.8 * weight)
     if panel.moved is not None:  # and faintly where it was
         was: list[Array] = [*shape.edges] if len(shape.edges) else shape.rim()
-        style: dict[str, Any] = dict(colors="#aaaaaa", linestyles=":", zorder=0.5)
-        axes.add_collection(LineCollection(was, **style, **thin))
+        grey: dict[str, Any] = dict(colors="#aaaaaa", linestyles=":", zorder=0.5)
+        axes.add_collection(LineCollection(was, **grey, **thin))
         shape, marks = panel.moved, [mark.on(panel.moved) for mark in marks]
     if len(shape.links) and panel.edges is None:
         links = LineCollection(list(shape.links), colors="#999999", zorder=0.5, **thin)
@@ -157,16 +158,29 @@ def outline(
     styles = line_styles(marks)
     for mark in marks:
         on = mark.driver not in panel.off
-        style = {**ink(panel.cmap, fine), "linewidth": 1.4 * fine, "zorder": 3}
-        if not on:
-            style |= {"alpha": 0.4, "path_effects": None}
+        faint: dict[str, Any] = {} if on else {"alpha": 0.4, "path_effects": None}
+        pen: dict[str, Any] = {**ink(panel.cmap, fine), "zorder": 3, **faint}
         for line in mark.lines:
-            axes.plot(*line.T, linestyle=styles[mark.kind], **style)
+            ring, share = _around(line, shape.size)
+            style = {**pen, **ink(panel.cmap, weight * share), **faint}
+            axes.plot(*ring.T, linestyle=styles[mark.kind], linewidth=1.4 * weight * share, **style)
         if mark.arrow is not None:
             start, tip = mark.arrow.tolist()
-            axes.annotate("", tip, start, arrowprops=dict(arrowstyle="-|>", **style))
+            drawn = dict(arrowstyle="-|>", linewidth=1.4 * fine, **pen)
+            axes.annotate("", tip, start, arrowprops=drawn)
         if named and on and mark.label:
-            _write(axes, mark, {k: v for k, v in style.items() if k != "linewidth"})
+            _write(axes, mark, pen)
+
+
+def _around(line: Array, size: float) -> tuple[Array, float]:
+    """An outline in a picture of this size, larger where it would hide what it is around, and how
+    much thinner than usual it is to be."""
+    low, high = line.min(axis=0), line.max(axis=0)
+    share = float((high - low).max()) / size
+    if share == 0:
+        return line, 1.0
+    larger, middle = max(1.0, _SMALLEST / share), (low + high) / 2
+    return middle + larger * (line - middle), min(1.0, larger * share / (2 * _SMALLEST))
 
 
 def _write(axes: Axes, mark: Outline, style: dict[str, Any]) -> None:
