@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import contextlib
+import os
 import signal
 
 from hypothesis import settings
@@ -18,3 +19,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Factors are SuperLU's, as where PARDISO is not installed; `test_pardiso` has both.
 pardiso._library = lambda: None
+
+# A hundred commands are started: without their bytecode each of them compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

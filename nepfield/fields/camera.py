@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import poisson
 
 from nepfield.errors import InputError
 from nepfield.fields.potentials import Potential, potential
@@ -195,6 +194,8 @@ def photon_counts(mean: np.ndarray, keys: Keys) -> np.ndarray:
     Above 1,000 the quantile is ``m + sqrt(m) z + (z^2 - 1) / 6``, z normal, which has the mean, the
     variance and the skewness (E. A. Cornish, R. A. Fisher, Rev. Inst. Int. Stat. 5, 307 (1938)).
     """
+    from scipy.stats import poisson  # a third of the time in which all of nepfield is imported
+
     uniform = keys.uniform(len(mean)) + 2.0**-54  # never 0
     counts = np.empty_like(mean)
     few = mean <= _MANY

@@ -123,11 +123,11 @@ class Intensities(Described):
         return profiles.row, profiles.col, profiles.data * self.space.w[profiles.col]
 
     @cached_property
-    def _values(self) -> tuple[sp.csr_array, sp.csr_array]:
+    def _values(self) -> tuple[sp.csr_array | np.ndarray, sp.csr_array | np.ndarray]:
         """Values of a state at the point of each signal, (nsignals, ndof), and the transpose: a
         readout sees a small part of the domain."""
         values = self.space.B[self._entries[1]]
-        return values, values.T.tocsr()
+        return fastest(values), fastest(values.T.tocsr())
 
     @property
     def output(self) -> np.ndarray:
@@ -143,9 +143,17 @@ class Intensities(Described):
     def _summation(self) -> sp.csr_array | np.ndarray:
         return summation(self.output, self.weight)
 
+    def fields(self, state: np.ndarray) -> np.ndarray:
+        """Psi at the point of each signal, shape (nsignals, nsamples)."""
+        return real_times(self._values[0], state)
+
+    def transposed(self, fields: np.ndarray) -> np.ndarray:
+        """The transpose of `fields`: (nsignals, nsamples) to (ndof, nsamples), in weak form."""
+        return real_times(self._values[1], fields)
+
     def signals(self, state: np.ndarray, keys: Keys | None = None) -> np.ndarray:
         """``|Psi|^2`` at the points of all regions, shape (nsignals, nsamples)."""
-        return np.abs(real_times(self._values[0], state)) ** 2
+        return np.abs(self.fields(state)) ** 2
 
     def means(self, signals: np.ndarray) -> np.ndarray:
         """Weighted sums of signals over each region, shape (noutputs, ...)."""
@@ -161,8 +169,7 @@ class Intensities(Described):
 
     def pull_back(self, state: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """dC/dPsibar in weak form, ``dC/dn Psi`` at the points, shape (ndof, nsamples)."""
-        values, transposed = self._values
-        return real_times(transposed, slope * real_times(values, state))
+        return self.transposed(slope * self.fields(state))
 
     def stiffness(
         self,

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
-from scipy.optimize import minimize
 
 from nepfield.errors import InputError
 from nepfield.fields.readouts import Intensities
@@ -137,6 +136,8 @@ class Search:
         state = self.states[row]
         if state is None or row not in self.dark or not self._trained.any():
             return
+        from scipy.optimize import minimize  # slow to import
+
         system, begin = self._system, self.potential[row].copy()
         sample, output = self._pairs[row]
         inputs, mark = self._inputs[[sample]], np.eye(self._cost.readout.noutputs)[[output]]

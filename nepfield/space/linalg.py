@@ -39,8 +39,8 @@ def fastest(matrix: sp.csr_array) -> sp.csr_array | np.ndarray:
     return matrix.toarray() if max(matrix.shape) <= DENSE_LIMIT else matrix
 
 
-def real_times(matrix: sp.csr_array, values: np.ndarray) -> np.ndarray:
-    """Real sparse matrix times complex vectors, without a complex copy of the matrix."""
+def real_times(matrix: sp.csr_array | np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Real matrix times complex vectors, without a complex copy of the matrix."""
     if not np.iscomplexobj(values):
         return matrix @ values
     flat = np.ascontiguousarray(values)

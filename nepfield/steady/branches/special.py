@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from nepfield.steady.branches.points import Finder, Lost, Metric, Point
 
@@ -95,6 +94,8 @@ class _Chord:
 
         Beside a branch point Newton's method may fail; the nearest point that it finds will do.
         """
+        from scipy.optimize import brentq  # slow to import
+
         tried: list[tuple[float, float, Point]] = []
 
         def tested(share: float) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
-from scipy.interpolate import BSpline
 
 from nepfield.space.space import Space
 
@@ -34,6 +33,8 @@ def spline_functions(space: Space, spacing: float, most: float) -> sp.csr_array 
     -------
     csr_array, shape (ndof, nfunctions), or None
     """
+    from scipy.interpolate import BSpline  # slow to import, and few states need it
+
     single = space.single or space
     inside = single.dof < single.ndof
     if np.count_nonzero(inside) > single.ndof:  # joined edges, over which no spline is smooth
