@@ -11,7 +11,13 @@ import pytest
 import nepfield as nf
 from nepfield.space.linalg import Factorisation
 from nepfield.steady.batches import choice, kernels, lanes, pieces
-from nepfield.steady.batches.acceleration import WINDOW, combine
+from nepfield.steady.batches.acceleration import (
+    WINDOW,
+    Memory,
+    combine,
+    new_memory,
+    remember,
+)
 from nepfield.steady.batches.chord import Outcome, iterate
 from nepfield.steady.batches.lanes import LANES, compiled, load16, load32, rows, store16, store32
 from nepfield.steady.batches.problems import responses_problem, states_problem
@@ -317,6 +323,36 @@ def test_triangles_solve_with_rows_and_columns_in_any_order() -> None:
     solution[triangles.rows.order] = found[:, 0] + 1j * found[:, 1]
     exact = factors.solve(right[0] + 1j * right[1])
     assert np.abs(solution - exact).max() < 1e-5 * np.abs(exact).max()
+
+
+def remembered(correction: np.ndarray) -> Memory:
+    """Memory of a change (2 n, LANES) from 0."""
+    memory = new_memory(correction.size)
+    memory.force[:] = correction.ravel()
+    remember(
+        memory.force, memory.before, memory.step, 0, 1, memory.images,
+        memory.changes, memory.sketch, memory.gram, memory.products,
+    )  # fmt: skip
+    return memory
+
+
+@pytest.mark.parametrize(("unknowns", "error"), [(60, 0.02), (150, 0.5), (2001, 0.15)])
+def test_products_of_sketches_are_those_of_changes(unknowns: int, error: float) -> None:
+    change = np.random.default_rng(unknowns).normal(size=(2 * unknowns, LANES))
+    memory = remembered(change)
+    exact = (change**2).sum(axis=0)
+    assert memory.gram[0, :LANES] == pytest.approx(exact, rel=error)
+    assert memory.products[:LANES] == pytest.approx(exact, rel=error)
+    assert np.count_nonzero(memory.gram) == LANES
+
+
+def test_a_change_of_one_unknown_is_seen() -> None:
+    change = np.zeros((2 * 2000, LANES))
+    for lane in range(LANES):
+        change[2 * (100 * lane + lane) + lane % 2, lane] = lane + 1.0
+    memory = remembered(change)
+    assert np.array_equal(memory.gram[0, :LANES], np.arange(1.0, LANES + 1) ** 2)
+    assert np.array_equal(memory.products[:LANES], memory.gram[0, :LANES])
 
 
 def test_weights_of_remembered_steps_are_least_squares() -> None:

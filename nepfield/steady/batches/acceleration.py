@@ -3,8 +3,9 @@
 Steps that are remembered stand in slots of a ring, which all lanes share; how many of them are a
 lane's own is its age. They are numbers of 16 bits, so that all of them stay near the processor:
 what is lost there is two thousandths of a step's share in the next one, which takes no more steps.
-Nor does it take more where products are summed over one unknown in four: hundreds of numbers are
-enough for eight shares.
+Nor does it take more where the least squares are those of sketches: sums of four unknowns each,
+with signs that follow no pattern, which keep products of vectors but for a few percent (sparse
+embeddings of K. L. Clarkson, D. P. Woodruff, J. ACM 63, 54 (2017)).
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ WINDOW = 8
 EMPTY, GOING, DONE, LOST = 0, 1, 2, 3
 """Verdicts on lanes."""
 _DEPENDENT = 1e-5  # share of a difference that is new: below it is rounding in 16 bits
-_CHUNK = 128  # rows whose products are added in 32 bits
-_EVERY, _FEWEST = 4, 64  # one unknown in so many counts in products, but never fewer
+_CHUNK = 32  # rows whose products are added in 32 bits
+_TOGETHER, _FEWEST = 4, 64  # unknowns that are added in a sketch, of which there are so many sums
 
 
 class Memory(NamedTuple):
@@ -48,8 +49,12 @@ class Memory(NamedTuple):
         The residual, and then the correction that follows from it; 32 bits, as `before` and `step`.
     before, step : ndarray, shape (2 n LANES,)
         The last correction, and the last step.
-    changes, images : ndarray, shape (WINDOW, 2 n LANES)
-        Of 16 bits: how corrections changed from step to step, and the steps less these changes.
+    images : ndarray, shape (WINDOW, 2 n LANES)
+        Of 16 bits: the steps less what corrections changed by from step to step.
+    changes : ndarray, shape (WINDOW, 2 m LANES)
+        Of 16 bits: sketches of what they changed by, of m sums.
+    sketch : ndarray, shape (2 m LANES,)
+        That of the correction.
     gram : ndarray, shape (WINDOW, WINDOW LANES)
         Products of all changes.
     products, weights : ndarray, shape (WINDOW LANES,)
@@ -63,8 +68,9 @@ class Memory(NamedTuple):
     force: Array
     before: Array
     step: Array
-    changes: Array
     images: Array
+    changes: Array
+    sketch: Array
     gram: Array
     products: Array
     weights: Array
@@ -72,12 +78,20 @@ class Memory(NamedTuple):
     steps: Array
 
 
+@compiled
+def added(unknowns: int) -> int:
+    """How many unknowns are added in a sketch."""
+    return max(1, min(_TOGETHER, unknowns // _FEWEST))
+
+
 def new_memory(size: int) -> Memory:
     """An empty memory for fields of so many numbers."""
     force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
-    changes, images = (rows(WINDOW, size, dtype=np.uint16) for _ in range(2))
+    unknowns = size // (2 * LANES)
+    sums = 2 * LANES * -(-unknowns // added(unknowns))
     return Memory(
-        force, before, step, changes, images,
+        force, before, step, rows(WINDOW, size, dtype=np.uint16),
+        rows(WINDOW, sums, dtype=np.uint16), rows(sums, dtype=np.float32),
         rows(WINDOW, WINDOW * LANES), rows(WINDOW * LANES), rows(WINDOW * LANES),
         np.zeros(1, int), np.zeros(1, int),
     )  # fmt: skip
@@ -107,39 +121,55 @@ def remember(
     step: Array,
     slot: int,
     filled: int,
-    changes: Array,
     images: Array,
+    changes: Array,
+    sketch: Array,
     gram: Array,
     products: Array,
 ) -> None:
-    """changes[slot] = r - r_before, images[slot] = step - changes[slot]; the products of this
-    change with all changes go to `gram`, those of r to `products`, over some of the unknowns."""
-    nrows = len(correction) // LANES
+    """Of the change r - r_before the sketch goes to changes[slot], the step less it to
+    images[slot]; its products with all changes go to `gram`, those of r to `products`."""
     for j in range(WINDOW):
         store64(gram[slot], j, spread64(0.0))
         store64(products, j, spread64(0.0))
     newest, image = changes[slot], images[slot]
-    apart = 2 * max(1, min(_EVERY, nrows // (2 * _FEWEST)))
+    unknowns, nrows = len(correction) // (2 * LANES), len(sketch) // LANES
+    together = added(unknowns)
     for first in range(0, nrows, _CHUNK):
         last = min(first + _CHUNK, nrows)
-        for i in range(first, last):
-            new = load32(correction, i)
-            change = new - load32(before, i)
-            store32(before, i, new)
-            store16(newest, i, change)
-            store16(image, i, load32(step, i) - change)
+        for row in range(first, last, 2):
+            change_real, change_imag = spread32(0.0), spread32(0.0)
+            new_real, new_imag = spread32(0.0), spread32(0.0)
+            start = row // 2 * together
+            for k in range(start, min(start + together, unknowns)):
+                sign = spread32(1.0 - 2.0 * (k * 0x9E3779B9 >> 31 & 1))
+                real, imag = load32(correction, 2 * k), load32(correction, 2 * k + 1)
+                x = real - load32(before, 2 * k)
+                y = imag - load32(before, 2 * k + 1)
+                store32(before, 2 * k, real)
+                store32(before, 2 * k + 1, imag)
+                store16(image, 2 * k, load32(step, 2 * k) - x)
+                store16(image, 2 * k + 1, load32(step, 2 * k + 1) - y)
+                change_real += sign * x
+                change_imag += sign * y
+                new_real += sign * real
+                new_imag += sign * imag
+            store16(newest, row, change_real)
+            store16(newest, row + 1, change_imag)
+            store32(sketch, row, new_real)
+            store32(sketch, row + 1, new_imag)
         for a in range(filled):
             j = (slot - a) % WINDOW
             older = changes[j]
             with_change, with_new = spread32(0.0), spread32(0.0)
             more_change, more_new = spread32(0.0), spread32(0.0)  # sums that need not wait
-            for i in range(first, last, apart):
+            for i in range(first, last, 2):
                 other = load16(older, i)
                 with_change += load16(newest, i) * other
-                with_new += load32(correction, i) * other
+                with_new += load32(sketch, i) * other
                 other = load16(older, i + 1)
                 more_change += load16(newest, i + 1) * other
-                more_new += load32(correction, i + 1) * other
+                more_new += load32(sketch, i + 1) * other
             store64(gram[slot], j, load64(gram[slot], j) + widened(with_change + more_change))
             store64(products, j, load64(products, j) + widened(with_new + more_new))
     for j in range(WINDOW):

@@ -11,13 +11,8 @@ from nepfield.steady.batches.lanes import LANES
 
 def run() -> None:
     """Compile kernels with all kinds of numbers, as they are used, and use them."""
-    field, memory, zero, none = (
-        np.full(2 * LANES, 3.0),
-        new_memory(2 * LANES),
-        np.zeros(1),
-        np.zeros(0),
-    )
-    first = np.zeros(1, np.int32)
+    field, memory = np.full(2 * LANES, 3.0), new_memory(2 * LANES)
+    zero, none, first = np.zeros(1), np.zeros(0), np.zeros(1, np.int32)
     residual_of_graph(
         np.array([0, 1], np.int32), first, zero + 2, zero, field, none, none, none, none,
         np.zeros(3), np.zeros(2 * LANES), first, memory.force, np.zeros(LANES),
@@ -26,7 +21,7 @@ def run() -> None:
     memory.force[:] = 3.0
     remember(
         memory.force, memory.before, memory.step, 0, 1,
-        memory.changes, memory.images, memory.gram, memory.products,
+        memory.images, memory.changes, memory.sketch, memory.gram, memory.products,
     )  # fmt: skip
     memory.weights[:] = 1.0
     advance(memory.force, memory.images, memory.weights, 0, 1, first, memory.step, field)

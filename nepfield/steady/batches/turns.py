@@ -40,7 +40,10 @@ def move(work: Work, oldest: int, field: Array) -> None:
     gram, products, weights = memory.gram, memory.products, memory.weights
     slot, filled = memory.slot[0], min(oldest + 1, WINDOW)
     substitute(rows, force)
-    remember(force, memory.before, step, slot, filled, memory.changes, images, gram, products)
+    remember(
+        force, memory.before, step, slot, filled,
+        images, memory.changes, memory.sketch, gram, products,
+    )  # fmt: skip
     combine(gram, products, slot, age, weights)
     advance(force, images, weights, slot, filled, rows.order, step, field)
     memory.slot[0] = (slot + 1) % WINDOW
