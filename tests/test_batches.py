@@ -325,34 +325,66 @@ def test_triangles_solve_with_rows_and_columns_in_any_order() -> None:
     assert np.abs(solution - exact).max() < 1e-5 * np.abs(exact).max()
 
 
-def remembered(correction: np.ndarray) -> Memory:
-    """Memory of a change (2 n, LANES) from 0."""
-    memory = new_memory(correction.size)
-    memory.force[:] = correction.ravel()
-    remember(
-        memory.force, memory.before, memory.step, 0, 1, memory.images,
-        memory.changes, memory.sketch, memory.gram, memory.products,
-    )  # fmt: skip
+def remembered(*corrections: np.ndarray, first: int = 0) -> Memory:
+    """Memory of corrections (2 n, LANES) one after another, from this slot on, without a step."""
+    memory = new_memory(corrections[0].size)
+    for count, correction in enumerate(corrections):
+        memory.force[:] = correction.ravel()
+        remember(
+            memory.force, memory.before, memory.step, (first + count) % WINDOW, count + 1,
+            memory.images, memory.changes, memory.sketch, memory.gram, memory.products,
+        )  # fmt: skip
     return memory
 
 
-@pytest.mark.parametrize(("unknowns", "error"), [(60, 0.02), (150, 0.5), (2001, 0.15)])
-def test_products_of_sketches_are_those_of_changes(unknowns: int, error: float) -> None:
-    change = np.random.default_rng(unknowns).normal(size=(2 * unknowns, LANES))
-    memory = remembered(change)
-    exact = (change**2).sum(axis=0)
-    assert memory.gram[0, :LANES] == pytest.approx(exact, rel=error)
-    assert memory.products[:LANES] == pytest.approx(exact, rel=error)
+WHERE = np.linspace(0, 1, 2 * 2001)[:, None]
+VECTORS = {
+    "constant": np.ones((2 * 2001, LANES)),
+    "alternating": np.resize([1.0, 1.0, -1.0, -1.0], 2 * 2001)[:, None] + np.zeros(LANES),
+    "slow": np.cos(2 * np.pi * np.arange(1, LANES + 1) * WHERE),
+    "fast": np.cos(2 * np.pi * 200.0 * np.arange(1, LANES + 1) ** 0.5 * WHERE),
+    "random": np.random.default_rng(3).normal(size=(2 * 2001, LANES)),
+    "small": np.random.default_rng(4).normal(size=(2 * 101, LANES)),  # here all that there is
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_products_of_sketches_are_those_of_what_is_sketched(name: str) -> None:
+    vectors = VECTORS[name]
+    exact, close = (vectors**2).sum(axis=0), 0.02 if name == "small" else 0.25
+    memory = remembered(vectors)
+    assert memory.gram[0, :LANES] == pytest.approx(exact, rel=close)
+    assert memory.products[:LANES] == pytest.approx(exact, rel=close)
     assert np.count_nonzero(memory.gram) == LANES
 
 
 def test_a_change_of_one_unknown_is_seen() -> None:
-    change = np.zeros((2 * 2000, LANES))
-    for lane in range(LANES):
-        change[2 * (100 * lane + lane) + lane % 2, lane] = lane + 1.0
+    change, places = np.zeros((2 * 2001, LANES)), np.linspace(0, 2000, LANES).astype(int)
+    for lane, place in enumerate(places):
+        change[2 * place + lane % 2, lane] = lane + 1.0
     memory = remembered(change)
     assert np.array_equal(memory.gram[0, :LANES], np.arange(1.0, LANES + 1) ** 2)
     assert np.array_equal(memory.products[:LANES], memory.gram[0, :LANES])
+
+
+def test_what_is_remembered_of_two_steps() -> None:
+    random = np.random.default_rng(5)
+    first, new = random.normal(size=(2, 2 * 259, LANES))
+    second = 0.5 * first + new
+    memory = remembered(first, second, first=WINDOW - 1)
+    assert np.array_equal(memory.before, second.astype(np.float32).ravel())
+    numbers = np.zeros_like(memory.before)
+    halves = memory.images[0].copy()
+    from_16_bits(halves, numbers)
+    assert numbers == pytest.approx((first - second).ravel(), rel=1 / 128, abs=1e-6)
+    gram = memory.gram.reshape(WINDOW, WINDOW, LANES)
+    size = np.linalg.norm(first, axis=0) * np.linalg.norm(second - first, axis=0)
+    assert np.abs(gram[0, -1] - (first * (second - first)).sum(axis=0)).max() < (0.4 * size).max()
+    assert np.array_equal(gram[0, -1], gram[-1, 0])
+    assert (gram[0, -1] < -0.1 * size).all()  # they point against each other
+    products = memory.products.reshape(WINDOW, LANES)
+    assert (products[-1] > 0.1 * size).all()
+    assert np.count_nonzero(products) == 2 * LANES
 
 
 def test_weights_of_remembered_steps_are_least_squares() -> None:
@@ -380,6 +412,12 @@ def test_weights_of_remembered_steps_are_least_squares() -> None:
 def through_16_bits(numbers: np.ndarray, halves: np.ndarray) -> None:
     for row in range(len(numbers) // LANES):
         store16(halves, row, load32(numbers, row))
+        store32(numbers, row, load16(halves, row))
+
+
+@compiled
+def from_16_bits(halves: np.ndarray, numbers: np.ndarray) -> None:
+    for row in range(len(numbers) // LANES):
         store32(numbers, row, load16(halves, row))
 
 

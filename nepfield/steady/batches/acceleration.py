@@ -3,9 +3,9 @@
 Steps that are remembered stand in slots of a ring, which all lanes share; how many of them are a
 lane's own is its age. They are numbers of 16 bits, so that all of them stay near the processor:
 what is lost there is two thousandths of a step's share in the next one, which takes no more steps.
-Nor does it take more where the least squares are those of sketches: sums of four unknowns each,
-with signs that follow no pattern, which keep products of vectors but for a few percent (sparse
-embeddings of K. L. Clarkson, D. P. Woodruff, J. ACM 63, 54 (2017)).
+Nor does it take more where the least squares are those of sketches: sums of up to four unknowns,
+with random signs, which keep products of vectors to about one over the root of the number of sums
+(sparse embeddings of K. L. Clarkson, D. P. Woodruff, J. ACM 63, 54 (2017)).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EMPTY, GOING, DONE, LOST = 0, 1, 2, 3
 """Verdicts on lanes."""
 _DEPENDENT = 1e-5  # share of a difference that is new: below it is rounding in 16 bits
 _CHUNK = 32  # rows whose products are added in 32 bits
-_TOGETHER, _FEWEST = 4, 64  # unknowns that are added in a sketch, of which there are so many sums
+_MOST, _FEWEST = 4, 64  # unknowns in a sum of a sketch, and sums at least if there are so many
 
 
 class Memory(NamedTuple):
@@ -56,9 +56,9 @@ class Memory(NamedTuple):
     sketch : ndarray, shape (2 m LANES,)
         That of the correction.
     gram : ndarray, shape (WINDOW, WINDOW LANES)
-        Products of all changes.
+        Products of all these sketches.
     products, weights : ndarray, shape (WINDOW LANES,)
-        Those of the changes with the correction, and what follows.
+        Those with the sketch of the correction, and what follows.
     slot : ndarray of int, shape (1,)
         Where the newest change goes.
     steps : ndarray of int, shape (1,)
@@ -79,16 +79,25 @@ class Memory(NamedTuple):
 
 
 @compiled
-def added(unknowns: int) -> int:
-    """How many unknowns are added in a sketch."""
-    return max(1, min(_TOGETHER, unknowns // _FEWEST))
+def unknowns_a_sum(unknowns: int) -> int:
+    """How many unknowns of so many are added in each sum of a sketch."""
+    return max(1, min(_MOST, unknowns // _FEWEST))
+
+
+@compiled
+def sign_of(unknown: int) -> float:
+    """Its sign in a sketch: a bit of its number, shuffled (T. Mueller's hash of integers)."""
+    bits = (unknown + 1) * 0x9E3779B9 & 0xFFFFFFFF
+    bits = (bits ^ bits >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    bits = (bits ^ bits >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    return 1.0 - 2.0 * (bits >> 31)
 
 
 def new_memory(size: int) -> Memory:
     """An empty memory for fields of so many numbers."""
     force, before, step = (rows(size, dtype=np.float32) for _ in range(3))
     unknowns = size // (2 * LANES)
-    sums = 2 * LANES * -(-unknowns // added(unknowns))
+    sums = 2 * LANES * -(-unknowns // unknowns_a_sum(unknowns))
     return Memory(
         force, before, step, rows(WINDOW, size, dtype=np.uint16),
         rows(WINDOW, sums, dtype=np.uint16), rows(sums, dtype=np.float32),
@@ -127,14 +136,14 @@ def remember(
     gram: Array,
     products: Array,
 ) -> None:
-    """Of the change r - r_before the sketch goes to changes[slot], the step less it to
-    images[slot]; its products with all changes go to `gram`, those of r to `products`."""
+    """changes[slot] = the sketch of r - r_before, images[slot] = step - (r - r_before); products of
+    this sketch with all others go to `gram`, those of the sketch of r to `products`."""
     for j in range(WINDOW):
         store64(gram[slot], j, spread64(0.0))
         store64(products, j, spread64(0.0))
     newest, image = changes[slot], images[slot]
     unknowns, nrows = len(correction) // (2 * LANES), len(sketch) // LANES
-    together = added(unknowns)
+    together = unknowns_a_sum(unknowns)
     for first in range(0, nrows, _CHUNK):
         last = min(first + _CHUNK, nrows)
         for row in range(first, last, 2):
@@ -142,7 +151,7 @@ def remember(
             new_real, new_imag = spread32(0.0), spread32(0.0)
             start = row // 2 * together
             for k in range(start, min(start + together, unknowns)):
-                sign = spread32(1.0 - 2.0 * (k * 0x9E3779B9 >> 31 & 1))
+                sign = spread32(sign_of(k))
                 real, imag = load32(correction, 2 * k), load32(correction, 2 * k + 1)
                 x = real - load32(before, 2 * k)
                 y = imag - load32(before, 2 * k + 1)

@@ -55,9 +55,9 @@ class Equations(NamedTuple):
     What is 0 everywhere is an array of length 0. With a `fraction`, three numbers, a follows from
     the density n at each point, ``(f0 + f1 n) / (1 + f2 n)``, and b is 0.
 
-    The field, `right`, and `total`, where the left side is added up, have shape (2 n LANES,), the
-    parts of a (direct) and b (conjugate) (npoints LANES,). `weight` (npoints,) is w, and `norm`
-    (n,) that of the squares in the norm of a residual.
+    The field, `right`, and `total`, where the left side less the right one is added up, have shape
+    (2 n LANES,), the parts of a (direct) and b (conjugate) (npoints LANES,). `weight` (npoints,) is
+    w, and `inverse_mass` (n,) weighs the squares in the norm of a residual.
     """
 
     is_graph: bool
@@ -69,7 +69,7 @@ class Equations(NamedTuple):
     values_column: Array
     values_value: Array
     weight: Array
-    norm: Array
+    inverse_mass: Array
     field: Array
     right: Array
     total: Array
@@ -136,7 +136,7 @@ def evaluate(equations: Equations, place: Array, force: Array, norm: Array) -> N
             e.start, e.column, e.real, e.imag, e.field,
             e.values_start, e.values_column, e.values_value, e.weight,
             e.direct_real, e.direct_imag, e.conjugate_real, e.conjugate_imag, e.fraction,
-            e.right, e.total, e.norm, place, force, norm,
+            e.right, e.total, e.inverse_mass, place, force, norm,
         )  # fmt: skip
     for lane in range(LANES):
         norm[lane] = np.sqrt(norm[lane])
@@ -180,16 +180,16 @@ def residual_of_mesh(
     fraction: Array,
     right: Array,
     total: Array,
-    norm: Array,
+    inverse_mass: Array,
     place: Array,
     force: Array,
     square: Array,
 ) -> None:
     """``H x + B^T w (a + b conj) B x - right``.
 
-    It fills `force`, and `square`, the sum of its squares times `norm`, as the residual's norm
-    takes them. What acts at a point is spread from there at once: the points are many more than
-    the unknowns, and would leave no room near the processor.
+    It fills `force`, and `square`, the sum of its squares times `inverse_mass`, as the norm of a
+    residual takes them. What acts at a point is spread from there at once: the points are many
+    more than the unknowns, and would leave no room near the processor.
     """
     for i in range(len(start) - 1):
         real = spread64(0.0) - load64(right, 2 * i)
@@ -237,7 +237,7 @@ def residual_of_mesh(
     squares = spread64(0.0)
     for i in range(len(start) - 1):
         real, imag = load64(total, 2 * i), load64(total, 2 * i + 1)
-        squares += spread64(norm[i]) * (real * real + imag * imag)
+        squares += spread64(inverse_mass[i]) * (real * real + imag * imag)
         store32(force, 2 * place[i], narrowed(real))
         store32(force, 2 * place[i] + 1, narrowed(imag))
     store64(square, 0, squares)
