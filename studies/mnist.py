@@ -35,6 +35,11 @@ COLUMNS += ["gradient_cosine", "nonlinearity_ratio", "fraction_converged"]
 
 def make(job: Job) -> pd.DataFrame:
     """One row a training; what was chosen by validation; the table of the README; a picture."""
+    return evaluated(job)[0]
+
+
+def evaluated(job: Job) -> tuple[pd.DataFrame, int]:
+    """The same, and how many test images there are."""
     if (job.folder / "choices.toml").exists():
         choices = job.sweep("choices.toml", few=FEW).table()
         rows = choices[[name for name in choices if not name.startswith(("test", "best_test"))]]
@@ -54,7 +59,7 @@ def make(job: Job) -> pd.DataFrame:
     images = len(task_of(swept, table["seed"].iloc[0]).sets()["test"][0])
     fill_readme(job.out, results=summary(table, images))
     draw(swept, job)
-    return table
+    return table, images
 
 
 def _of_choices(table: pd.DataFrame) -> list[str]:

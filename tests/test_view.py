@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import meshio
@@ -315,13 +316,19 @@ def test_sites_of_a_lattice_are_outlined(tmp_path: Path) -> None:
 def test_an_outline_leaves_in_sight_what_it_is_around(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", lattice_mesh(4, 300), LATTICE))
     shape = shapes.graph_shape(run.grid)
-    marks = [mark for mark in shapes.find_marks(run, shape) if mark.kind == "readout"]
+    mark = next(m for m in shapes.find_marks(run, shape) if m.kind == "readout")
     axes = Figure().subplots()
-    outline(axes, shape, marks, Panel("", None), named=False)
-    ring = np.array(axes.lines[0].get_data())
-    assert np.ptp(ring, axis=1) == pytest.approx([0.02 * 299] * 2, rel=0.01)
-    assert ring.mean(axis=1) == pytest.approx(np.mean(marks[0].lines[0], axis=0), abs=1)
-    assert axes.lines[0].get_linewidth() < 1
+    outline(axes, shape, [mark], Panel("", None), named=True)
+    ring, site = np.array(axes.lines[0].get_data()).T, mark.lines[0]
+    assert np.ptp(site, axis=0) == pytest.approx(1.0)
+    assert np.ptp(ring, axis=0) == pytest.approx(0.02 * shape.size)
+    middles = [(line.min(axis=0) + line.max(axis=0)) / 2 for line in (ring, site)]
+    np.testing.assert_allclose(middles[0], middles[1], atol=1e-9)
+    assert axes.lines[0].get_linewidth() == pytest.approx(0.7)
+    # what is no single site is drawn as it is
+    both = np.isin(np.arange(len(mark.faces)), [0, 1])
+    pair = replace(mark, lines=shape.rim(both), faces=both)
+    assert pair.around(shape)[0] is pair
 
 
 def test_marks_of_a_mesh(disc_run: Path) -> None:

@@ -18,7 +18,6 @@ from nepfield.view.runs import Array
 from nepfield.view.shapes import Outline, Shape
 
 PLAIN = "#e8e8e8"
-_SMALLEST = 0.02  # of the picture's size, that of an outline
 _DASHED, _SOLID = ("--", (0, (5, 1, 1, 1))), ("-", (0, (1, 0.8)), "-.")
 
 
@@ -159,28 +158,16 @@ def outline(
     for mark in marks:
         on = mark.driver not in panel.off
         faint: dict[str, Any] = {} if on else {"alpha": 0.4, "path_effects": None}
-        pen: dict[str, Any] = {**ink(panel.cmap, fine), "zorder": 3, **faint}
-        for line in mark.lines:
-            ring, share = _around(line, shape.size)
-            style = {**pen, **ink(panel.cmap, weight * share), **faint}
-            axes.plot(*ring.T, linestyle=styles[mark.kind], linewidth=1.4 * weight * share, **style)
+        drawn, share = mark.around(shape)
+        style: dict[str, Any] = {**ink(panel.cmap, weight * share), "zorder": 3, **faint}
+        line: dict[str, Any] = {**style, "linewidth": 1.4 * weight * share}
+        for points in drawn.lines:
+            axes.plot(*points.T, linestyle=styles[mark.kind], **line)
         if mark.arrow is not None:
             start, tip = mark.arrow.tolist()
-            drawn = dict(arrowstyle="-|>", linewidth=1.4 * fine, **pen)
-            axes.annotate("", tip, start, arrowprops=drawn)
+            axes.annotate("", tip, start, arrowprops=dict(arrowstyle="-|>", **line))
         if named and on and mark.label:
-            _write(axes, mark, pen)
-
-
-def _around(line: Array, size: float) -> tuple[Array, float]:
-    """An outline in a picture of this size, larger where it would hide what it is around, and how
-    much thinner than usual it is to be."""
-    low, high = line.min(axis=0), line.max(axis=0)
-    share = float((high - low).max()) / size
-    if share == 0:
-        return line, 1.0
-    larger, middle = max(1.0, _SMALLEST / share), (low + high) / 2
-    return middle + larger * (line - middle), min(1.0, larger * share / (2 * _SMALLEST))
+            _write(axes, drawn, style)
 
 
 def _write(axes: Axes, mark: Outline, style: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ from nepfield.view.runs import CORNERS, QUADRATIC, Array, Drawn, RunFiles, mark_
 if TYPE_CHECKING:
     import pyvista
 
+_SMALLEST = 0.02  # of the shape's size: a ring around a site
+
 
 def cells_of(grid: Any) -> list[tuple[int, Array]]:
     """(VTK cell type, points (n, nodes)) for every type of cell in a grid."""
@@ -233,6 +235,22 @@ class Outline:
             return self
         lines = shape.rim(self.faces)
         return replace(self, lines=lines, place=_top(lines))
+
+    def around(self, shape: Shape) -> tuple[Outline, float]:
+        """The same as rings around sites of a graph so large that their outlines would hide them,
+        and how much thinner than usual lines are to be."""
+        alone = self.faces is not None and len(self.lines) == np.count_nonzero(self.faces)
+        if not (alone and len(shape.edges)):
+            return self, shape.fineness
+        widest = max(float(np.ptp(line, axis=0).max()) for line in self.lines) or 1.0
+        larger = max(1.0, _SMALLEST * shape.size / widest)
+        middles = [(line.min(axis=0) + line.max(axis=0)) / 2 for line in self.lines]
+        lines = [
+            middle + larger * (line - middle)
+            for line, middle in zip(self.lines, middles, strict=True)
+        ]
+        thin = min(1.0, larger * widest / (2 * _SMALLEST * shape.size))
+        return replace(self, lines=lines, place=_top(lines)), thin
 
 
 def _circle(center: Array, radius: float) -> Array:
