@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 import nepfield as nf
 from nepfield.study.run.build import build
@@ -157,6 +159,20 @@ def test_the_linear_classifier_and_the_table() -> None:
     # 1.96 sqrt(0.91 0.09 / 6000)
     assert told[2] == "| nep | 90.0 % | 91.0 % | 92.0 % | 91.0 ± 0.7 % | 0.990 | 0.80 |"
     assert told[4].startswith("| linear classifier | 91.7 %")
+
+
+def test_the_accuracy_against_the_cells_of_a_class(tmp_path: Path) -> None:
+    rows = [
+        {"label": f"{cells} cells a class", "rule": rule, "seed": seed, "linear": 0.91,
+         "test_accuracy": 0.9 + 0.01 * cells}
+        for cells in (1, 2, 4) for rule in ("reciprocal", "nep")[: cells // 2 + 1]
+        for seed in range(2)
+    ]  # fmt: skip
+    figures = import_module("studies.mnist-beyond.figures")
+    figures.draw_ranks(pd.DataFrame(rows), 2000, tmp_path / "ranks.png")
+    pixels = np.asarray(Image.open(tmp_path / "ranks.png").convert("RGB")).reshape(-1, 3)
+    for color in ("tab:blue", "tab:orange"):  # a curve a rule
+        assert (pixels == np.rint(255 * np.array(to_rgb(color)))).all(axis=1).sum() > 50
 
 
 @pytest.mark.slow
