@@ -158,6 +158,20 @@ def test_a_function_draws(draw: Path, tmp_path: Path) -> None:
     assert area(mesh_geometry(f"{draw}:anything", {"a": 1}, tmp_path)) > 11
 
 
+def test_a_function_that_has_changed_draws_anew(
+    draw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a second, by one character: bytecode of the older file would be taken for it."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    when = draw.stat().st_mtime_ns
+    areas = []
+    for radius in ("1.0", "2.0"):
+        draw.write_text(DRAW.replace("disc(1.0 +", f"disc({radius} +"))
+        os.utime(draw, ns=(when, when))
+        areas.append(area(mesh_geometry(f"{draw}:anything", {}, tmp_path / "meshes")))
+    assert areas == pytest.approx([np.pi, 4 * np.pi], rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "says"),
     [

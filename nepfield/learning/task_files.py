@@ -128,7 +128,7 @@ def _read_csv(path: Path) -> Task:
     y = _numbers(table[targets], path) if targets else _of_labels(table["label"], path)
     if "set" not in names:
         return _made({"inputs": x, "targets": y}, path)
-    sets = table["set"].astype(str).str.strip()
+    sets = table["set"].astype(str).fillna("").str.strip()
     if unknown := sorted(set(sets) - set(PREFIXES)):
         raise InputError(
             f'{path}: the column "set" holds {unknown[0]!r}; it takes {", ".join(PREFIXES)}.'

@@ -139,10 +139,10 @@ def _call(order: dict[str, Any]) -> str:
     try:
         spec = importlib.util.spec_from_file_location("nepfield_geometry", path)
         assert spec is not None
-        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        # not by its loader: that takes bytecode of an older file of the same second and size
+        exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
         getattr(module, name)(**order["values"])
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == path]

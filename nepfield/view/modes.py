@@ -114,4 +114,4 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame | None:
         raise InputError(f"{path}: not a readable CSV file: {error}") from error
     if not len(table) or not (np.abs(numbers) < _LARGEST).all():
         raise InputError(f"{path}: wanted rows of numbers under {', '.join(needed)}")
-    return table
+    return table.assign(**dict(zip(needed, numbers.T, strict=True)))  # "1_0" is one, too

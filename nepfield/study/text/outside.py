@@ -61,11 +61,11 @@ def _module_of_file(path: Path) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # its classes are looked up there while they are made
     try:
-        spec.loader.exec_module(module)
+        # not by its loader: that takes bytecode of an older file of the same second and size
+        exec(compile(content, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{path}: cannot be imported: {_told(error)}") from None
