@@ -111,7 +111,7 @@ class Springs:
         return {"stiffness": 0.5 * (state[i] - state[j]) ** 2}
 
     def respond(self, kind, free, nudge, inputs):
-        raise NotImplementedError
+        raise AssertionError("ep and ep-symmetric ask for no response")
 
     def figures(self, steady, inputs, response=None):
         i, j = self.domain.cells.T

@@ -198,7 +198,7 @@ def test_classes_have_no_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_said_of_beta() -> None:
-    said = GPEStudy.model_fields["training"].annotation.model_fields["beta"].description  # type: ignore[union-attr]
+    said = GPEStudy.model_fields["training"].annotation.model_fields["beta"].description
     assert "always a plain number" in said
     assert "energy length^(2d) (mse) or energy (cce)" in said
 
@@ -249,9 +249,12 @@ def test_figures_and_their_unit(run: Path) -> None:
 
 def test_the_cost_of_a_sweep_has_a_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
-    monkeypatch.setattr(
-        sweeps, "save_figure", lambda f, path, *_: figures.append(f) or path  # type: ignore[func-returns-value]
-    )  # fmt: skip
+
+    def kept(figure: Figure, path: Path, *_: object) -> Path:
+        figures.append(figure)
+        return path
+
+    monkeypatch.setattr(sweeps, "save_figure", kept)
     data = billiard()
     data["training"] |= {"epochs": 0, "compare_every": 0}
     write(tmp_path, data)
@@ -259,7 +262,7 @@ def test_the_cost_of_a_sweep_has_a_unit(tmp_path: Path, monkeypatch: pytest.Monk
     text = 'study = "study.toml"\n[grid]\n"physics.loss" = ["0.05 meV", "0.1 meV"]\n'
     path.write_text(text, encoding="utf-8")
     table = run_here(load_sweep(path), tmp_path / "out")
-    factor = load_study(tmp_path / "study.toml").units.scales.factor(length=-4)  # type: ignore[union-attr]
+    factor = load_study(tmp_path / "study.toml").units.scales.factor(length=-4)
     written = {
         "cost": ("cost (1/µm⁴)", factor),
         "largest_error": ("largest error (1/µm²)", factor**0.5),

@@ -10,21 +10,20 @@ from pathlib import Path
 import meshio
 import numpy as np
 import pytest
+import pyvista
+from matplotlib.figure import Figure
+from PIL import Image
 
-pyvista = pytest.importorskip("pyvista")
-from matplotlib.figure import Figure  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from nepfield.errors import InputError  # noqa: E402
-from nepfield.study.systems.gpe_old import describe  # noqa: E402
-from nepfield.view import opengl, shapes  # noqa: E402
-from nepfield.view import render as fields  # noqa: E402
-from nepfield.view.curves import plot_training  # noqa: E402
-from nepfield.view.outputs import plot_outputs  # noqa: E402
-from nepfield.view.painting import outline  # noqa: E402
-from nepfield.view.panels import Panel  # noqa: E402
-from nepfield.view.records import read_history  # noqa: E402
-from nepfield.view.render import (  # noqa: E402
+from nepfield.errors import InputError
+from nepfield.study.systems.gpe_old import describe
+from nepfield.view import opengl, shapes
+from nepfield.view import render as fields
+from nepfield.view.curves import plot_training
+from nepfield.view.outputs import plot_outputs
+from nepfield.view.painting import outline
+from nepfield.view.panels import Panel
+from nepfield.view.records import read_history
+from nepfield.view.render import (
     PicturesUnavailable,
     interactive,
     opengl_problem,
@@ -32,7 +31,7 @@ from nepfield.view.render import (  # noqa: E402
     render_run,
     subdivided,
 )
-from nepfield.view.runs import read_run  # noqa: E402
+from nepfield.view.runs import read_run
 
 INPUTS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
 PROBLEM = opengl_problem()
