@@ -237,8 +237,8 @@ class Outline:
         return replace(self, lines=lines, place=_top(lines))
 
     def around(self, shape: Shape) -> tuple[Outline, float]:
-        """The same as rings around sites of a graph so large that their outlines would hide them,
-        and how much thinner than usual lines are to be."""
+        """The same, where single sites of a large graph would be hidden by their outlines with
+        rings around them instead; and how much thinner than usual the lines are to be."""
         alone = self.faces is not None and len(self.lines) == np.count_nonzero(self.faces)
         if not (alone and len(shape.edges)):
             return self, shape.fineness

@@ -37,7 +37,8 @@ EMPTY, GOING, DONE, LOST = 0, 1, 2, 3
 """Verdicts on lanes."""
 _DEPENDENT = 1e-5  # share of a difference that is new: below it is rounding in 16 bits
 _CHUNK = 32  # rows whose products are added in 32 bits
-_MOST, _FEWEST = 4, 64  # unknowns in a sum of a sketch, and sums at least if there are so many
+_UNKNOWNS_A_SUM = 4  # of a sketch, or less where there would be fewer sums than these:
+_FEWEST_SUMS = 64
 
 
 class Memory(NamedTuple):
@@ -81,7 +82,7 @@ class Memory(NamedTuple):
 @compiled
 def unknowns_a_sum(unknowns: int) -> int:
     """How many unknowns of so many are added in each sum of a sketch."""
-    return max(1, min(_MOST, unknowns // _FEWEST))
+    return max(1, min(_UNKNOWNS_A_SUM, unknowns // _FEWEST_SUMS))
 
 
 @compiled
