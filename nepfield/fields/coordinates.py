@@ -11,12 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
-from nepfield.fields.names import mark_names, vertex_names
+from nepfield.fields.names import about_readout, readout_marks, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.readouts import summation
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
-from nepfield.reprs import Described, counted, listed
+from nepfield.reprs import Described
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,17 +105,11 @@ class Coordinates(Described):
 
     def marks(self) -> list[Mark]:
         """Where it reads."""
-        names = mark_names(self.names, len(self.shapes))
-        return [
-            Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=True)
-        ]
+        return readout_marks(self.names, self.shapes)
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
-        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
-            "outputs": listed(self.names) or None,
-            "each": self.label,
-        }
+        return about_readout(self)
 
 
 def phases(domain: Domain, sets: Sequence[str] = (), vertices: Sequence[int] = ()) -> Coordinates:

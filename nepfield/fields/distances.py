@@ -16,11 +16,11 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.coordinates import Coordinates, read_vertices
-from nepfield.fields.names import mark_names, vertex_names
+from nepfield.fields.names import about_readout, readout_marks, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
-from nepfield.reprs import Described, counted, listed
+from nepfield.reprs import Described
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,18 +134,11 @@ class Distances(Described):
 
     def marks(self) -> list[Mark]:
         """Where it reads."""
-        names = mark_names(self.names, len(self.pairs))
-        return [
-            Mark("readout", name, {"vertices": pair.tolist()})
-            for name, pair in zip(names, self.pairs, strict=True)
-        ]
+        return readout_marks(self.names, [{"vertices": pair.tolist()} for pair in self.pairs])
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
-        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
-            "outputs": listed(self.names) or None,
-            "each": self.label,
-        }
+        return about_readout(self)
 
 
 def distances(

@@ -11,12 +11,12 @@ import numpy as np
 
 from nepfield.errors import InputError
 from nepfield.fields.coordinates import read_vertices
-from nepfield.fields.names import mark_names, vertex_names
+from nepfield.fields.names import about_readout, readout_marks, vertex_names
 from nepfield.fields.pictures import Mark
 from nepfield.fields.shots import Measurement
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
-from nepfield.reprs import Described, counted, listed
+from nepfield.reprs import Described
 from nepfield.space.pauli import PauliSum, Strings, joined
 
 
@@ -138,17 +138,11 @@ class Expectations(Described):
 
     def marks(self) -> list[Mark]:
         """The spins that are read."""
-        names = mark_names(self.names, len(self.shapes))
-        return [
-            Mark("readout", name, shape) for name, shape in zip(names, self.shapes, strict=True)
-        ]
+        return readout_marks(self.names, self.shapes)
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
-        return f"{type(self).__name__}: {counted(self.noutputs, 'output')}", {
-            "outputs": listed(self.names) or None,
-            "each": self.label,
-        }
+        return about_readout(self)
 
 
 def expectations(

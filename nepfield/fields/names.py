@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nepfield.fields.pictures import Mark
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import counted, listed
 
@@ -23,12 +24,22 @@ def told_outputs(readout: Any) -> str:
     return f"{told} ({listed(names)})" if names else told
 
 
-def mark_names(names: Sequence[str], count: int) -> tuple[str, ...]:
-    """What is written beside the places that are read: of one "readout", of several their names,
-    without names Y0, Y1 and so on."""
+def about_readout(readout: Any, noun: str = "output") -> tuple[str, dict[str, Any]]:
+    """A few words on a readout, as `nepfield.reprs.Described` has them."""
+    return f"{type(readout).__name__}: {counted(readout.noutputs, noun)}", {
+        "outputs": listed(readout.names) or None,
+        "each": readout.label,
+    }
+
+
+def readout_marks(names: Sequence[str], shapes: Sequence[dict[str, Any]]) -> list[Mark]:
+    """The places that are read: one is called "readout", several by their names, without names
+    Y0, Y1 and so on."""
+    count = len(shapes)
+    labels = list(names) if len(names) == count else [f"Y{k}" for k in range(count)]
     if count == 1:
-        return ("readout",)
-    return tuple(names) if len(names) == count else tuple(f"Y{k}" for k in range(count))
+        labels = ["readout"]
+    return [Mark("readout", label, shape) for label, shape in zip(labels, shapes, strict=True)]
 
 
 def intensity_names(

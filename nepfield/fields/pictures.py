@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nepfield.fields.parameters import Parameter
 from nepfield.reprs import Described, numbers
 
 Scale = Literal["auto", "sequential", "diverging", "cyclic", "intensity"]
@@ -156,3 +157,19 @@ class Mark(Described):
             "input": self.input,
             "value": self.value,
         }
+
+
+def gradient_field(
+    name: str, parameter: Parameter, derivative: np.ndarray, picture: str = "gradient"
+) -> Field:
+    """The gradient of the cost by a real parameter, where that lives."""
+    return Field(
+        f"dC_d{name}", derivative, parameter.on, picture=picture,
+        label=rf"$\partial C/\partial {parameter.symbol}$",
+        title=f"gradient of the cost by {parameter.label}", scale="diverging",
+    )  # fmt: skip
+
+
+def clamped_marks(vertices: np.ndarray) -> list[Mark]:
+    """The vertices that inputs hold; none where there are none."""
+    return [Mark("clamped", "", {"vertices": vertices.tolist()})] if len(vertices) else []

@@ -12,12 +12,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from nepfield.errors import InputError
-from nepfield.fields.names import intensity_names, mark_names
+from nepfield.fields.names import about_readout, intensity_names, readout_marks
 from nepfield.fields.pictures import Mark
 from nepfield.fields.places import Site, checked_point, extent, region_indicator, site_index
 from nepfield.keys import Keys
 from nepfield.mesh.seams import nearest_images
-from nepfield.reprs import Described, counted, listed
+from nepfield.reprs import Described
 from nepfield.space.linalg import fastest, real_times
 from nepfield.space.space import Space
 
@@ -183,21 +183,18 @@ class Intensities(Described):
 
     def marks(self) -> list[Mark]:
         """The regions, with the elements that have a point in them."""
-        names = mark_names(self.names, self.noutputs)
         elements = self.space.element_of_point
         cells = [np.unique(elements[np.flatnonzero(row)]) for row in self.profiles.toarray()]
-        shapes = self.shapes or ({},) * self.noutputs
-        return [
-            Mark("readout", name, {**shape, "cells": covered.tolist()})
-            for name, shape, covered in zip(names, shapes, cells, strict=True)
+        places = self.shapes or ({},) * self.noutputs
+        shapes = [
+            {**place, "cells": covered.tolist()}
+            for place, covered in zip(places, cells, strict=True)
         ]
+        return readout_marks(self.names, shapes)
 
     def about(self) -> tuple[str, dict[str, Any]]:
         """A few words on it."""
-        return f"{type(self).__name__}: {counted(self.noutputs, self.noun)}", {
-            "outputs": listed(self.names) or None,
-            "each": self.label,
-        }
+        return about_readout(self, self.noun)
 
 
 def summation(output: np.ndarray, weight: np.ndarray) -> sp.csr_array | np.ndarray:

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values, moved, placed
-from nepfield.fields.pictures import Field, Mark
+from nepfield.fields.pictures import Field, Mark, clamped_marks, gradient_field
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described, counted
@@ -299,20 +299,12 @@ class Ising(Described):
                 )
             )  # fmt: skip
             if gradient is not None and name in gradient:
-                shown.append(
-                    Field(
-                        f"dC_d{name}", gradient[name], parameter.on, picture="gradient",
-                        label=rf"$\partial C/\partial {parameter.symbol}$",
-                        title=f"gradient of the cost by {parameter.label}", scale="diverging",
-                    )
-                )  # fmt: skip
+                shown.append(gradient_field(name, parameter, gradient[name]))
         return shown
 
     def marks(self) -> list[Mark]:
         """The clamped vertices."""
-        if not self.ninputs:
-            return []
-        return [Mark("clamped", "", {"vertices": self.clamped.tolist()})]
+        return clamped_marks(self.clamped)
 
     def advice(
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values, moved, placed
-from nepfield.fields.pictures import Field, Mark, Scale
+from nepfield.fields.pictures import Field, Mark, Scale, clamped_marks, gradient_field
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described, counted
@@ -268,21 +268,13 @@ class Oscillators(Described):
                 )
             )  # fmt: skip
             if gradient is not None and name in gradient:
-                shown.append(
-                    Field(
-                        f"dC_d{name}", gradient[name], parameter.on,
-                        picture="gradient" if name != "bias_phase" else "",
-                        label=rf"$\partial C/\partial {parameter.symbol}$",
-                        title=f"gradient of the cost by {parameter.label}", scale="diverging",
-                    )
-                )  # fmt: skip
+                drawn = "gradient" if name != "bias_phase" else ""
+                shown.append(gradient_field(name, parameter, gradient[name], drawn))
         return shown
 
     def marks(self) -> list[Mark]:
         """The clamped vertices."""
-        if not self.ninputs:
-            return []
-        return [Mark("clamped", "", {"vertices": self.clamped.tolist()})]
+        return clamped_marks(self.clamped)
 
     def advice(
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike
 
 from nepfield.errors import InputError
 from nepfield.fields.parameters import Parameter, Values, moved, placed
-from nepfield.fields.pictures import Field, Mark
+from nepfield.fields.pictures import Field, Mark, clamped_marks
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described, counted
@@ -351,9 +351,7 @@ class QuantumOscillators(Described):
 
     def marks(self) -> list[Mark]:
         """The clamped vertices."""
-        if not self.ninputs:
-            return []
-        return [Mark("clamped", "", {"vertices": self.clamped.tolist()})]
+        return clamped_marks(self.clamped)
 
     def advice(
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from nepfield.errors import InputError
 from nepfield.fields.expectations import Expectations
 from nepfield.fields.parameters import Parameter, Values
-from nepfield.fields.pictures import Field, Mark, Scale
+from nepfield.fields.pictures import Field, Mark, Scale, clamped_marks
 from nepfield.keys import Keys
 from nepfield.mesh.domain import Domain
 from nepfield.reprs import Described
@@ -324,9 +324,7 @@ class QuantumSpins(Described):
 
     def marks(self) -> list[Mark]:
         """The clamped spins."""
-        if not len(self.clamped):
-            return []
-        return [Mark("clamped", "", {"vertices": self.clamped.tolist()})]
+        return clamped_marks(self.clamped)
 
     def advice(
         self, history: Sequence[Mapping[str, float]], summary: Mapping[str, Any]

@@ -74,7 +74,8 @@ def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> 
         return _save_vectors(figure, output)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
-    figure.draw_without_rendering()  # ticks may change with the layout, which must know them
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # ticks may change with the layout, which must know them
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     try:

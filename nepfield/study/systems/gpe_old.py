@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nepfield.fields.names import intensity_names, mark_names
+from nepfield.fields.names import intensity_names, readout_marks
 from nepfield.fields.pictures import Field, Mark
 from nepfield.fields.readouts import Intensities
 from nepfield.learning.columns import describe_columns
@@ -107,8 +107,7 @@ def _readouts(study: Mapping[str, Any]) -> list[Mark]:
         {"circle": {"center": disc["center"], "radius": disc["radius"]}}
         for disc in readout.get("disc", [])
     ]
-    names = mark_names(_names(study), len(shapes))
-    return [Mark("readout", name, shape) for name, shape in zip(names, shapes, strict=True)]
+    return readout_marks(_names(study), shapes)
 
 
 def _site(study: Mapping[str, Any], site: Any) -> int:
