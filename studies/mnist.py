@@ -10,20 +10,16 @@ its strength of regularisation is chosen by the same validation images.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from sklearn.linear_model import LogisticRegression
 
 from nepfield.learning.classes import classes_of
 from nepfield.learning.tasks import Task
-from nepfield.space.space import Space
-from nepfield.systems.gpe_fields import per_element
-from nepfield.systems.system import solve_steady
-from nepfield.view.curves import new_figure, save_figure
 from studies.common import Job, Swept, fill_readme, markdown, write_csv
+from studies.mnist_pictures import draw
 
 STRENGTHS = (0.01, 0.1, 1.0)
 """Inverse strengths of regularisation that the linear classifier may have."""
@@ -35,11 +31,21 @@ COLUMNS += ["gradient_cosine", "nonlinearity_ratio", "fraction_converged"]
 
 def make(job: Job) -> pd.DataFrame:
     """One row a training; what was chosen by validation; the table of the README; a picture."""
-    return evaluated(job)[0]
+    return evaluated(job).table
 
 
-def evaluated(job: Job) -> tuple[pd.DataFrame, int]:
-    """The same, and how many test images there are."""
+class Evaluated(NamedTuple):
+    """What `make` returns, the number of test images, and the first training: its study, and its
+    system as it was trained."""
+
+    table: pd.DataFrame
+    images: int
+    study: Any
+    system: Any
+
+
+def evaluated(job: Job) -> Evaluated:
+    """Do what `make` does, for studies that go on from there."""
     if (job.folder / "choices.toml").exists():
         choices = job.sweep("choices.toml", few=FEW).table()
         rows = choices[[name for name in choices if not name.startswith(("test", "best_test"))]]
@@ -58,8 +64,9 @@ def evaluated(job: Job) -> tuple[pd.DataFrame, int]:
     write_csv(table, job.out / "rules.csv", 5)
     images = len(task_of(swept, table["seed"].iloc[0]).sets()["test"][0])
     fill_readme(job.out, results=summary(table, images))
-    draw(swept, job)
-    return table, images
+    study, system = swept.trained(swept.sweep.cases[0])
+    draw(study, system, job.out / "result.png")
+    return Evaluated(table, images, study, system)
 
 
 def _of_choices(table: pd.DataFrame) -> list[str]:
@@ -137,74 +144,3 @@ def told(values: pd.Series, seeds: list[int], images: int) -> list[str]:
         f"{100 * values[k]:.1f} %" if np.isfinite(values.get(k, np.nan)) else "-" for k in seeds
     ]
     return [*each, f"{100 * mean:.1f} ± {100 * half:.1f} %"]
-
-
-# -- the picture --------------------------------------------------------------------------
-
-MAPS = ("viridis", "RdBu_r", "inferno")
-WALLS = 10.0
-"""From here on V is a wall between cells, not what was learnt."""
-
-
-def draw(swept: Swept, job: Job) -> None:
-    """V, the weights of the pumps, and the density for a test image of each class."""
-    study, system = swept.trained(swept.sweep.cases[0])
-    inputs, targets = study.task.sets()["test"]
-    classes = classes_of(targets)
-    assert classes is not None
-    first = [int(np.flatnonzero(classes == k)[0]) for k in range(targets.shape[1])]
-    steady = solve_steady(system, inputs[first], on_failure="flag", **study.solver)
-    space = system.space
-    density = np.abs(space.at_nodes(steady.state)) ** 2
-    names = study.config.task.classes or range(targets.shape[1])
-    weights = per_element(space, system.pumps.image @ system.pumps.weights)
-    high = float(np.quantile(density, 0.999))
-    potential = per_element(space, system.potential.at_points())
-    inside = potential[potential < WALLS]
-    title = f"$V$ ({inside.min():.2g} to {inside.max():.2g})"
-    large = float(np.abs(weights).max())
-    panels = [
-        (np.minimum(potential, inside.max()), title, MAPS[0], None),
-        (weights, rf"$w$ ($\pm${large:.2g})", MAPS[1], large),
-        *((density[:, k], str(names[k]), MAPS[2], high) for k in range(len(first))),
-    ]
-    width, height = np.ptp(space.domain.points, axis=0) + space.is_graph
-    columns = 1 if width > 5 * height else 3
-    rows = -(-len(panels) // columns)
-    figure = new_figure(0.5 + rows * (9.6 / columns * height / width + 0.1), 10.0)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    for axis, (values, label, colors, largest) in zip(axes, panels, strict=False):
-        low = None if largest is None else -largest if colors == MAPS[1] else 0.0
-        _panel(axis, space, values, cmap=colors, vmin=low, vmax=largest)
-        axis.set_ylabel(label, rotation=0, ha="right", va="center")
-        axis.set_aspect("equal")
-        axis.set_xticks([])
-        axis.set_yticks([])
-        if space.is_graph:
-            sites = space.points[study.cost.readout.profiles.indices]
-            edge = "black" if colors == MAPS[1] else "white"
-            axis.plot(*sites.T, "s", mfc="none", mec=edge, ms=2, mew=0.5)
-        else:
-            axis.axis(False)
-            axis.set_title(label, fontsize=8, pad=2)
-            read = [space.domain.regions[name] for name in study.config.readout.regions or ()]
-            centers = [space.nodes[space.elements[cells]].mean(axis=(0, 1)) for cells in read]
-            edge = "black" if colors == MAPS[1] else "white"
-            axis.plot(*np.array(centers).T, "o", mfc="none", mec=edge, ms=5, mew=0.6)
-    figure.supxlabel(f"density for an image of each digit: 0 to {high:.2g}", fontsize=8)
-    save_figure(figure, job.out / "result.png", colormaps=MAPS)
-
-
-def _panel(axis: Axes, space: Space, values: np.ndarray, **colors: Any) -> None:
-    """A field on a lattice, y upwards, or on a mesh of triangles; of nodes or of elements."""
-    if space.is_graph:
-        shape = tuple(np.rint(space.points[:, ::-1].max(axis=0)).astype(int) + 1)
-        axis.imshow(values.reshape(shape), origin="lower", interpolation="nearest", **colors)
-    elif len(values) == len(space.nodes):
-        parts = [[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]]  # corners, then middles 01, 12, 20
-        triangles = np.concatenate([space.elements[:, part] for part in parts])
-        axis.tripcolor(*space.nodes.T, triangles, values, shading="gouraud", **colors)
-    else:
-        axis.tripcolor(*space.nodes.T, space.elements[:, :3], facecolors=values, **colors)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import square
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -21,6 +22,7 @@ from nepfield.study.systems.systems import load_study
 from studies import __main__ as command
 from studies.common import STUDIES, part_of, run_here
 from studies.mnist import STRENGTHS, linear_classifier, summary
+from studies.mnist_pictures import draw, finely
 
 NAMES = sorted(path.parent.name for path in STUDIES.glob("mnist-*/study.toml"))
 FEW = ["task.train_per_class=10", "figures.enabled=false"]
@@ -173,6 +175,40 @@ def test_the_accuracy_against_the_cells_of_a_class(tmp_path: Path) -> None:
     pixels = np.asarray(Image.open(tmp_path / "ranks.png").convert("RGB")).reshape(-1, 3)
     for color in ("tab:blue", "tab:orange"):  # a curve a rule
         assert (pixels == np.rint(255 * np.array(to_rgb(color)))).all(axis=1).sum() > 50
+
+
+def test_a_quadratic_field_is_drawn_as_it_is_on_finer_triangles() -> None:
+    space = nf.finite_elements(square(3, 2.0, -1.0), order=2)
+    x, y = space.nodes.T
+    fine, values = finely(space, 1 + x - 2 * x * y + y**2, 3)
+    np.testing.assert_allclose(values, 1 + fine.x - 2 * fine.x * fine.y + fine.y**2, atol=1e-12)
+    assert len(fine.triangles) == 9 * len(space.elements)
+    (ax, bx, cx), (ay, by, cy) = fine.x[fine.triangles].T, fine.y[fine.triangles].T
+    areas = np.abs((bx - ax) * (cy - ay) - (cx - ax) * (by - ay)) / 2
+    assert areas.sum() == pytest.approx(space.w.sum())
+    np.testing.assert_allclose(np.bincount(np.arange(len(areas)) // 9, areas), 9 * areas[::9])
+
+
+@pytest.mark.parametrize("name", ["mnist-5x50", "mnist-cavity"])
+def test_pictures_of_what_was_learnt(name: str, tmp_path: Path) -> None:
+    """In the colours of V, of the weights and of waves, and one wave alone."""
+    if name == "mnist-cavity":
+        pytest.importorskip("gmsh")
+    study = build(load_study(STUDIES / name / "study.toml", FEW))
+    draw(study, study.system, tmp_path / "result.png")
+    assert {"red", "blue", "dark"} <= hues(tmp_path / "result.png")
+    if name == "mnist-cavity":
+        import_module("studies.mnist-cavity.figures").draw_wave(
+            study, study.system, tmp_path / "wave.png"
+        )
+        assert {"red", "blue", "dark"} <= hues(tmp_path / "wave.png")
+
+
+def hues(path: Path) -> set[str]:
+    """Which colours cover a hundredth of a picture at least."""
+    red, green, blue = np.asarray(Image.open(path).convert("RGB")).astype(int).reshape(-1, 3).T
+    masks = {"red": red > blue + 40, "blue": blue > red + 40, "dark": red + green + blue < 150}
+    return {name for name, mask in masks.items() if mask.mean() > 0.01}
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator, MultipleLocator, NullFormatter
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, output: Path, colormaps: Sequence[str] = ()) -> Path:
+def save_figure(figure: Figure, output: Path, colormaps: Sequence[str | Colormap] = ()) -> Path:
     """Write a PNG of less than 300 kB: with fewer colours, then fewer pixels, where it must be.
 
     Fewer colours means 256: those of the `colormaps` in fine steps, and greys for lines and
@@ -109,7 +110,7 @@ def _save_vectors(figure: Figure, output: Path) -> Path:
     return output
 
 
-def color_table(names: Sequence[str]) -> Image.Image:
+def color_table(names: Sequence[str | Colormap]) -> Image.Image:
     """An image with a palette of 256 colours: those of colour maps in fine steps, and greys."""
     from PIL import Image
 
@@ -120,7 +121,7 @@ def color_table(names: Sequence[str]) -> Image.Image:
         shares = {1.0: 0.7, 0.5: 0.3} if name == "twilight" else {1.0: 1.0}
         for strength, share in shares.items():
             steps = np.linspace(0, 1, int(share * 224 / len(names)))
-            tables.append(strength * mpl.colormaps[name](steps)[:, :3] + 1 - strength)
+            tables.append(strength * mpl.colormaps.get_cmap(name)(steps)[:, :3] + 1 - strength)
     holder = Image.new("P", (1, 1))
     holder.putpalette(np.rint(255 * np.concatenate(tables)).astype(np.uint8).ravel().tolist())
     return holder

@@ -16,9 +16,9 @@ from studies.mnist import evaluated, interval
 
 def make(job: Job) -> pd.DataFrame:
     """As the other studies of MNIST, and the accuracy against the number of cells a class."""
-    table, images = evaluated(job)
-    draw_ranks(table, images, job.out / "ranks.png")
-    return table
+    found = evaluated(job)
+    draw_ranks(found.table, found.images, job.out / "ranks.png")
+    return found.table
 
 
 def draw_ranks(table: pd.DataFrame, images: int, path: Path) -> None:
