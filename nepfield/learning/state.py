@@ -27,8 +27,8 @@ from nepfield.reading import LARGEST, load_arrays, open_regular, read_bytes, rea
 from nepfield.reprs import Described, listed
 
 CHECKPOINT, HISTORY = "checkpoint.npz", "history.csv"
-_EVERY_ROW = ("epoch", "cost", "fraction_converged")
 """Files of a run folder."""
+_EVERY_ROW = ("epoch", "cost", "fraction_converged")
 
 HistoryRow = dict[str, float]
 

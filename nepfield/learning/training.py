@@ -1,4 +1,4 @@
-"""The training loop: samples, batches, epochs, and a checkpoint after each epoch.
+"""The training loop: epochs (`nepfield.learning.passes`), and a checkpoint after each of them.
 
 Everything that the next epoch depends on is a `TrainingState`, which is saved whole and atomically;
 a run that is killed at any moment and resumed gives the bit-identical result.
@@ -18,20 +18,19 @@ from nepfield.keys import Keys
 from nepfield.learning.classes import classes_of
 from nepfield.learning.costs import Cost
 from nepfield.learning.evaluation import Evaluation, evaluate
-from nepfield.learning.gradients import Gradient, checked_rule, checked_samples, estimate
+from nepfield.learning.gradients import checked_rule, checked_samples, estimate
 from nepfield.learning.optimizers import Optimizer
 from nepfield.learning.origin import Origin, check_origin, origin_of
 from nepfield.learning.parts import Estimator
+from nepfield.learning.passes import Pass
 from nepfield.learning.record import EpochRecord
 from nepfield.learning.resume import begins_warm, resumed_state, starting_state
 from nepfield.learning.rules import EXACT
-from nepfield.learning.sampling import batches, class_batches, occurrences
 from nepfield.learning.schedules import AFTER, KEPT, Schedule, Stop, best_epoch
 from nepfield.learning.state import History, HistoryRow, TrainingState, history_of
 from nepfield.learning.tasks import Task
 from nepfield.learning.warm import USUAL, WarmStarts
 from nepfield.reprs import Described, counted, listed
-from nepfield.steady.steady import NotConverged
 from nepfield.systems.system import System, trained
 
 
@@ -186,112 +185,50 @@ def train(
     others = {name: pair for name, pair in task.sets().items() if name != "train"}
     for pair in others.values():
         checked_samples(system, cost, *pair)
-    nsamples = len(inputs)
-    if (batch is not None and batch < 1) or epochs < 0 or starts < 1:
-        raise InputError(
-            f"batch = {batch}, epochs = {epochs}, starts = {starts}: batch and starts >= 1, "
-            "epochs >= 0."
-        )
     classes = None if per_class is None else classes_of(targets)
-    if per_class is not None and (classes is None or per_class < 1):
-        raise InputError(
-            f"per_class = {per_class}: it needs to be at least 1, and targets that name a class."
-        )
-    if not trained(system):
-        raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
     warm_start = begins_warm(system, warm_start, starts)
-    if warm_start and starts > 1:
-        raise InputError(
-            f"starts = {starts}: a warm start is one start; give warm_start = False with several."
-        )
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed = {seed!r}: it must be a whole number >= 0.")
-    if unknown := set(getattr(optimizer, "rates", ())) - set(system.parameters):
-        raise InputError(
-            f"optimiser: a rate for {sorted(unknown)[0]!r}, but the parameters are "
-            f"{', '.join(system.parameters)}."
-        )
-    if keep not in KEPT:
-        raise InputError(f"keep = {keep!r}: choose {' or '.join(map(repr, KEPT))}.")
-    if keep == "best" and not (evaluate_every and "validation" in others):
-        raise InputError(
-            'keep = "best": it is chosen on validation samples (task.validation, a share of the '
-            "samples), every evaluate_every epochs; there are none."
-        )
-    exact = EXACT in system.rules
-    starts_of = WarmStarts(nsamples, warm_memory, None if checkpoint is None else Path(checkpoint))
+    _check_numbers(batch, epochs, starts, seed)
+    _check_choices(per_class, classes, warm_start, starts)
+    _check_parameters(system, optimizer)
+    _check_kept(keep, evaluate_every, "validation" in others)
+
+    path = None if checkpoint is None else Path(checkpoint)
+    states = WarmStarts(len(inputs), warm_memory, path)
     origin = origin_of(system.domain, task) | {k: dict(v) for k, v in (made_from or {}).items()}
     state = starting_state(system, optimizer, seed, origin)
-    if checkpoint is not None:
-        if resume and Path(checkpoint).exists():
-            state = resumed_state(checkpoint, state, nsamples, warm_start)
+    if path is not None:
+        if resume and path.exists():
+            state = resumed_state(path, state, len(inputs), warm_start)
             if not accept_changes:
-                names = {"domain": system.domain.source}
-                check_origin(state.origin, origin, checkpoint, names)
-        History(history_of(Path(checkpoint))).cut(state.history)
+                check_origin(state.origin, origin, path, {"domain": system.domain.source})
+        History(history_of(path)).cut(state.history)
         if accept_changes and state.origin != origin:
             state = replace(state, origin=origin)
-            state.save(checkpoint)
+            state.save(path)
     system = system.with_parameters(state.parameters)
     random = np.random.default_rng(seed)
     random.bit_generator.state = state.random_state
 
-    def chosen_samples() -> list[np.ndarray]:
-        if classes is None or per_class is None:
-            return batches(random, nsamples, batch or nsamples, shuffle)
-        return class_batches(random, classes, per_class, batch)
-
-    last: Gradient | None = None
+    corrected = {"corrections": corrections, "gradient_tolerance": gradient_tolerance}
+    one_pass = Pass(
+        cost, inputs, targets, optimizer, estimator or estimate, rule, beta, seed, batch, shuffle,
+        per_class, classes, starts, schedule, corrected | options,
+    )  # fmt: skip
+    exact = EXACT in system.rules
     for epoch in range(state.epoch + 1, epochs + 1):
         if stop is not None and stop.reached(state.history):
             break
-        compare = epoch == epochs or (compare_every > 0 and epoch % compare_every == 0)
-        memory, warm = state.memory, starts_of.begin(state.warm)
+        last = epoch == epochs
+        compare = last or (compare_every > 0 and epoch % compare_every == 0)
         record = EpochRecord(cost, compare and exact, options)
-        drawn = chosen_samples()
-        # a sample that is drawn again in an epoch starts somewhere else
-        again: list[Any] = [0] * len(drawn) if classes is None else occurrences(drawn)
-        for chosen, before in zip(drawn, again, strict=True):
-            many, keys = chosen, Keys(seed, epoch, chosen, before)
-            if starts > 1:
-                many = np.tile(chosen, starts)
-                start = np.arange(starts)[:, None] + starts * np.broadcast_to(before, chosen.shape)
-                keys = Keys(seed, epoch, many, start.ravel())
-            last = (estimator or estimate)(
-                system,
-                cost,
-                inputs[many],
-                targets[many],
-                rule,
-                beta,
-                corrections=corrections,
-                gradient_tolerance=gradient_tolerance,
-                keys=keys,
-                initial=None if warm is None else np.asarray(warm[..., many]),
-                **options,
-            )
-            record.add(system, last, inputs[many], targets[many])
-            if warm_start:
-                warm = starts_of.keep(warm, last.steady, many)
-            if not last.count:
-                continue
-            values = {name: p.values for name, p in trained(system).items()}
-            moved, memory = optimizer.step(values, last.fields, memory)
-            if schedule is not None:
-                factor = schedule.factor(epoch)
-                moved = {k: v + factor * (moved[k] - v) for k, v in values.items()}
-            system = system.with_parameters(moved)
-        if record.used == 0 and last is not None:
-            raise NotConverged(
-                f"epoch {epoch}: not one sample has a steady state ({last.steady.reason[0]}) Bound "
-                "what is trained, lower the rates, start nearer to a working point, or raise "
-                "solver.max_iterations.",
-                last.steady,
-            )
+        system, memory, warm = one_pass.take(
+            system, epoch, state.memory, states.begin(state.warm), random, record,
+            states.keep if warm_start else None,
+        )  # fmt: skip
         row = record.row(epoch, exact)
         for name, (x, y) in others.items() if evaluate_every else ():
             figures = dict.fromkeys(("cost", *cost.metrics(y, y)), np.nan)
-            if epoch % evaluate_every == 0 or epoch == epochs:
+            if epoch % evaluate_every == 0 or last:
                 found = evaluate(system, cost, x, y, keys=_keys(seed, epoch, name, x), **options)
                 figures |= {"cost": found.cost, **found.metrics}
             row |= {f"{name}_{key}": value for key, value in figures.items()}
@@ -312,8 +249,8 @@ def train(
             origin,
             values if improved else state.best,
         )
-        if checkpoint is not None:
-            state.save(checkpoint)
+        if path is not None:
+            state.save(path)
         if on_epoch is not None:
             on_epoch(state)
 
@@ -328,6 +265,50 @@ def train(
         initial=warm, keys=_keys(seed, epochs, "final", inputs), **options,
     )  # fmt: skip
     return TrainingResult(system, state.history, final, test)
+
+
+def _check_numbers(batch: int | None, epochs: int, starts: int, seed: int) -> None:
+    if (batch is not None and batch < 1) or epochs < 0 or starts < 1:
+        raise InputError(
+            f"batch = {batch}, epochs = {epochs}, starts = {starts}: batch and starts >= 1, "
+            "epochs >= 0."
+        )
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed = {seed!r}: it must be a whole number >= 0.")
+
+
+def _check_choices(
+    per_class: int | None, classes: np.ndarray | None, warm_start: bool, starts: int
+) -> None:
+    """Of samples, and of where their states begin."""
+    if per_class is not None and (classes is None or per_class < 1):
+        raise InputError(
+            f"per_class = {per_class}: it needs to be at least 1, and targets that name a class."
+        )
+    if warm_start and starts > 1:
+        raise InputError(
+            f"starts = {starts}: a warm start is one start; give warm_start = False with several."
+        )
+
+
+def _check_parameters(system: System, optimizer: Optimizer) -> None:
+    if not trained(system):
+        raise InputError(f"nothing to train: none of {', '.join(system.parameters)} is trainable.")
+    if unknown := set(getattr(optimizer, "rates", ())) - set(system.parameters):
+        raise InputError(
+            f"optimiser: a rate for {sorted(unknown)[0]!r}, but the parameters are "
+            f"{', '.join(system.parameters)}."
+        )
+
+
+def _check_kept(keep: str, evaluate_every: int, validated: bool) -> None:
+    if keep not in KEPT:
+        raise InputError(f"keep = {keep!r}: choose {' or '.join(map(repr, KEPT))}.")
+    if keep == "best" and not (evaluate_every and validated):
+        raise InputError(
+            'keep = "best": it is chosen on validation samples (task.validation, a share of the '
+            "samples), every evaluate_every epochs; there are none."
+        )
 
 
 def _keys(seed: int, epoch: int, purpose: str, inputs: np.ndarray) -> Keys:
