@@ -36,13 +36,8 @@ lint: .venv/stamp
 	$(BIN)/mypy nepfield
 
 studies: .venv/stamp
-	$(BIN)/python -m pytest -m slow
-	@set -e; for study in studies/*/study.toml; do \
-		name=$$(basename $$(dirname $$study)); \
-		echo "== $$name"; \
-		$(BIN)/nepfield train $$study --out runs/$$name --resume; \
-	done
 	$(BIN)/python -m studies
+	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m studies.speed
 
 clean:
