@@ -131,7 +131,9 @@ def summary(table: pd.DataFrame, images: int = 2000) -> str:
 
 
 def interval(values: pd.Series, images: int) -> tuple[float, float]:
-    """Mean of accuracies on so many images each, and half of its 95 % interval."""
+    """Mean of accuracies on so many images each, and half of its 95 % interval, as if all of them
+    were different: of three random fifths of the same images 81 % are, so it is narrow by a tenth.
+    """
     known = values.dropna()
     mean = float(known.mean())
     return mean, float(1.96 * np.sqrt(mean * (1 - mean) / (images * max(len(known), 1))))

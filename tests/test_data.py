@@ -157,12 +157,23 @@ def test_tables_with_labels_sets_and_targets(tmp_path: Path) -> None:
         ("target,a\n1,x\n", "the column 'a' holds what is no number"),
         ("target,a\n1,\n", "inputs holds values that are not finite"),
         ("target,a,set\n1,2,exam\n", "'exam'; it takes train, validation, test"),
-        ("target,a,set\n1,2,test\n", "at least one sample"),
+        ("target,a,set\n1,2,test\n", 'names no sample "train"'),
+        ("a,b,label\n1,2,0,x\n3,4,1,y\n", "more fields than the line of names"),
+        ("a,a,label\n1,2,0\n3,4,1\n", "'a' stands over 2 columns"),
+        ("a,label,label\n1,0,0\n3,1,0\n", "'label' stands over 2 columns"),
+        ("a,label\n", "no sample below the line of names"),
+        ("label,a\nNA,1\n  ,2\nx,3\n", "a label is missing in line 3"),
     ],
 )
 def test_bad_tables_are_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(nf.InputError, match=rf"data\.csv: .*{says}"):
         read(tmp_path / "data.csv", text)
+
+
+def test_names_in_which_pandas_sees_gaps_are_names(tmp_path: Path) -> None:
+    task = read(tmp_path / "data.csv", "label,a,b\nNA,1,2,\nNone,3,4,\nNA,5,6,\n")
+    assert task.targets.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert task.inputs.tolist() == [[1, 2], [3, 4], [5, 6]]  # a comma at the end is no column
 
 
 def test_labels_in_a_file_become_targets(tmp_path: Path) -> None:
@@ -274,13 +285,32 @@ def test_what_is_fitted_is_fitted_on_training_samples_alone() -> None:
     )
 
 
+def test_what_is_the_same_up_to_rounding_becomes_0() -> None:
+    task = nf.prepared(nf.digits8(20, 20), pca=64, standardise="each")
+    size = np.abs(task.test_inputs).max(axis=0)
+    assert 50 < np.count_nonzero(size) < 64
+    assert size.max() < 1e3  # 1e13 before
+    x = np.column_stack([np.full(50, 0.1), np.arange(50.0)])
+    assert x.std(axis=0)[0] > 0  # rounding
+    task = nf.Task(x, np.ones((50, 1)), x[:1] + 0.1, np.ones((1, 1)))
+    task = nf.prepared(task, standardise="each")
+    assert not task.inputs[:, 0].any()
+    assert not task.test_inputs[:, 0].any()
+    assert task.inputs[:, 1].std() == pytest.approx(1)
+
+
 def test_preparation_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(nf.InputError, match="one training sample has no components"):
+        nf.prepared(nf.Task([[1.0, 2.0]], [[1.0]]), pca=1)
+    for same in (1.0, 0.1):
+        with pytest.raises(nf.InputError, match="are the same"):
+            nf.prepared(nf.Task(np.full((9, 2), same), np.ones((9, 1))), standardise="all")
+    with pytest.raises(nf.InputError, match=r"too large .* 1e\+200"):
+        nf.prepared(nf.Task([[1e200], [-1e200]], [[1.0], [0.0]]), standardise="each")
     with pytest.raises(nf.InputError, match="at most 5 components"):
         nf.prepared(parts(), pca=6)
     with pytest.raises(nf.InputError, match="choose all or each"):
         nf.prepared(parts(), standardise="both")
-    with pytest.raises(nf.InputError, match="are the same"):
-        nf.prepared(nf.Task(np.ones((3, 2)), np.ones((3, 1))), standardise="all")
 
 
 def test_a_study_says_what_becomes_of_its_samples(tmp_path: Path) -> None:
@@ -308,6 +338,10 @@ def test_a_study_says_what_becomes_of_its_samples(tmp_path: Path) -> None:
         ("task.image=[8, 8]", "image goes with file or inputs"),
     ):
         assert says in refusal(path, override)
+    cells = changed(data, {"domain": {"lattice": [4, 4]}, "pump": [{"cell": [4, 4]}]})
+    scrambled = load_study(write_study(tmp_path, cells), ["task.resize=[8, 2]"])
+    with pytest.raises(nf.InputError, match=r"pump\.0: cell = \[4, 4\], but the images .* 8 x 2"):
+        build(scrambled)
     write_mnist(tmp_path)
     data = changed(data, {"task": {"name": "mnist", "source": str(tmp_path), "resize": [2, 2]}})
     data["readout"] = {"sites": [4, 5, 6]}

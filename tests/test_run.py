@@ -807,6 +807,20 @@ def test_samples_that_do_not_converge_are_reported(tmp_path: Path) -> None:
     assert result.exit_code == 0
 
 
+def test_other_samples_that_do_not_converge_are_told(tmp_path: Path) -> None:
+    weak, strong = [[0.01, 0.0]] * 3, [[5.0, 5.0]]
+    np.savez(
+        tmp_path / "data.npz", inputs=weak, targets=np.ones((3, 1)),
+        test_inputs=weak + strong, test_targets=np.ones((4, 1)),
+    )  # fmt: skip
+    path = write_study(tmp_path, CHAIN, **HARD | {"task": {"file": "data.npz"}})
+    result = invoke("train", str(path), "--out", str(tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    assert "warning: 1 of 4 test samples have no steady state" in result.stdout
+    summary = read_json(tmp_path / "run" / "summary.json")
+    assert (summary["fraction_converged"], summary["test_fraction_converged"]) == (1, 0.75)
+
+
 def test_nothing_converges(tmp_path: Path) -> None:
     changes = HARD | {"task": {"inputs": [[5.0, 5.0]], "targets": [[0.0]]}}
     path = write_study(tmp_path, CHAIN, **changes)

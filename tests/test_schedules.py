@@ -108,6 +108,10 @@ def test_patience() -> None:
               enumerate([3, np.nan, 1, np.nan, 2], 1)]  # fmt: skip
     assert stop.reached(looked)
     assert not stop.reached(looked[:4])
+    rare = [{"epoch": k, "cost": 1.0, "validation_cost": v} for k, v in
+            enumerate([3, *[np.nan] * 5, 4, np.nan], 1)]  # fmt: skip
+    assert not stop.reached(rare[:6])  # nobody has looked again
+    assert stop.reached(rare[:7])
     assert nf.Stop(cost=1).reached(looked[:3])
     assert not nf.Stop(cost=1).reached(looked)
     assert best_epoch(looked) == 3
@@ -135,6 +139,19 @@ def test_the_best_epoch_is_given_back(tmp_path: Path) -> None:
     resumed = train(HELD, checkpoint=tmp_path / "part.npz", resume=True, **how)
     for name, values in values_of(result.system).items():
         assert values.tobytes() == values_of(resumed.system)[name].tobytes()
+
+
+def test_what_is_kept_may_be_the_last_after_the_best_and_not_the_other_way(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    how = {"optimizer": nf.Adam(0.1), "evaluate_every": 1, "checkpoint": path}
+    train(HELD, epochs=3, keep="best", **how)
+    resumed = train(HELD, epochs=4, keep="last", resume=True, **how)
+    plain = train(HELD, epochs=4, **{**how, "checkpoint": None})
+    for name, values in values_of(plain.system).items():
+        np.testing.assert_array_equal(values, values_of(resumed.system)[name])
+    assert not TrainingState.load(path).best
+    with pytest.raises(nf.InputError, match="kept its last parameters alone"):
+        train(HELD, epochs=5, keep="best", resume=True, **how)
 
 
 def test_the_best_needs_validation_samples(tmp_path: Path) -> None:

@@ -60,24 +60,24 @@ def test_bad_tasks_are_refused(arrays: tuple, message: str) -> None:
             nf.Task(*arrays)
 
 
-samples = st.integers(1, 5).flatmap(
-    lambda n: st.tuples(
-        *[
-            hnp.arrays(
-                float,
-                st.tuples(st.just(n), st.integers(1, 3)),
-                elements=st.floats(-1e6, 1e6),
-            )
-            for _ in range(2)
-        ]
+def samples(widths: tuple[int, int]) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
+    """Inputs and targets of a few samples, so many numbers each."""
+    numbers = st.floats(-1e6, 1e6)
+    return st.integers(1, 5).flatmap(
+        lambda n: st.tuples(*[hnp.arrays(float, (n, width), elements=numbers) for width in widths])
     )
+
+
+SETS = st.tuples(st.integers(1, 3), st.integers(1, 3)).flatmap(
+    lambda widths: st.tuples(samples(widths), st.none() | samples(widths))
 )
 
 
 @pytest.mark.filterwarnings("ignore:.*not used. remark")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(train=samples, test=st.none() | samples)
-def test_tasks_come_back_from_their_files(tmp_path: Path, train: tuple, test: tuple | None) -> None:
+@given(sets=SETS)
+def test_tasks_come_back_from_their_files(tmp_path: Path, sets: tuple) -> None:
+    train, test = sets
     arrays = dict(zip(("inputs", "targets"), train, strict=True))
     if test is not None:
         arrays |= dict(zip(("test_inputs", "test_targets"), test, strict=True))
@@ -176,6 +176,14 @@ def test_sets_are_those_that_there_are() -> None:
         ),
         ({"validation_inputs": [[np.nan]], "validation_targets": [[1.0]]}, "validation_inputs"),
         ({"inputs": None}, "both inputs and targets"),
+        (
+            {"test_inputs": [[1.0, 2.0]], "test_targets": [[1.0]]},
+            "inputs have 1 numbers a sample, test_inputs 2",
+        ),
+        (
+            {"validation_inputs": [[1.0]], "validation_targets": [[1.0, 0.0]]},
+            "targets have 1 numbers a sample, validation_targets 2",
+        ),
     ],
 )
 def test_bad_sets_are_refused(arrays: dict, message: str) -> None:

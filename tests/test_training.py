@@ -463,6 +463,18 @@ def test_every_epoch_takes_each_sample_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert orders(shuffle=False) == [list(range(7))] * 3
 
 
+def test_it_is_told_that_nudged_states_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = training.estimate
+
+    def without(*arguments: object, **options: object) -> nf.Gradient:
+        found = inner(*arguments, **options)
+        return replace(found, used=np.zeros_like(found.used))
+
+    monkeypatch.setattr(training, "estimate", without)
+    with pytest.raises(nf.NotConverged, match=r"the free states are there.*training\.beta"):
+        train(epochs=1)
+
+
 def test_the_seed_decides_the_order_and_nothing_else() -> None:
     first, again, other = (train(batch=1, seed=seed) for seed in (3, 3, 4))
     assert same(first, again)
@@ -602,7 +614,6 @@ def test_nothing_to_train_is_refused() -> None:
         ({"tolerance": 2.0}, "tolerance = 2"),
         ({"task": nf.Task([[1.0]], [[1.0]])}, "inputs: the 2 pumps"),
         ({"task": nf.Task([[1.0, 0.0]], [[1.0, 0.0]])}, "targets: 1 output region"),
-        ({"task": nf.Task(XOR.inputs, XOR.targets, [[1.0]], [[1.0]])}, "inputs: the 2 pumps"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_first_epoch(

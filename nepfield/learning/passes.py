@@ -91,6 +91,14 @@ class Pass:
             if found.count:
                 system, memory = self._step(system, epoch, found, memory)
         if record.used == 0 and found is not None:
+            free = found.steady.converged
+            if free.any():
+                raise NotConverged(
+                    f"epoch {epoch}: the free states are there, but not one sample has the nudged "
+                    f"states or the response that {self.rule} asks for: nudge by less "
+                    "(training.beta), or try more loss or weaker pumps.",
+                    found.steady,
+                )
             raise NotConverged(
                 f"epoch {epoch}: not one sample has a steady state ({found.steady.reason[0]}) "
                 "Bound what is trained, lower the rates, start nearer to a working point, or raise "

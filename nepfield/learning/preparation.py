@@ -17,6 +17,8 @@ from nepfield.learning.tasks import PREFIXES, Task
 from nepfield.space.linalg import one_thread
 
 STANDARDISED = ("all", "each")
+_ROUNDING = 1e-12
+"""A deviation of so little, relative to the numbers that it is of, is rounding."""
 
 
 def prepared(
@@ -34,7 +36,7 @@ def prepared(
         Of the images that the inputs then are; the task must know the size of its own.
     pca : int, optional
         Number of principal components that become the inputs. Components and mean are those of the
-        training samples.
+        training samples. A component in which these do not differ is 0.
     standardise : {"all", "each"}, optional
         Over all inputs or of each input; mean and deviation are those of the training samples. An
         input that is the same in all of them becomes 0.
@@ -88,8 +90,13 @@ def _components(sets: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray
             f"task: pca = {count}: {len(sets['train'])} training samples of "
             f"{sets['train'].shape[1]} inputs have at most {most} components."
         )
+    if len(sets["train"]) < 2:
+        raise InputError(f"task: pca = {count}: one training sample has no components.")
     fitted = PCA(count, svd_solver="covariance_eigh").fit(sets["train"])
-    return {name: fitted.transform(inputs) for name, inputs in sets.items()}
+    found = {name: fitted.transform(inputs) for name, inputs in sets.items()}
+    size = np.abs(found["train"]).max(axis=0)
+    varied = size > _ROUNDING * np.abs(sets["train"]).max()
+    return {name: np.where(varied, inputs, 0.0) for name, inputs in found.items()}
 
 
 def _standardised(sets: dict[str, np.ndarray], how: str) -> dict[str, np.ndarray]:
@@ -97,8 +104,15 @@ def _standardised(sets: dict[str, np.ndarray], how: str) -> dict[str, np.ndarray
         raise InputError(f"task: standardise = {how!r}: choose {' or '.join(STANDARDISED)}.")
     train = sets["train"]
     axis = None if how == "all" else 0
-    mean, deviation = train.mean(axis=axis), train.std(axis=axis)
-    if not np.any(deviation > 0):
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = train.mean(axis=axis), train.std(axis=axis)
+    if not np.all(np.isfinite(deviation)):
+        raise InputError(
+            "task: standardise: the inputs are too large to have a deviation: the largest is "
+            f"{np.abs(train).max():.3g}; choose another unit."
+        )
+    varied = deviation > _ROUNDING * np.abs(train).max(axis=axis)
+    if not np.any(varied):
         raise InputError("task: standardise: all inputs of the training samples are the same.")
-    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varied)
     return {name: (inputs - mean) * scale for name, inputs in sets.items()}

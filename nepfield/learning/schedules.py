@@ -90,7 +90,8 @@ class Stop:
     cost : float, optional
         Enough: a cost at or below it.
     patience : int, optional
-        Epochs in which the lowest cost so far has not become lower.
+        Epochs in which the lowest cost so far has not become lower, counted up to the last one
+        that was looked at.
 
     Raises
     ------
@@ -124,7 +125,7 @@ class Stop:
         if self.cost is not None and now <= self.cost:
             return True
         best = known[np.argmin(costs[known])]
-        return self.patience is not None and len(history) - 1 - best >= self.patience
+        return self.patience is not None and known[-1] - best >= self.patience
 
 
 def best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:

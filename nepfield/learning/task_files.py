@@ -17,9 +17,6 @@ from nepfield.reading import load_arrays, read_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 LARGEST_TABLE = 2**29
 """Bytes that a .csv file may have; as numbers they take about as many."""
 _MOST_CLASSES = 10_000
@@ -102,7 +99,15 @@ def _read_csv(path: Path) -> Task:
     import pandas as pd  # slow to import
 
     try:
-        table = pd.read_csv(io.BytesIO(read_bytes(path, LARGEST_TABLE)))
+        content = read_bytes(path, LARGEST_TABLE)
+        header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, dtype=str)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop columns
+            table = pd.read_csv(io.BytesIO(content), index_col=False)
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{path}: its lines have more fields than the line of names; name each column once."
+        ) from None
     except OSError as error:
         raise InputError(
             f"{path}: this is no .csv file that can be read ({error.strerror or error})."
@@ -112,6 +117,12 @@ def _read_csv(path: Path) -> Task:
         raise InputError(f"{path}: this is no table of comma-separated values ({said}).") from None
     names = [str(name) for name in table.columns]
     table.columns = names
+    given = [name for name in header.iloc[0] if isinstance(name, str)]
+    if twice := [name for name in dict.fromkeys(given) if given.count(name) > 1]:
+        count = given.count(twice[0])
+        raise InputError(f"{path}: the name {twice[0]!r} stands over {count} columns.")
+    if not len(table):
+        raise InputError(f"{path}: there is no sample below the line of names.")
     targets = [name for name in names if name.startswith("target")]
     if ("label" in names) == bool(targets):
         raise InputError(
@@ -125,7 +136,7 @@ def _read_csv(path: Path) -> Task:
     if others := [name for name in rest if name not in inputs]:
         warnings.warn(f"{path}: columns that are not used: {_listed(others)}.", stacklevel=3)
     x = _numbers(table[inputs], path)
-    y = _numbers(table[targets], path) if targets else _of_labels(table["label"], path)
+    y = _numbers(table[targets], path) if targets else _of_labels(_labels(table, content), path)
     if "set" not in names:
         return _made({"inputs": x, "targets": y}, path)
     sets = table["set"].astype(str).fillna("").str.strip()
@@ -133,6 +144,8 @@ def _read_csv(path: Path) -> Task:
         raise InputError(
             f'{path}: the column "set" holds {unknown[0]!r}; it takes {", ".join(PREFIXES)}.'
         )
+    if not (sets == "train").any():
+        raise InputError(f'{path}: the column "set" names no sample "train".')
     arrays: dict[str, Any] = {}
     for name, prefix in PREFIXES.items():
         if name == "train" or (sets == name).any():
@@ -146,6 +159,19 @@ def _numbers(table: pd.DataFrame, path: Path) -> np.ndarray:
         if table[name].dtype.kind not in "iufb":
             raise InputError(f"{path}: the column {name!r} holds what is no number.")
     return table.to_numpy(dtype=float)
+
+
+def _labels(table: pd.DataFrame, content: bytes) -> pd.Series:
+    """The column of labels; names such as "NA" and "None", in which pandas sees gaps, are names."""
+    import pandas as pd
+
+    column = table["label"]
+    if not column.isna().any():
+        return column
+    text = pd.read_csv(
+        io.BytesIO(content), index_col=False, usecols=["label"], dtype=str, keep_default_na=False
+    )["label"]
+    return text.mask(text.str.strip() == "")
 
 
 def _of_labels(column: pd.Series, path: Path) -> np.ndarray:

@@ -61,6 +61,15 @@ class Task(Described):
                 )
             object.__setattr__(self, f"{prefix}inputs", inputs)
             object.__setattr__(self, f"{prefix}targets", targets)
+        for kind in ("inputs", "targets"):
+            width = getattr(self, kind).shape[1]
+            for prefix in PREFIXES.values():
+                others = getattr(self, f"{prefix}{kind}")
+                if others is not None and others.shape[1] != width:
+                    raise InputError(
+                        f"task: {kind} have {width} numbers a sample, {prefix}{kind} "
+                        f"{others.shape[1]}; all sets need as many."
+                    )
         if self.image is not None and np.prod(self.image) != self.inputs.shape[1]:
             rows, columns = self.image
             raise InputError(

@@ -199,6 +199,11 @@ def train(
     if path is not None:
         if resume and path.exists():
             state = resumed_state(path, state, len(inputs), warm_start)
+            if keep == "best" and not state.best and best_epoch(state.history) is not None:
+                raise InputError(
+                    f"{path}: this training has kept its last parameters alone; go on with keep = "
+                    '"last", or train again into another folder.'
+                )
             if not accept_changes:
                 check_origin(state.origin, origin, path, {"domain": system.domain.source})
         History(history_of(path)).cut(state.history)
@@ -247,7 +252,7 @@ def train(
             warm,
             state.history,
             origin,
-            values if improved else state.best,
+            values if improved else state.best if keep == "best" else {},
         )
         if path is not None:
             state.save(path)
@@ -255,7 +260,7 @@ def train(
             on_epoch(state)
 
     test, warm = None, state.warm
-    if state.best:
+    if keep == "best" and state.best:
         system, warm = system.with_parameters(state.best), None
     if "test" in others:
         x, y = others["test"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Circle
 
 from nepfield.learning.classes import classes_of
 from nepfield.space.arrays import half_phase
@@ -49,14 +50,22 @@ def draw_wave(study: Any, system: Any, path: Path) -> None:
     shown = middle.tripcolor(
         *finely(system.space, wave), shading="gouraud", cmap=SIGNED, vmin=-most, vmax=most
     )
-    discs = middles_of_regions(system.space, study.config.readout.regions)
-    for k, (x, y) in enumerate(discs):
-        middle.text(x, y, str(k), color="white", fontsize=8, ha="center", va="center")
-    middle.plot(*discs.T, "o", mfc="none", mec="white", ms=11, mew=0.7)
+    names = study.config.readout.regions
+    highest = study.cost.readout.profiles.max(axis=1).toarray()  # 1 / area of a disc
+    radii = 1 / np.sqrt(np.pi * highest.ravel())
+    for k, (place, radius) in enumerate(
+        zip(middles_of_regions(system.space, names), radii, strict=True)
+    ):
+        middle.add_patch(Circle(place, radius, fill=False, edgecolor="white", lw=0.7))
+        middle.annotate(
+            str(k), place, (0, 7), textcoords="offset points",
+            color="white", fontsize=8, ha="center",
+        )  # fmt: skip
     middle.set(aspect="equal", xlabel="x (mesh units)", ylabel="y (mesh units)", facecolor="0.85")
     middle.set_title("wave in its main phase", fontsize=9)
     figure.colorbar(shown, ax=middle, pad=0.01, shrink=0.8, label=r"Re $\Psi$")
-    right.barh(range(len(outputs)), outputs, color=[GREY] * DIGIT + [BLUE] + [GREY] * 9)
+    colors = [BLUE if k == outputs.argmax() else GREY for k in range(len(outputs))]
+    right.barh(range(len(outputs)), outputs, color=colors)
     right.set(yticks=range(len(outputs)), xlabel=r"mean $|\Psi|^2$")
     right.invert_yaxis()
     right.set_title("what the discs read", fontsize=9)

@@ -6,7 +6,8 @@ and so are linear responses. Where samples start from the vacuum, a few of them,
 batch, are led to their states by a pump that is turned up in steps, with a renewed at each; then
 all start from the vacuum with the last a, and those that do not arrive follow the same steps.
 What still fails is left to Newton's method, one by one. So a sample's state depends on its
-neighbours through these few fields a alone, and not at all beyond the tolerance.
+neighbours through these few fields a alone: not beyond the tolerance where it has one state, but
+where it has several they may decide which of them is found.
 """
 
 from __future__ import annotations

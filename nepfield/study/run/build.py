@@ -122,6 +122,7 @@ def build(config: StudyConfig, meshes: Path | None = None, run: Path | None = No
         with located(where if name == "train" else f"{where} ({name} samples)"):
             checked_inputs(system, inputs)
             cost.checked_targets(targets)
+    config.check_task(task)
     if config.training.per_class is not None and classes_of(task.targets) is None:
         raise InputError(f"{where}: its targets name no classes, which training.per_class needs.")
     if config.training.keep == "best" and "validation" not in task.sets():

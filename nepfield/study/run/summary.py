@@ -147,6 +147,7 @@ def complete(
         **_certified(
             study.config.summary(study, system, result.steady, epochs, history),
             certificate,
+            _left_out(found),
         ),
         "versions": {
             "nepfield": nepfield.__version__,
@@ -162,8 +163,21 @@ def complete(
     return Completed(summary, result, certificate)
 
 
-def _certified(said: dict[str, Any], certificate: Certificate | None) -> dict[str, Any]:
-    """What the study says, and what a certificate says of each state."""
+def _left_out(found: Mapping[str, Evaluation]) -> list[str]:
+    """Warnings of samples without a steady state in the sets that are not trained on."""
+    return [
+        f"{missing} of {len(result.outputs)} {name} samples have no steady state that was found: "
+        f"{name}_cost and what else is told of the {name} samples is that of the others"
+        for name, result in found.items()
+        if name != "train" and (missing := int(np.count_nonzero(~result.steady.converged)))
+    ]
+
+
+def _certified(
+    said: dict[str, Any], certificate: Certificate | None, warnings: list[str]
+) -> dict[str, Any]:
+    """What the study says, further warnings, and what a certificate says of each state."""
+    said = said | {"warnings": [*said["warnings"], *warnings]}
     if certificate is None:
         return said
     words, growth = certificate.stability, certificate.growth
@@ -246,6 +260,7 @@ def _of_sets(
     for name, result in found.items():
         if name != "train":
             figures = {"cost": result.cost, **result.metrics}
+            figures["fraction_converged"] = float(result.steady.converged.mean())
             summary |= {f"{name}_{key}": value for key, value in figures.items()}
     metrics = dict.fromkeys(key for result in found.values() for key in result.metrics)
     summary["metrics"] = [key for key in metrics if key in cost.metric_labels]

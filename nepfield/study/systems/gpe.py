@@ -14,6 +14,7 @@ from nepfield.fields.names import told_outputs
 from nepfield.fields.pumps import pump_inputs
 from nepfield.fields.readouts import Readout, readout
 from nepfield.learning.record import MOST_FIGURED
+from nepfield.learning.tasks import Task
 from nepfield.mesh.domain import Domain
 from nepfield.mesh.report import describe as describe_domain
 from nepfield.reprs import counted
@@ -171,6 +172,20 @@ class GPEStudy(StudyConfig):
             background=background,
         )
         return self.measurement.build(wave)
+
+    def check_task(self, task: Task) -> None:
+        """An image whose pumps are laid out as one of another shape would be scrambled."""
+        for k, pump in enumerate(self.pump):
+            name = next((name for name in ("cell", "grid") if hasattr(pump, name)), None)
+            if name is None or task.image is None:
+                continue
+            (rows, columns), (high, wide) = getattr(pump, name), task.image
+            # one row is a chain, on which an image lies row after row
+            if rows * columns == high * wide and rows != high and rows > 1:
+                raise InputError(
+                    f"pump.{k}: {name} = [{rows}, {columns}], but the images of the task are "
+                    f"{high} x {wide}: give both the same rows and columns."
+                )
 
     def build_readout(self, system: Any) -> Readout:
         """Mean intensities over regions, sites and discs, or over groups of them."""

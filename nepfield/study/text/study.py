@@ -214,6 +214,9 @@ class StudyConfig(Section):
         weight = np.ones(len(chosen))
         return Coordinates(chosen, np.arange(len(chosen)), weight, shapes, names=names)
 
+    def check_task(self, task: Task) -> None:
+        """Refuse samples that are not what the study takes them for."""
+
     def build_cost(self, readout: Readout) -> Cost:
         """The cost of what is read."""
         options = {} if self.training.gain is None else {"gain": self.training.gain}
