@@ -146,7 +146,8 @@ def train(
         When to end before the last epoch.
     keep : {"last", "best"}
         Which parameters are given back: those after the last epoch, or those after the epoch of
-        the lowest cost on the validation samples, which `evaluate_every` looks at.
+        the lowest cost on the validation samples (those with a steady state), which
+        `evaluate_every` looks at.
     warm_start : bool, optional
         Start from the states of the epoch before; by default as the system usually does.
     warm_memory : float
