@@ -45,31 +45,13 @@ class Shown:
 
 def draw(study: Any, system: Any, path: Path) -> None:
     """V, the weights of the pumps, and the density for a test image of each class."""
-    inputs, targets = study.task.sets()["test"]
-    classes = classes_of(targets)
-    assert classes is not None
-    first = [int(np.flatnonzero(classes == k)[0]) for k in range(targets.shape[1])]
-    steady = solve_steady(system, inputs[first], on_failure="flag", **study.solver)
-    space, pumps = system.space, system.pumps
-    density = np.abs(space.at_nodes(steady.state)) ** 2
-    potential = per_element(space, system.potential.at_points())
-    learnt = potential[potential < WALLS]
-    panels = [Shown(potential, "V", "potential V", MAPS[0], Normalize(learnt.min(), learnt.max()))]
-    if pumps.parameter.is_trained:
-        large = float(np.abs(pumps.weights).max())
-        signed, label = Normalize(-large, large), "weights w of the pumps"
-        panels.append(Shown(pumps.weights, "w", label, MAPS[1], signed))
-    # the amplitude: beside a bright wave a weak one would be black
-    bright = PowerNorm(0.5, 0.0, float(np.quantile(density, 0.999)))
-    label = r"density $|\Psi|^2$ (colours by its root)"
-    for values, name in zip(
-        density.T, study.config.task.classes or range(targets.shape[1]), strict=True
-    ):
-        panels.append(Shown(values, str(name), label, MAPS[2], bright))
-    width, height = np.ptp(space.domain.points, axis=0) + space.is_graph
+    space, panels = system.space, _panels(study, system)
+    low, high = space.domain.points.min(axis=0), space.domain.points.max(axis=0)
+    around = 0.5 if space.is_graph else 0.01 * (high - low)[0]
+    low, high = low - around, high + around
+    width, height = high - low
     columns = 1 if width > 4 * height else 3
-    rows = -(-len(panels) // columns)
-    gap = 0.1 if columns == 1 else 0.25
+    rows, gap = -(-len(panels) // columns), 0.1 if columns == 1 else 0.25
     aspect = 0.96 * height / width / columns  # of a row of panels over the width of the figure
     wide = min(_WIDTH, (_HIGH - _BAR - rows * gap) / (rows * aspect))
     figure = new_figure(rows * (wide * aspect + gap) + _BAR + 0.2, wide)
@@ -77,11 +59,9 @@ def draw(study: Any, system: Any, path: Path) -> None:
     axes = above.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
-    low, high = space.domain.points.min(axis=0), space.domain.points.max(axis=0)
-    around = 0.5 if space.is_graph else 0.01 * width
-    low, high = low - around, high + around
+    unit = "sites" if space.is_graph else "mesh units"
     for number, (axis, shown) in enumerate(zip(axes.flat, panels, strict=False)):
-        if shown.values is pumps.weights:
+        if shown.values is system.pumps.weights:
             _pixels(axis, space, study.config.pump, shown)
         else:
             _field(axis, space, shown)
@@ -89,7 +69,6 @@ def draw(study: Any, system: Any, path: Path) -> None:
         axis.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         axis.tick_params(labelsize=7)
         axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        unit = "sites" if space.is_graph else "mesh units"
         if number + columns >= len(panels):
             axis.set_xlabel(f"x ({unit})", fontsize=8)
         if columns == 1:
@@ -100,6 +79,31 @@ def draw(study: Any, system: Any, path: Path) -> None:
             axis.set_ylabel(f"y ({unit})" if number % columns == 0 else "", fontsize=8)
     _bars(below, list({shown.label: shown for shown in panels}.values()))
     save_figure(figure, path, colormaps=MAPS)
+
+
+def _panels(study: Any, system: Any) -> list[Shown]:
+    """What is drawn, in this order."""
+    inputs, targets = study.task.sets()["test"]
+    classes = classes_of(targets)
+    assert classes is not None
+    first = [int(np.flatnonzero(classes == k)[0]) for k in range(targets.shape[1])]
+    steady = solve_steady(system, inputs[first], on_failure="flag", **study.solver)
+    space, pumps = system.space, system.pumps
+    potential = per_element(space, system.potential.at_points())
+    learnt = potential[potential < WALLS]
+    panels = [Shown(potential, "V", "potential V", MAPS[0], Normalize(learnt.min(), learnt.max()))]
+    if pumps.parameter.is_trained:
+        large = float(np.abs(pumps.weights).max())
+        signed, label = Normalize(-large, large), "weights w of the pumps"
+        panels.append(Shown(pumps.weights, "w", label, MAPS[1], signed))
+    density = np.abs(space.at_nodes(steady.state)) ** 2
+    # the amplitude: beside a bright wave a weak one would be black
+    bright = PowerNorm(0.5, 0.0, float(np.quantile(density, 0.999)))
+    label = r"density $|\Psi|^2$ (colours by its root)"
+    names = study.config.task.classes or range(targets.shape[1])
+    for values, name in zip(density.T, names, strict=True):
+        panels.append(Shown(values, str(name), label, MAPS[2], bright))
+    return panels
 
 
 def _bars(figure: Any, panels: list[Shown]) -> None:
@@ -125,8 +129,8 @@ def _field(axis: Axes, space: Space, shown: Shown) -> None:
 
 
 def finely(space: Space, values: np.ndarray, parts: int = 3) -> tuple[Triangulation, np.ndarray]:
-    """Triangles of order 2 as straight ones, an edge in so many parts, with what a field of the
-    nodes is at their corners."""
+    """Triangles of order 2 as straight ones, an edge in so many parts, and at their corners a field
+    that has `values` (nnodes,) at the nodes."""
     steps = np.array([(i, j) for j in range(parts + 1) for i in range(parts + 1 - j)])
     place = {(int(i), int(j)): k for k, (i, j) in enumerate(steps)}
     up = [(place[i, j], place[i + 1, j], place[i, j + 1]) for i, j in place if i + j < parts]

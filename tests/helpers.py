@@ -7,14 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import skfem
 
 import nepfield as nf
 from nepfield.fields.pumps import PumpArray
 from nepfield.mesh import cells as geometry
 from nepfield.mesh.domain import check_domain
+from nepfield.view.opengl import opengl_problem
 
 MESHES = Path(__file__).parents[1] / "meshes"
+
+PROBLEM = opengl_problem()
+needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
+"""Planar pictures are rendered; where nothing can render there is no picture to look at."""
 
 
 def interval(ncells: int, left: float = 0.0, right: float = 1.0) -> nf.Domain:

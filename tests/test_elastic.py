@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import needs_opengl
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -28,7 +29,6 @@ from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
 from nepfield.systems.elastic import FLOOR
 from nepfield.view.animation import animate, read_frames
-from nepfield.view.opengl import opengl_problem
 from nepfield.view.panels import find_panels
 from nepfield.view.render import interactive, render_run
 from nepfield.view.runs import read_run
@@ -560,12 +560,10 @@ def test_a_run_that_is_killed_ends_as_one_that_was_not(study: Path, tmp_path: Pa
         assert np.array_equal(first[key], second[key])
 
 
+@needs_opengl
 def test_films_pictures_and_windows_of_what_moves(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train_study(load_study(study, ["training.epochs=4", "figures.frames=3"]), out)
-    problem = opengl_problem()
-    if problem is not None:
-        pytest.skip(problem)
     names = [path.stem for path in render_run(out, tmp_path / "figures")]
     assert names == ["deformation", "strain", "rest_length"]
     film = Image.open(animate(out, tmp_path / "film.gif"))

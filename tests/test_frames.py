@@ -11,6 +11,7 @@ import meshio
 import numpy as np
 import pytest
 import pyvista
+from helpers import needs_opengl
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,11 +27,8 @@ from nepfield.study.run.jobs import train_study
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.study.systems.systems import load_study
 from nepfield.view.animation import animate, read_frames
-from nepfield.view.opengl import opengl_problem
 from nepfield.view.runs import read_run
 
-PROBLEM = opengl_problem()
-needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
 SQUARE = CHAIN | {
     "name": "square",
     "domain": {"mesh": str(MESHES / "square-quads.msh"), "order": 1, "dirichlet": ["wall"]},

@@ -16,21 +16,19 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from helpers import needs_opengl
 from PIL import Image
 from test_cli import CHAIN, invoke, write_study
 
 from nepfield.errors import InputError
 from nepfield.study.run.jobs import train_study
 from nepfield.study.systems.systems import load_study
-from nepfield.view.opengl import opengl_problem
 from nepfield.view.page import write_page
 
 DEMO = Path(__file__).parents[1] / "studies" / "xor-billiard" / "study.toml"
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-PROBLEM = opengl_problem()
-needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
 WINDOW = (1000, 650)
 
 

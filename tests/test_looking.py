@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import MESHES, interval
-from test_view import needs_opengl
+from helpers import MESHES, interval, needs_opengl
 from typer.testing import CliRunner
 
 import nepfield as nf

@@ -10,8 +10,9 @@ import matplotlib as mpl
 import meshio
 import numpy as np
 import pytest
+from helpers import needs_opengl
 from matplotlib.figure import Figure
-from test_view import INPUTS, assert_picture, has_color, needs_opengl
+from test_view import INPUTS, assert_picture, has_color
 
 import nepfield as nf
 from nepfield.errors import InputError

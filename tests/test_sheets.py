@@ -10,6 +10,7 @@ import matplotlib as mpl
 import meshio
 import numpy as np
 import pytest
+from helpers import needs_opengl
 from matplotlib.figure import Figure
 from PIL import Image
 from test_cli import CHAIN, invoke, write_study
@@ -18,11 +19,8 @@ from test_sweep import run_here
 from nepfield.errors import InputError
 from nepfield.study.sweeps.design import load_sweep
 from nepfield.view import sheets
-from nepfield.view.opengl import opengl_problem
 from nepfield.view.sheets import plot_sheet
 
-PROBLEM = opengl_problem()
-needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
 LATTICE = {
     "domain": {"lattice": [3, 3]},
     "pump": [{"site": [0, 0]}, {"site": [2, 2]}],

@@ -11,6 +11,7 @@ import meshio
 import numpy as np
 import pytest
 import pyvista
+from helpers import needs_opengl
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -34,8 +35,6 @@ from nepfield.view.render import (
 from nepfield.view.runs import read_run
 
 INPUTS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
-PROBLEM = opengl_problem()
-needs_opengl = pytest.mark.skipif(PROBLEM is not None, reason=f"{PROBLEM}")
 
 
 def disc(rings: int = 2, segments: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -33,8 +33,8 @@ def about_readout(readout: Any, noun: str = "output") -> tuple[str, dict[str, An
 
 
 def readout_marks(names: Sequence[str], shapes: Sequence[dict[str, Any]]) -> list[Mark]:
-    """The places that are read: one is called "readout", several by their names, without names
-    Y0, Y1 and so on."""
+    """The places that are read, a `Mark.shape` each: one is called "readout", several by their
+    names, without names Y0, Y1 and so on."""
     count = len(shapes)
     labels = list(names) if len(names) == count else [f"Y{k}" for k in range(count)]
     if count == 1:

@@ -162,7 +162,7 @@ class Mark(Described):
 def gradient_field(
     name: str, parameter: Parameter, derivative: np.ndarray, picture: str = "gradient"
 ) -> Field:
-    """The gradient of the cost by a real parameter, where that lives."""
+    """The gradient of the cost by a real parameter, (nvalues,), on what its values belong to."""
     return Field(
         f"dC_d{name}", derivative, parameter.on, picture=picture,
         label=rf"$\partial C/\partial {parameter.symbol}$",
@@ -171,5 +171,5 @@ def gradient_field(
 
 
 def clamped_marks(vertices: np.ndarray) -> list[Mark]:
-    """The vertices that inputs hold; none where there are none."""
+    """The mark of the vertices that inputs hold, indices (nclamped,); none where there are none."""
     return [Mark("clamped", "", {"vertices": vertices.tolist()})] if len(vertices) else []

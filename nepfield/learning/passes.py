@@ -63,8 +63,29 @@ class Pass:
         record: EpochRecord,
         keep: Keep | None,
     ) -> tuple[System, Values, np.ndarray | None]:
-        """The system, the memory of the optimiser and the warm starts after an epoch, which is
-        written into `record`.
+        """Take every batch of an epoch.
+
+        Parameters
+        ----------
+        system : System
+            With the parameters before it.
+        epoch : int
+            Its number, from 1.
+        memory : dict of ndarray
+            Of the optimiser.
+        warm : ndarray, shape (..., nsamples), or None
+            Where the states begin.
+        random : Generator
+            Draws the order of the samples.
+        record : EpochRecord
+            Takes in what is found.
+        keep : callable or None
+            Keeps states as warm starts.
+
+        Returns
+        -------
+        system, memory, warm
+            After it.
 
         Raises
         ------

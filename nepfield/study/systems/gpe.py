@@ -34,7 +34,7 @@ from nepfield.study.systems.gpe_evolve import EvolveConfig
 from nepfield.study.systems.gpe_measurement import MeasurementConfig
 from nepfield.study.systems.gpe_old import describe
 from nepfield.study.systems.gpe_outlook import darkness, outlook
-from nepfield.study.systems.gpe_pumps import PumpConfig
+from nepfield.study.systems.gpe_pumps import ImagePumpConfig, PumpConfig
 from nepfield.study.systems.gpe_sections import (
     GPEPhysicsConfig,
     IntensityReadoutConfig,
@@ -174,18 +174,11 @@ class GPEStudy(StudyConfig):
         return self.measurement.build(wave)
 
     def check_task(self, task: Task) -> None:
-        """An image whose pumps are laid out as one of another shape would be scrambled."""
+        """Images must have the shape of their pumps."""
         for k, pump in enumerate(self.pump):
-            name = next((name for name in ("cell", "grid") if hasattr(pump, name)), None)
-            if name is None or task.image is None:
-                continue
-            (rows, columns), (high, wide) = getattr(pump, name), task.image
-            # one row is a chain, on which an image lies row after row
-            if rows * columns == high * wide and rows != high and rows > 1:
-                raise InputError(
-                    f"pump.{k}: {name} = [{rows}, {columns}], but the images of the task are "
-                    f"{high} x {wide}: give both the same rows and columns."
-                )
+            if isinstance(pump, ImagePumpConfig) and task.image is not None:
+                with located(f"pump.{k}"):
+                    pump.check_image(task.image)
 
     def build_readout(self, system: Any) -> Readout:
         """Mean intensities over regions, sites and discs, or over groups of them."""

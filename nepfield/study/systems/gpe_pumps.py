@@ -153,7 +153,38 @@ class RegionPumpConfig(AnyPumpConfig):
             yield "pump wavelength", 2 * np.pi / k, space.w * region_indicator(space, self.region)
 
 
-class CellPumpConfig(AnyPumpConfig):
+class ImagePumpConfig(AnyPumpConfig):
+    """A pump a pixel of an image, whose rows and columns stand under the key."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        rows, columns = getattr(self, self.key)
+        return rows, columns
+
+    @property
+    def ninputs(self) -> int:
+        """The pixels."""
+        return self.size[0] * self.size[1]
+
+    def check_image(self, image: tuple[int, int]) -> None:
+        """Refuse an image of as many pixels in another shape, which would be scrambled.
+
+        One row is a chain, on which an image lies row after row.
+
+        Raises
+        ------
+        InputError
+        """
+        rows, columns = self.size
+        if self.ninputs == image[0] * image[1] and rows not in (1, image[0]):
+            raise InputError(
+                f"{self.key} = [{rows}, {columns}], but the images of the task are "
+                f"{image[0]} x {image[1]}: give both the same rows and columns."
+            )
+
+
+class CellPumpConfig(ImagePumpConfig):
     """A pump on every site of a lattice of cells, each of which gets the whole image."""
 
     key: ClassVar[str] = "cell"
@@ -163,17 +194,12 @@ class CellPumpConfig(AnyPumpConfig):
         " inputs are; every site is pumped"
     )
 
-    @property
-    def ninputs(self) -> int:
-        """The pixels."""
-        return self.cell[0] * self.cell[1]
-
     def build(self) -> PumpImage:
         """The pumps without starting weights."""
         return cell_pumps(self.cell, **self.options())
 
 
-class GridPumpConfig(AnyPumpConfig):
+class GridPumpConfig(ImagePumpConfig):
     """Grids of Gaussian spots on a planar mesh, each of which gets the whole image."""
 
     key: ClassVar[str] = "grid"
@@ -189,11 +215,6 @@ class GridPumpConfig(AnyPumpConfig):
     spot: Annotated[Positive, LENGTH] = Field(
         description="W of each spot, as width of a single one; it ends at 5 W"
     )
-
-    @property
-    def ninputs(self) -> int:
-        """The pixels."""
-        return self.grid[0] * self.grid[1]
 
     def build(self) -> PumpImage:
         """The pumps without starting weights."""
